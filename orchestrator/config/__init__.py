@@ -1,0 +1,1 @@
+"""matrix.yaml: text to a checked configuration, with every error at once."""

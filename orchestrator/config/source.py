@@ -1,0 +1,148 @@
+"""YAML text to plain data, with the line of every key and value."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import Any
+
+import yaml
+
+from orchestrator.errors import ConfigError
+
+Path = tuple[str | int, ...]
+
+MAX_NODES = 200_000  # aliases may repeat a node; past this the file is a bomb, not a matrix
+MAX_DEPTH = 40
+
+_SPECIAL = re.compile(r"[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML 1.2's core words, and no numbers but plain integers.
+
+    Python versions are the reason: to YAML 1.1 the words 3.10, 1:30 and no are
+    a float, a sexagesimal and a boolean. Here they stay as they are written.
+    """
+
+    yaml_implicit_resolvers: dict[str, list[tuple[str, re.Pattern[str]]]] = {}  # noqa: RUF012  # PyYAML's own shape
+
+
+_Loader.add_implicit_resolver("tag:yaml.org,2002:bool", re.compile(r"^(?:true|True|TRUE|false|False|FALSE)$"), list("tTfF"))
+_Loader.add_implicit_resolver("tag:yaml.org,2002:int", re.compile(r"^-?(?:0|[1-9][0-9]{0,17})$"), list("-0123456789"))
+_Loader.add_implicit_resolver("tag:yaml.org,2002:null", re.compile(r"^(?:~|null|Null|NULL|)$"), ["~", "n", "N", ""])
+_Loader.add_implicit_resolver("tag:yaml.org,2002:merge", re.compile(r"^<<$"), ["<"])
+
+
+@dataclass(slots=True)
+class Source:
+    """A file's data and where each part of it stands."""
+
+    name: str
+    data: Any
+    lines: dict[Path, int] = field(default_factory=dict)
+    problems: list[tuple[int, str]] = field(default_factory=list)
+
+    def line_of(self, path: Path) -> int:
+        """Give the line of a part, or of the nearest part around it that exists."""
+        while path and path not in self.lines:
+            path = path[:-1]
+        return self.lines.get(path, 1)
+
+
+def parse_source(text: str, name: str) -> Source:
+    """Read one YAML document; an unreadable one is a ConfigError with its line."""
+    if bad := _SPECIAL.search(text):
+        line = text.count("\n", 0, bad.start()) + 1
+        raise ConfigError([f"{name}:{line}: a control character (U+{ord(bad[0]):04X}) cannot be in YAML; remove it"])
+    try:
+        node = yaml.compose(text, Loader=_Loader)
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        line = mark.line + 1 if mark else 1
+        raise ConfigError([f"{name}:{line}: not YAML: {error.problem or error.context}"]) from error
+    except (yaml.YAMLError, RecursionError) as error:
+        reason = "nested too deeply" if isinstance(error, RecursionError) else str(error)
+        raise ConfigError([f"{name}:1: not YAML: {reason}"]) from error
+    source = Source(name, None)
+    if node is not None:
+        source.data = _Reader(source).read(node, (), 0)
+    return source
+
+
+class _Reader:
+    """Walks the nodes once, expanding aliases and merge keys within bounds."""
+
+    def __init__(self, source: Source) -> None:
+        self.source = source
+        self.seen = 0
+
+    def read(self, node: yaml.Node, path: Path, depth: int) -> Any:  # noqa: ANN401  # YAML data is anything
+        line = node.start_mark.line + 1
+        self.seen += 1
+        if self.seen > MAX_NODES:
+            raise ConfigError([f"{self.source.name}:{line}: more than {MAX_NODES} values once aliases are expanded"])
+        if depth > MAX_DEPTH:
+            raise ConfigError([f"{self.source.name}:{line}: nested deeper than {MAX_DEPTH} levels"])
+        self.source.lines.setdefault(path, line)
+        if isinstance(node, yaml.MappingNode):
+            return self._mapping(node, path, depth)
+        if isinstance(node, yaml.SequenceNode):
+            return [self.read(item, (*path, at), depth + 1) for at, item in enumerate(node.value)]
+        return self._scalar(node, line)
+
+    def _scalar(self, node: yaml.Node, line: int) -> str | int | bool | None:
+        text = str(node.value)
+        match node.tag.removeprefix("tag:yaml.org,2002:"):
+            case "str" | "merge":
+                return text
+            case "null":
+                return None
+            case "bool":
+                return text.lower() == "true"
+            case "int" if re.fullmatch(r"-?[0-9]{1,18}", text):
+                return int(text)
+        self.source.problems.append((line, f"tag {node.tag} is not known here; matrix.yaml holds plain values only"))
+        return text
+
+    def _mapping(self, node: yaml.MappingNode, path: Path, depth: int) -> dict[str, Any]:
+        found: dict[str, Any] = {}
+        merged: list[tuple[yaml.Node, yaml.Node]] = []
+        for key_node, value_node in node.value:
+            line = key_node.start_mark.line + 1
+            if key_node.tag == "tag:yaml.org,2002:merge":
+                merged += self._merged_pairs(value_node, depth)
+            elif not isinstance(key_node, yaml.ScalarNode):
+                self.source.problems.append((line, "a key must be a plain word"))
+            elif (key := str(key_node.value)) in found:
+                first = self.source.lines[(*path, key)]
+                self.source.problems.append((line, f"key '{key}' is there twice; the first is on line {first}"))
+            else:
+                self.source.lines[(*path, key)] = line
+                found[key] = self.read(value_node, (*path, key), depth + 1)
+        for key_node, value_node in merged:
+            key = str(key_node.value)
+            if key not in found:
+                self.source.lines[(*path, key)] = key_node.start_mark.line + 1
+                found[key] = self.read(value_node, (*path, key), depth + 1)
+        return found
+
+    def _merged_pairs(self, value: yaml.Node, depth: int) -> list[tuple[yaml.Node, yaml.Node]]:
+        """Give the pairs of the mappings that a merge key names, the nearest first."""
+        line = value.start_mark.line + 1
+        if depth > MAX_DEPTH:
+            raise ConfigError([f"{self.source.name}:{line}: merge keys nested deeper than {MAX_DEPTH} levels"])
+        pairs: list[tuple[yaml.Node, yaml.Node]] = []
+        for parent in value.value if isinstance(value, yaml.SequenceNode) else [value]:
+            if not isinstance(parent, yaml.MappingNode):
+                self.source.problems.append((line, "'<<' takes a mapping or a list of mappings"))
+                continue
+            for key, item in parent.value:
+                self.seen += 1
+                if key.tag == "tag:yaml.org,2002:merge":
+                    pairs += self._merged_pairs(item, depth + 1)
+                else:
+                    pairs.append((key, item))
+            if self.seen > MAX_NODES:
+                raise ConfigError([f"{self.source.name}:{line}: more than {MAX_NODES} values once merged"])
+        return pairs

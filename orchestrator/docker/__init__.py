@@ -1,0 +1,1 @@
+"""The one door to Docker and buildx; nothing else in matrix starts a process."""

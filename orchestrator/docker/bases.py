@@ -1,0 +1,74 @@
+"""The layers of base images, read by the builder that resolved them, once for each digest."""
+
+from __future__ import annotations
+
+import json
+import secrets
+import tempfile
+from pathlib import Path
+from threading import Event as Signal
+from threading import Lock
+from typing import TYPE_CHECKING
+
+from orchestrator.docker.build import run_build
+from orchestrator.docker.images import read_from_engine, remove_image
+from orchestrator.errors import EngineError
+from orchestrator.measure.image import count_base_layers
+from orchestrator.paths import cache_folder
+
+if TYPE_CHECKING:
+    from orchestrator.docker.builder import Builder
+    from orchestrator.docker.engine import Engine
+    from orchestrator.docker.images import ImageStore
+    from orchestrator.record import Base
+
+_READ_S = 300.0
+
+
+class BaseReader:
+    """Tells how many of an image's layers are its base's."""
+
+    def __init__(self, engine: Engine, builder: Builder, store: ImageStore) -> None:
+        """Read bases through the builder that builds the cells."""
+        self._engine, self._builder, self._store = engine, builder, store
+        self._guard = Lock()
+        self._locks: dict[str, Lock] = {}
+
+    def count_layers(self, diff_ids: tuple[str, ...], bases: tuple[Base, ...]) -> int:
+        """Count the layers that an image has in common with the longest base it starts with."""
+        return count_base_layers(diff_ids, [self._layers_of(base) for base in bases])
+
+    def _layers_of(self, base: Base) -> tuple[str, ...]:
+        """Give a base's layers; cells that want the same base at once wait for one reading."""
+        with self._guard:
+            lock = self._locks.setdefault(base.digest, Lock())
+        with lock:
+            entry = cache_folder("bases") / f"{base.digest.replace(':', '-')}.json"
+            if entry.is_file():
+                return tuple(json.loads(entry.read_bytes()))
+            layers = self._read(base)
+            draft = entry.with_suffix(f".{secrets.token_hex(4)}")
+            draft.write_text(json.dumps(layers))
+            draft.replace(entry)
+            return layers
+
+    def _read(self, base: Base) -> tuple[str, ...]:
+        """Let the builder hand out the base as an image of its own, by a build without a step."""
+        name = f"matrix.local/base:{secrets.token_hex(6)}"
+        layout = self._store.prepare(base.digest) if self._builder.exports_oci else None
+        output = f"type=oci,tar=false,dest={layout}" if layout else f"type=docker,name={name}"
+        with tempfile.TemporaryDirectory(prefix="matrix-") as folder:
+            Path(folder, "Dockerfile").write_text(f"FROM {base.ref}@{base.digest}\n")
+            argv = [self._engine.docker, "buildx", "build", "--builder", self._builder.name, "--progress=plain"]
+            argv += ["--provenance=false", "--output", output, folder]
+            said: list[bytes] = []
+            ended = run_build(argv, on_progress=said.append, timeout_s=_READ_S, cancel=Signal())
+        if ended.code != 0:
+            message = f"the base {base.ref} cannot be read: {said[-1].decode('utf-8', 'replace') if said else 'no reason given'}"
+            raise EngineError(message)
+        if layout is not None:
+            return self._store.read(layout).diff_ids
+        try:
+            return read_from_engine(self._engine, name).diff_ids
+        finally:
+            remove_image(name)

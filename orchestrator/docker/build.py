@@ -1,0 +1,153 @@
+"""One traced buildx build: its command line, its run, and what buildx says of the result."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote
+
+from orchestrator.docker import process
+from orchestrator.docker.engine import child_environment
+from orchestrator.errors import UsageError
+from orchestrator.model import LABEL
+from orchestrator.places import dockerfile_of, inside_context, is_remote
+from orchestrator.record import Base
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+    from threading import Event
+
+    from orchestrator.docker.builder import Builder
+    from orchestrator.model import Cell, Secret
+
+METADATA = "metadata.json"
+_SAME_MANIFEST = ",oci-mediatypes=true"  # or the layout's index names the manifest of the other output, which it lacks
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Where a build's image goes: a folder of the image store, the engine, or both."""
+
+    oci: Path | None
+    image: str | None
+
+
+def render_build_argv(  # noqa: PLR0913  # the parts of one command line
+    docker: str, builder: Builder, matrix: str, cell: Cell, folder: Path, target: Target, metadata: Path
+) -> list[str]:
+    """Write the buildx command of a cell."""
+    settings = cell.settings
+    argv = [docker, "buildx", "build", "--builder", builder.name, "--progress=rawjson", "--provenance=false"]
+    argv += ["--metadata-file", str(metadata)]
+    if is_remote(settings.context):
+        context = settings.context
+        argv += ["--file", settings.dockerfile]
+    else:
+        context = str(folder / settings.context)
+        argv += ["--file", str(dockerfile_of(settings, folder))]
+    for name, value in settings.args:
+        argv += ["--build-arg", f"{name}={value}"]
+    if settings.requirements is not None:
+        argv += ["--build-arg", f"REQUIREMENTS={inside_context(settings.requirements, settings.context)}"]
+    for name, value in settings.contexts:
+        argv += ["--build-context", f"{name}={_build_context(value, folder)}"]
+    for secret in settings.secrets:
+        argv += render_secret_argv(secret, folder)
+    for name, value in (*settings.labels, (f"{LABEL}.matrix", matrix), (f"{LABEL}.cell", cell.id)):
+        argv += ["--label", f"{name}={value}"]
+    for flag in ("target", "platform", "network"):
+        if value := getattr(settings, flag):
+            argv += [f"--{flag}", value]
+    if settings.network == "host" and builder.driver != "docker":
+        argv += ["--allow", "network.host"]
+    argv += [word for source in settings.cache_from for word in ("--cache-from", source)]
+    argv += [word for sink in settings.cache_to for word in ("--cache-to", sink)]
+    return [*argv, *_output_argv(builder, target, settings.push), context]
+
+
+def _output_argv(builder: Builder, target: Target, push: str | None) -> list[str]:
+    argv: list[str] = []
+    if target.oci is not None:
+        argv += ["--output", f"type=oci,tar=false,dest={target.oci}"]
+    if target.image is not None:
+        kind = "image" if builder.exports_oci and not builder.loads_by_copy else "docker"
+        argv += ["--output", f"type={kind},name={target.image}{_SAME_MANIFEST if kind == 'image' else ''}"]
+    if push is not None:
+        argv += ["--output", f"type=image,name={push},push=true"]
+    return argv
+
+
+def _build_context(value: str, folder: Path) -> str:
+    """Make a folder named as a further context independent of the working folder."""
+    return value if "://" in value or value.startswith("target:") else str(folder / value)
+
+
+def render_secret_argv(secret: Secret, folder: Path) -> list[str]:
+    """Name a secret's source; its value goes from there to the builder, never through here."""
+    if secret.env is not None:
+        present = secret.env in os.environ
+        source = f"env={secret.env}"
+    else:
+        name = os.environ.get(secret.file_env or "", "") if secret.file is None else secret.file
+        path = folder / name
+        present = bool(name) and path.is_file()
+        source = f"src={path}"
+    if present:
+        return ["--secret", f"id={secret.id},{source}"]
+    if secret.optional or (secret.file_env is not None and not os.environ.get(secret.file_env)):
+        return []
+    wanted = secret.env or secret.file or secret.file_env
+    message = f"secret '{secret.id}' is not there: {wanted}; give it, or mark it `optional: true`"
+    raise UsageError(message)
+
+
+def run_build(argv: list[str], *, on_progress: Callable[[bytes], None], timeout_s: float, cancel: Event) -> process.Exit:
+    """Run a build; every line of its progress goes to the callback."""
+    return process.stream(
+        argv,
+        on_stdout=on_progress,
+        on_stderr=on_progress,
+        env=child_environment(BUILDX_METADATA_PROVENANCE="max", BUILDX_NO_DEFAULT_ATTESTATIONS="1"),
+        timeout_s=timeout_s,
+        cancel=cancel,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class BuildMetadata:
+    """What buildx says of a finished build."""
+
+    ref: str | None = None
+    digest: str | None = None
+    config_digest: str | None = None
+    bases: tuple[Base, ...] = ()
+
+
+def load_metadata(path: Path) -> BuildMetadata:
+    """Read buildx's metadata file; one that is not there means that nothing is known."""
+    try:
+        data = json.loads(path.read_bytes())
+    except (OSError, ValueError):
+        return BuildMetadata()
+    provenance = data.get("buildx.build.provenance") or {}
+    materials = provenance.get("materials") or (provenance.get("buildDefinition") or {}).get("resolvedDependencies") or ()
+    bases = [base for base in map(_make_base, materials) if base]
+    return BuildMetadata(
+        ref=data.get("buildx.build.ref"),
+        digest=data.get("containerimage.digest"),
+        config_digest=data.get("containerimage.config.digest"),
+        bases=tuple(dict.fromkeys(bases)),
+    )
+
+
+def _make_base(material: dict[str, Any]) -> Base | None:
+    """Read an image's name out of its package URL: `pkg:docker/python@3.13-slim?platform=…`."""
+    uri, digest = str(material.get("uri", "")), (material.get("digest") or {}).get("sha256")
+    if not uri.startswith("pkg:docker/") or not digest:
+        return None
+    name = unquote(uri.removeprefix("pkg:docker/").partition("?")[0])
+    path, at, tag = name.rpartition("@")
+    return Base(f"{path}:{tag}" if at else name, f"sha256:{digest}")

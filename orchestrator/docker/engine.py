@@ -1,0 +1,134 @@
+"""The engine: is one there, which is it, and what can it do."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from orchestrator.docker import process
+from orchestrator.errors import EngineError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+MIN_BUILDX = (0, 13, 0)  # the first with --progress=rawjson
+_ANSWER_S = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Engine:
+    """A Docker Engine that answers, and the client that talks to it."""
+
+    docker: str
+    version: str
+    buildx: str
+    storage: str
+    containerd_store: bool
+    cpus: int
+    memory_bytes: int
+    platform: str
+    cgroup: str
+    is_local: bool
+
+
+def connect() -> Engine:
+    """Find the engine that the user's environment names, or say what is missing."""
+    docker = find_client()
+    buildx = find_buildx(docker)
+    info = _ask_engine(docker)
+    status = {str(key): str(value) for key, value in info.get("DriverStatus") or ()}
+    return Engine(
+        docker=docker,
+        version=str(info.get("ServerVersion", "")),
+        buildx=buildx,
+        storage=str(info.get("Driver", "")),
+        containerd_store=status.get("driver-type", "").startswith("io.containerd.snapshotter"),
+        cpus=int(info.get("NCPU") or 0),
+        memory_bytes=int(info.get("MemTotal") or 0),
+        platform=_platform(str(info.get("OSType", "linux")), str(info.get("Architecture", ""))),
+        cgroup=f"v{info.get('CgroupVersion') or '1'}",
+        is_local=_endpoint(docker).startswith(("unix://", "npipe://")),
+    )
+
+
+def find_client() -> str:
+    """Find the docker command."""
+    docker = shutil.which("docker")
+    if docker is None:
+        message = (
+            "no 'docker' command is on the PATH; install Docker Engine with buildx, or run `make engine` in a checkout of matrix"
+        )
+        raise EngineError(message)
+    return docker
+
+
+def find_buildx(docker: str) -> str:
+    """Give the version of buildx, or say that it is missing or too old."""
+    answer = process.run([docker, "buildx", "version"], timeout_s=_ANSWER_S)
+    found = re.search(r"v?(\d+)\.(\d+)(?:\.(\d+))?\S*", answer.stdout) if answer.ok else None
+    if found is None:
+        message = (
+            "docker has no buildx; install the package docker-buildx (Debian, Ubuntu) or docker-buildx-plugin (Docker's own), "
+            f"version {'.'.join(map(str, MIN_BUILDX))} or newer"
+        )
+        raise EngineError(message)
+    version = tuple(int(part or 0) for part in found.groups())
+    if version < MIN_BUILDX:
+        needed = ".".join(map(str, MIN_BUILDX))
+        message = f"buildx {found[0]} is too old; {needed} or newer is needed (it writes the progress that matrix measures)"
+        raise EngineError(message)
+    return found[0].removeprefix("v")
+
+
+def _ask_engine(docker: str) -> dict[str, Any]:
+    answer = process.run([docker, "info", "--format", "{{json .}}"], timeout_s=_ANSWER_S)
+    try:
+        info = json.loads(answer.stdout)
+    except json.JSONDecodeError:
+        info = {}
+    if answer.ok and info.get("ServerVersion"):
+        return dict(info)
+    errors = [*map(str, info.get("ServerErrors") or ()), answer.stderr.strip()]
+    raise EngineError(explain_silence(" ".join(filter(None, errors)), _endpoint(docker), timed_out=answer.exit.timed_out))
+
+
+def explain_silence(words: str, endpoint: str, *, timed_out: bool = False) -> str:
+    """Say why no engine answers and what to do about it."""
+    if timed_out:
+        return f"the engine at {endpoint} did not answer within {_ANSWER_S:.0f} s; restart it and try again"
+    if "permission denied" in words.lower():
+        return (
+            f"no permission to talk to the engine at {endpoint}; join its group "
+            "(`sudo usermod -aG docker $USER`, then log in anew) or run as root"
+        )
+    return (
+        f"no engine answers at {endpoint}: {words.strip() or 'no reason given'}; "
+        "start it (`sudo systemctl start docker`), set DOCKER_HOST, or run `make engine` in a checkout of matrix"
+    )
+
+
+def _endpoint(docker: str) -> str:
+    """Give the address that the client would use."""
+    if host := os.environ.get("DOCKER_HOST"):
+        return host
+    answer = process.run([docker, "context", "inspect", "--format", "{{.Endpoints.docker.Host}}"], timeout_s=_ANSWER_S)
+    return answer.stdout.strip() or "unix:///var/run/docker.sock"
+
+
+def _platform(system: str, machine: str) -> str:
+    names = {"x86_64": "amd64", "aarch64": "arm64", "armv7l": "arm/v7"}
+    return f"{system}/{names.get(machine, machine)}"
+
+
+def child_environment(**extra: str) -> Mapping[str, str]:
+    """Give the environment of a buildx child: ours, without OpenTelemetry's variables.
+
+    With an exporter in both buildx's and the builder's environment, every span
+    of the client would arrive twice.
+    """
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("OTEL_") and name != "TRACEPARENT"}
+    return {**kept, **extra}

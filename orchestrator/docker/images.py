@@ -1,0 +1,219 @@
+"""Images on their way out of the builder: one store for all cells, or the engine's own."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import re
+import shutil
+import tarfile
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any
+
+from orchestrator.docker import process
+from orchestrator.docker.client import client, engine_errors
+from orchestrator.docker.layers import blob_size, recall_tar, weigh_tar
+from orchestrator.errors import EngineError
+from orchestrator.measure.image import RawImage, clean_instruction, instructions_of, makes_layer
+from orchestrator.model import LABEL
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from orchestrator.docker.engine import Engine
+    from orchestrator.measure.image import LayerSize
+
+_DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
+_MAX_JSON = 16 * 1024 * 1024
+_CHUNK = 1024 * 1024
+
+
+class ImageStore:
+    """OCI layouts of one run: a folder for each cell, the blobs of all in one place.
+
+    A folder of its own keeps cells that finish together from fighting over one
+    index; the common blobs make a base leave the builder once.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        """Use a folder, which is made when the first cell needs it."""
+        self.folder = folder
+        self._blobs = folder / "blobs"
+
+    def prepare(self, name: str) -> Path:
+        """Make the layout folder of one image."""
+        self._blobs.mkdir(parents=True, exist_ok=True)
+        layout = self.folder / hashlib.sha256(name.encode()).hexdigest()[:16]
+        shutil.rmtree(layout, ignore_errors=True)
+        layout.mkdir()
+        layout.joinpath("blobs").symlink_to(Path("..", "blobs"))
+        return layout
+
+    def read(self, layout: Path) -> RawImage:
+        """Read the image of a layout: sizes packed and unpacked, instructions, labels."""
+        digest, manifest = self._manifest(layout)
+        config = self._json(manifest["config"]["digest"])
+        layers = [str(layer["digest"]) for layer in manifest["layers"]]
+        sizes = tuple(blob_size(self._blob(layer), layer) for layer in layers)
+        return make_raw_image(digest, config, sizes)
+
+    def archive(self, layout: Path, image: str) -> Iterator[bytes]:
+        """Write an image as the archive that an engine of any age loads, part by part."""
+        _, manifest = self._manifest(layout)
+        blobs = [str(manifest["config"]["digest"]), *[str(layer["digest"]) for layer in manifest["layers"]]]
+        index = {"Config": _inside(blobs[0]), "RepoTags": [image], "Layers": [_inside(digest) for digest in blobs[1:]]}
+        text = json.dumps([index]).encode()
+        yield from _tar_entry("manifest.json", len(text), [text])
+        for digest in dict.fromkeys(blobs):
+            path = self._blob(digest)
+            with path.open("rb") as blob:
+                yield from _tar_entry(_inside(digest), path.stat().st_size, _parts(blob))
+        yield bytes(2 * tarfile.BLOCKSIZE)
+
+    def remove(self) -> None:
+        """Remove every image of the run."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _manifest(self, layout: Path) -> tuple[str, dict[str, Any]]:
+        """Find the one image of a layout, through an index of platforms if there is one."""
+        entries = json.loads((layout / "index.json").read_bytes())["manifests"]
+        for _ in range(3):
+            images = [entry for entry in entries if "attestation-manifest" not in json.dumps(entry.get("annotations", {}))]
+            digest = str(images[0]["digest"])
+            document = self._json(digest)
+            if "manifests" not in document:
+                return digest, document
+            entries = document["manifests"]
+        message = f"the image in {layout.name} is an index within an index; matrix reads one platform for each cell"
+        raise EngineError(message)
+
+    def _json(self, digest: str) -> dict[str, Any]:
+        path = self._blob(digest)
+        if path.stat().st_size > _MAX_JSON:
+            message = f"blob {digest} is too large for a manifest or a configuration"
+            raise EngineError(message)
+        return dict(json.loads(path.read_bytes()))
+
+    def _blob(self, digest: str) -> Path:
+        """Find a blob; a digest from outside must not lead anywhere else."""
+        if not _DIGEST.fullmatch(digest):
+            message = f"the image names a blob that is no digest: {digest[:80]!r}"
+            raise EngineError(message)
+        return self._blobs.joinpath(*digest.split(":"))
+
+
+def _inside(digest: str) -> str:
+    return "blobs/" + digest.replace(":", "/")
+
+
+def make_raw_image(digest: str, config: dict[str, Any], sizes: Sequence[LayerSize]) -> RawImage:
+    """Read an image's configuration."""
+    diff_ids = tuple(map(str, (config.get("rootfs") or {}).get("diff_ids") or ()))
+    inner = config.get("config") or {}
+    return RawImage(
+        digest=digest,
+        diff_ids=diff_ids,
+        sizes=tuple(sizes),
+        instructions=instructions_of(config.get("history") or (), len(diff_ids)),
+        labels={str(key): str(value) for key, value in (inner.get("Labels") or {}).items()},
+        command=(*map(str, inner.get("Entrypoint") or ()), *map(str, inner.get("Cmd") or ())),
+        user=str(inner.get("User") or ""),
+    )
+
+
+def _tar_entry(name: str, size: int, parts: Iterable[bytes]) -> Iterator[bytes]:
+    entry = tarfile.TarInfo(name)
+    entry.size = size
+    yield entry.tobuf(tarfile.USTAR_FORMAT)
+    yield from parts
+    yield bytes(-size % tarfile.BLOCKSIZE)
+
+
+def _parts(file: IO[bytes]) -> Iterator[bytes]:
+    while part := file.read(_CHUNK):
+        yield part
+
+
+def load_image(store: ImageStore, layout: Path, image: str) -> None:
+    """Copy an image from the store into the engine."""
+    with engine_errors(f"the engine did not take the image {image}"):
+        client().image.load(store.archive(layout, image), quiet=True)
+
+
+def read_from_engine(engine: Engine, image: str) -> RawImage:
+    """Read an image of a classic store: layers already known are not moved again."""
+    with engine_errors(f"the image {image} cannot be read from the engine"):
+        found = client().image.inspect(image)
+        diff_ids = tuple(found.root_fs.layers or ())
+        sizes = {diff_id: size for diff_id in diff_ids if (size := recall_tar(diff_id))}
+        if missing := set(diff_ids) - set(sizes):
+            sizes |= _weigh_saved(image, missing)
+    made = [clean_instruction(words) for words in _history(engine, image) if makes_layer(words)]
+    return RawImage(
+        digest=found.id,
+        diff_ids=diff_ids,
+        sizes=tuple(sizes[diff_id] for diff_id in diff_ids),
+        instructions=tuple(made) if len(made) == len(diff_ids) else (None,) * len(diff_ids),
+        labels=found.config.labels or {},
+    )
+
+
+def _history(engine: Engine, image: str) -> list[str]:
+    """Give the instructions behind an image, oldest first; python-on-whales has no word for that."""
+    words = [engine.docker, "history", "--no-trunc", "--format", "{{json .CreatedBy}}", image]
+    answer = process.run(words)
+    if not answer.ok:
+        message = f"the history of {image} cannot be read: {answer.stderr.strip()}"
+        raise EngineError(message)
+    return [str(json.loads(line)) for line in reversed(answer.stdout.splitlines())]
+
+
+def _weigh_saved(image: str, wanted: set[str]) -> dict[str, LayerSize]:
+    """Stream the image out of the engine and weigh the layers wanted, unpacked to nowhere."""
+    weighed: dict[str, LayerSize] = {}
+    try:
+        with tarfile.open(fileobj=io.BufferedReader(_Stream(client().image.save(image) or iter(()))), mode="r|") as archive:
+            for entry in archive:
+                diff_id = "sha256:" + entry.name.removesuffix("/layer.tar").rpartition("/")[2]
+                if diff_id in wanted and entry.isfile() and (tar := archive.extractfile(entry)):
+                    weighed[diff_id] = weigh_tar(diff_id, tar, entry.size)
+    except tarfile.TarError as error:
+        message = f"the engine's copy of {image} cannot be read: {error}"
+        raise EngineError(message) from error
+    if lacking := wanted - set(weighed):
+        message = f"the engine did not hand out {len(lacking)} layers of {image}"
+        raise EngineError(message)
+    return weighed
+
+
+class _Stream(io.RawIOBase):
+    """Parts of bytes as a file that can be read from front to back."""
+
+    def __init__(self, parts: Iterator[bytes]) -> None:
+        self._parts = parts
+        self._rest = b""
+
+    def readable(self) -> bool:
+        """Say yes: this is all it can do."""
+        return True
+
+    def readinto(self, buffer: Any) -> int:  # noqa: ANN401  # any writable buffer
+        """Fill a buffer with what is left of a part, or with the next one."""
+        self._rest = self._rest or next(self._parts, b"")
+        size = min(len(buffer), len(self._rest))
+        buffer[:size], self._rest = self._rest[:size], self._rest[size:]
+        return size
+
+
+def remove_image(image: str) -> None:
+    """Remove one tag; the build cache keeps the layers."""
+    with engine_errors(f"the image {image} cannot be removed"):
+        client().image.remove(image)
+
+
+def list_images() -> list[str]:
+    """List the images that matrix made, by their label."""
+    with engine_errors("the engine cannot list its images"):
+        found = client().image.list(filters=[("label", f"{LABEL}.cell")])
+    return [name for image in found for name in (image.repo_tags or [image.id])]

@@ -1,0 +1,177 @@
+"""Run a command with a time limit, bounded output and a whole process tree to end."""
+
+from __future__ import annotations
+
+import os
+import selectors
+import signal
+import subprocess
+import tempfile
+import time
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import IO, TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from threading import Event
+
+MAX_LINE = 1024 * 1024
+_CHUNK = 64 * 1024
+_POLL_S = 0.1
+_GRACE_S = 3.0  # buildx needs a moment to tell the daemon that a build is cancelled
+
+
+@dataclass(frozen=True, slots=True)
+class Exit:
+    """How a command ended; the code is None when it was stopped from here."""
+
+    code: int | None
+    timed_out: bool = False
+    cancelled: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """A finished command with what it printed, cut at the limit."""
+
+    exit: Exit
+    stdout: str
+    stderr: str
+
+    @property
+    def ok(self) -> bool:
+        """Tell whether the command ended by itself, with 0."""
+        return self.exit.code == 0
+
+
+class _Lines:
+    """Cuts a byte stream into lines and drops what goes past the longest line allowed."""
+
+    def __init__(self, emit: Callable[[bytes], None]) -> None:
+        self._emit = emit
+        self._rest = b""
+        self._dropping = False
+
+    def feed(self, chunk: bytes) -> None:
+        *lines, rest = (self._rest + chunk).split(b"\n")
+        for line in lines:
+            if not self._dropping:
+                self._emit(line[:MAX_LINE])
+            self._dropping = False
+        if self._dropping:
+            rest = b""
+        elif len(rest) > MAX_LINE:
+            self._emit(rest[:MAX_LINE])
+            self._dropping, rest = True, b""
+        self._rest = rest
+
+    def close(self) -> None:
+        if self._rest:
+            self._emit(self._rest)
+
+
+def stream(  # noqa: PLR0913  # each is one independent limit or destination
+    argv: Sequence[str],
+    *,
+    on_stdout: Callable[[bytes], None],
+    on_stderr: Callable[[bytes], None],
+    env: Mapping[str, str] | None = None,
+    stdin: bytes = b"",
+    timeout_s: float | None = None,
+    cancel: Event | None = None,
+) -> Exit:
+    """Run a command in a session of its own and hand over its lines as they come."""
+    with tempfile.TemporaryFile() as source:
+        source.write(stdin)
+        source.seek(0)
+        child = subprocess.Popen(  # noqa: S603  # an argument list, never a shell
+            list(argv),
+            stdin=source,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env=None if env is None else dict(env),
+            start_new_session=True,
+        )
+    try:
+        return _follow(child, on_stdout, on_stderr, timeout_s, cancel)
+    finally:
+        end_tree(child)
+
+
+def _follow(
+    child: subprocess.Popen[bytes],
+    on_stdout: Callable[[bytes], None],
+    on_stderr: Callable[[bytes], None],
+    timeout_s: float | None,
+    cancel: Event | None,
+) -> Exit:
+    deadline = None if timeout_s is None else time.monotonic() + timeout_s
+    with selectors.DefaultSelector() as selector:
+        for pipe, emit in ((child.stdout, on_stdout), (child.stderr, on_stderr)):
+            if pipe is not None:
+                selector.register(pipe, selectors.EVENT_READ, _Lines(emit))
+        while selector.get_map():
+            if cancel is not None and cancel.is_set():
+                return Exit(None, cancelled=True)
+            if deadline is not None and time.monotonic() > deadline:
+                return Exit(None, timed_out=True)
+            for key, _ in selector.select(_POLL_S):
+                _read(selector, key)
+            if child.poll() is not None and deadline is None:
+                deadline = time.monotonic() + _GRACE_S  # a grandchild may hold the pipes open
+        return Exit(child.wait())
+
+
+def _read(selector: selectors.BaseSelector, key: selectors.SelectorKey) -> None:
+    pipe: IO[bytes] = key.fileobj  # type: ignore[assignment]  # what was registered above
+    lines: _Lines = key.data
+    chunk = os.read(pipe.fileno(), _CHUNK)
+    if chunk:
+        lines.feed(chunk)
+        return
+    lines.close()
+    selector.unregister(pipe)
+
+
+def end_tree(child: subprocess.Popen[bytes]) -> None:
+    """End a child and all that it started: asked first, then killed."""
+    if child.poll() is None:
+        _signal_group(child.pid, signal.SIGTERM)
+        with suppress(subprocess.TimeoutExpired):
+            child.wait(_GRACE_S)
+    _signal_group(child.pid, signal.SIGKILL)
+    child.wait()
+    for pipe in (child.stdout, child.stderr):
+        if pipe is not None:
+            pipe.close()
+
+
+def _signal_group(group: int, number: signal.Signals) -> None:
+    with suppress(ProcessLookupError, PermissionError):  # nothing of the group is left
+        os.killpg(group, number)
+
+
+def run(
+    argv: Sequence[str],
+    *,
+    env: Mapping[str, str] | None = None,
+    stdin: bytes = b"",
+    timeout_s: float = 60.0,
+    limit: int = 4 * 1024 * 1024,
+) -> Output:
+    """Run a short command and keep what it prints, up to a limit for each stream."""
+    kept: tuple[list[bytes], list[bytes]] = ([], [])
+    sizes = [0, 0]
+
+    def keep(which: int) -> Callable[[bytes], None]:
+        def take(line: bytes) -> None:
+            sizes[which] += len(line) + 1
+            if sizes[which] <= limit:
+                kept[which].append(line)
+
+        return take
+
+    ended = stream(argv, on_stdout=keep(0), on_stderr=keep(1), env=env, stdin=stdin, timeout_s=timeout_s)
+    out, err = (b"\n".join(lines).decode("utf-8", "replace") for lines in kept)
+    return Output(ended, out, err)

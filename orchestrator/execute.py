@@ -1,0 +1,42 @@
+"""Run cells side by side; one that fails, or even breaks, stops no other."""
+
+from __future__ import annotations
+
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from typing import TYPE_CHECKING
+
+from orchestrator.cell import CancelledError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+    from threading import Event as Signal
+
+    from orchestrator.model import Cell
+    from orchestrator.record import CellRecord
+
+
+def run_cells(cells: Sequence[Cell], work: Callable[[Cell], CellRecord], *, jobs: int, cancel: Signal) -> Iterator[CellRecord]:
+    """Give each cell's record as it finishes, at most `jobs` at once, until cancelled.
+
+    Cells are handed out one by one, so that nothing waits in a queue that a
+    cancellation would have to empty. What is wrong with the program itself,
+    or with the disk, ends the run after the cells under way.
+    """
+    left = iter(cells)
+    with ThreadPoolExecutor(max_workers=jobs, thread_name_prefix="cell") as pool:
+        running: set[Future[CellRecord]] = set()
+        try:
+            while True:
+                while len(running) < jobs and not cancel.is_set() and (cell := next(left, None)) is not None:
+                    running.add(pool.submit(work, cell))
+                if not running:
+                    return
+                done, running = wait(running, return_when=FIRST_COMPLETED)
+                for future in done:
+                    try:
+                        yield future.result()
+                    except CancelledError:
+                        continue
+        except BaseException:
+            cancel.set()  # the pool waits for its threads, and they for this
+            raise

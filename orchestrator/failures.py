@@ -1,0 +1,83 @@
+"""Why a build failed: the Dockerfile, or the world around it."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from orchestrator.smoke.words import inert, shorten
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from orchestrator.measure.progress import Vertex
+
+_OF_THE_DOCKERFILE = re.compile(r"did not complete successfully: (?:exit code: (\d+)|cancell?ed)")
+_PASSING = re.compile(
+    r"connection reset|connection refused|broken pipe|unexpected EOF|: EOF$|i/o timeout|TLS handshake timeout"
+    r"|no such host|server misbehaving|temporary failure in name resolution|context deadline exceeded"
+    r"|code = Unavailable|code = Internal desc = stream|transport is closing|error reading from server"
+    r"|\b50[0234] |5\d\d (?:Internal|Bad|Service|Gateway)|429 Too Many|toomanyrequests"
+    r"|Cannot connect to the Docker daemon|failed to dial|no active session|failed to receive status"
+    r"|failed to (?:create|find) (?:endpoint|builder)|no builder \"|closing transport",
+    re.IGNORECASE,
+)
+_DISK = re.compile(r"no space left on device|disk quota exceeded", re.IGNORECASE)
+_BASE = re.compile(
+    r"(?:failed to resolve source metadata for |^|\s)(\S+): (?:not found|failed to do request|pull access denied|unexpected status)"
+)
+_ERROR = re.compile(r"^ERROR: (.*)$", re.MULTILINE)
+
+
+@dataclass(frozen=True, slots=True)
+class BuildFailure:
+    """What stopped a build, and whether trying again may help."""
+
+    reason: str
+    is_ours: bool  # the cell's own doing: its Dockerfile, its context, its base's name
+    passing: bool
+
+
+def classify_failure(step: Vertex | None, messages: Sequence[str], log_tail: Sequence[str]) -> BuildFailure:
+    """Read the last error of a build; what its steps printed is evidence, never the judge."""
+    text = inert("\n".join(messages))
+    errors = _ERROR.findall(text)
+    error = errors[-1] if errors else (step.error if step and step.error else text.strip().rpartition("\n")[2])
+    words = error.removeprefix("failed to build: ").removeprefix("failed to solve: ")
+    if found := _OF_THE_DOCKERFILE.search(error):
+        return BuildFailure(_step_reason(step, found[1], log_tail), is_ours=True, passing=False)
+    if _DISK.search(error):
+        return BuildFailure(
+            f"no room left on the engine's disk: {shorten(words)}; `docker buildx prune` frees some", is_ours=False, passing=False
+        )
+    if "failed to resolve source metadata" in error or "pull access denied" in error:
+        return _base_failure(words)
+    if _PASSING.search(error):
+        return BuildFailure(shorten(words), is_ours=False, passing=True)
+    if "dockerfile parse error" in error or "failed to read dockerfile" in error:
+        return BuildFailure(
+            f"the Dockerfile cannot be read: {shorten(words.removeprefix('dockerfile parse error '))}", is_ours=True, passing=False
+        )
+    return BuildFailure(shorten(words) or "buildx gave no reason", is_ours=bool(words), passing=False)
+
+
+def _base_failure(words: str) -> BuildFailure:
+    found = _BASE.search(words)
+    name = found[1] if found else "a base image"
+    if "not found" in words or "pull access denied" in words or "repository does not exist" in words:
+        return BuildFailure(
+            f"the base image {name} does not exist, or may not be pulled: {shorten(words)}", is_ours=True, passing=False
+        )
+    return BuildFailure(f"the registry of {name} cannot be reached: {shorten(words)}", is_ours=False, passing=True)
+
+
+def _step_reason(step: Vertex | None, code: str | None, log_tail: Sequence[str]) -> str:
+    """Name the step, its exit code, and the line that tells most."""
+    telling = [
+        line for line in map(str.strip, log_tail) if re.search(r"error|fatal|not found|no such|failed|denied", line, re.IGNORECASE)
+    ]
+    said = [line for line in map(str.strip, log_tail) if line]
+    line = (telling or said or [""])[-1]
+    name = shorten(step.name) if step else "a step"
+    return shorten(f"{name}: exit {code or 'unknown'}{f': {line}' if line else ''}")

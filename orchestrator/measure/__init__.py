@@ -1,0 +1,1 @@
+"""Pure: what builds and images say, turned into figures."""

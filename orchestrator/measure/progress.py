@@ -1,0 +1,180 @@
+"""BuildKit's raw progress, line by line, to steps with times."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+import re
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from orchestrator.record import Step
+
+_STEP = re.compile(r"^\[(?:(?P<stage>[^\]]*?) +)?(?P<at>\d+)/(?P<of>\d+)\] (?P<instruction>.*)$", re.DOTALL)
+_FRACTION = re.compile(r"\.(\d{1,6})\d*")
+_PULL = ("pulling", "extracting", "resolve", "sha256:")
+
+
+@dataclass(slots=True)
+class Vertex:
+    """One node of the build as far as it has gone."""
+
+    digest: str
+    name: str
+    order: int
+    inputs: tuple[str, ...] = ()
+    started: datetime | None = None
+    completed: datetime | None = None
+    cached: bool = False
+    error: str | None = None
+    moved: tuple[datetime, datetime] | None = None  # first and last moment at which bytes moved or were unpacked
+
+
+@dataclass(frozen=True, slots=True)
+class LogLine:
+    """Something that a step printed."""
+
+    vertex: str
+    name: str
+    text: str
+
+
+@dataclass(slots=True)
+class Progress:
+    """A build as its progress tells it; feed it every line."""
+
+    vertices: dict[str, Vertex] = field(default_factory=dict)
+    warnings: list[str] = field(default_factory=list)
+    messages: list[str] = field(default_factory=list)
+    current: str | None = None
+
+    def feed(self, line: bytes) -> list[LogLine]:
+        """Take one line; give what a step printed in it. What is not progress is a message."""
+        if not line.startswith(b"{"):
+            text = line.decode("utf-8", "replace").rstrip()
+            if text:
+                self.messages.append(text)
+            return []
+        try:
+            data = json.loads(line)
+        except (ValueError, RecursionError):
+            self.messages.append(line[:200].decode("utf-8", "replace"))
+            return []
+        for raw in _items(data, "vertexes"):
+            self._take_vertex(raw)
+        for raw in _items(data, "statuses"):
+            self._take_status(raw)
+        for raw in _items(data, "warnings"):
+            self.warnings.append(_decode(raw.get("short")))
+        return [self._make_log(raw) for raw in _items(data, "logs")]
+
+    def _take_vertex(self, raw: dict[str, Any]) -> None:
+        digest = str(raw.get("digest", ""))
+        vertex = self.vertices.get(digest)
+        if vertex is None:
+            vertex = self.vertices[digest] = Vertex(digest, str(raw.get("name", "")), len(self.vertices))
+        vertex.name = str(raw.get("name") or vertex.name)
+        vertex.inputs = tuple(map(str, raw.get("inputs") or vertex.inputs))
+        started, completed = parse_time(raw.get("started")), parse_time(raw.get("completed"))
+        if started and (vertex.started is None or started < vertex.started):
+            vertex.started = started
+        if completed:
+            vertex.completed = max(completed, vertex.completed or completed)
+        vertex.cached = vertex.cached or bool(raw.get("cached"))
+        vertex.error = str(raw["error"]) if raw.get("error") else vertex.error
+        if started and not completed:
+            self.current = vertex.name
+
+    def _take_status(self, raw: dict[str, Any]) -> None:
+        vertex = self.vertices.get(str(raw.get("vertex", "")))
+        moment = parse_time(raw.get("completed")) or parse_time(raw.get("timestamp"))
+        if vertex is None or moment is None or not str(raw.get("id", "")).startswith(_PULL):
+            return
+        first = parse_time(raw.get("started")) or moment
+        earlier = vertex.moved or (first, moment)
+        vertex.moved = (min(first, earlier[0]), max(moment, earlier[1]))
+
+    def _make_log(self, raw: dict[str, Any]) -> LogLine:
+        digest = str(raw.get("vertex", ""))
+        vertex = self.vertices.get(digest)
+        return LogLine(digest, vertex.name if vertex else "", _decode(raw.get("data")))
+
+    @property
+    def failed_step(self) -> Vertex | None:
+        """Give the step that failed, if one did; cancelled ones are not it."""
+        failed = [vertex for vertex in self.vertices.values() if vertex.error and "context canceled" not in vertex.error]
+        return failed[0] if failed else None
+
+
+def make_steps(progress: Progress) -> tuple[Step, ...]:
+    """Give the Dockerfile's steps in the order in which they started."""
+    never = datetime.max.replace(tzinfo=UTC)
+    vertices = [vertex for vertex in progress.vertices.values() if _STEP.match(vertex.name)]
+    vertices.sort(key=lambda vertex: (vertex.started or never, -vertex.order))
+    return tuple(_make_step(vertex) for vertex in vertices)
+
+
+def _make_step(vertex: Vertex) -> Step:
+    found = _STEP.match(vertex.name)
+    stage, instruction = (found["stage"], found["instruction"]) if found else (None, vertex.name)
+    return Step(
+        name=vertex.name,
+        stage=stage or None,
+        instruction=" ".join(instruction.split()),
+        started_at=vertex.started,
+        duration_s=duration_of(vertex),
+        outcome="cached" if vertex.cached else "executed",
+    )
+
+
+def duration_of(vertex: Vertex) -> float | None:
+    """Give the seconds between a vertex's first start and its end."""
+    if vertex.started is None or vertex.completed is None:
+        return None
+    return max(0.0, (vertex.completed - vertex.started).total_seconds())
+
+
+def pull_seconds(progress: Progress) -> float:
+    """Give the time in which bases were fetched and unpacked; 0.0 when all was there."""
+    pulls = [vertex.moved for vertex in progress.vertices.values() if vertex.moved and not vertex.name.startswith("exporting")]
+    return _covered([(first, last) for first, last in pulls if last > first])
+
+
+def export_seconds(progress: Progress) -> float:
+    """Give the time in which the image was written out."""
+    exports = [vertex for vertex in progress.vertices.values() if vertex.name.startswith("exporting")]
+    return _covered([(vertex.started, vertex.completed) for vertex in exports if vertex.started and vertex.completed])
+
+
+def _covered(spans: list[tuple[datetime, datetime]]) -> float:
+    """Add up the time that any of the spans covers, overlaps once."""
+    total, end = 0.0, datetime.min.replace(tzinfo=UTC)
+    for first, last in sorted(spans):
+        total += max(0.0, (last - max(first, end)).total_seconds())
+        end = max(end, last)
+    return total
+
+
+def parse_time(value: object) -> datetime | None:
+    """Read Go's time, which has nanoseconds."""
+    if not isinstance(value, str):
+        return None
+    try:
+        moment = datetime.fromisoformat(_FRACTION.sub(lambda found: f".{found[1]:0<6}", value))
+    except ValueError:
+        return None
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def _items(data: object, key: str) -> list[dict[str, Any]]:
+    found = data.get(key) if isinstance(data, dict) else None
+    return [item for item in found if isinstance(item, dict)] if isinstance(found, list) else []
+
+
+def _decode(value: object) -> str:
+    try:
+        return base64.b64decode(str(value or ""), validate=True).decode("utf-8", "replace")
+    except (binascii.Error, ValueError):
+        return str(value)

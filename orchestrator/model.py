@@ -1,0 +1,185 @@
+"""The nouns of a plan: cells, their settings and the checks they must pass."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+LABEL = "io.matrix"  # the prefix of every label by which matrix knows what it made
+STAND_IN_LABEL = f"{LABEL}.stand-in"  # on a base that only stands for the real one; images built on it inherit it
+
+Pairs = tuple[tuple[str, str], ...]
+
+
+class Status(StrEnum):
+    """How a cell ended."""
+
+    PASSED = "passed"
+    BUILD_FAILED = "build-failed"
+    SMOKE_FAILED = "smoke-failed"
+    TIMEOUT = "timeout"
+    ERROR = "error"
+    EXCLUDED = "excluded"
+    SKIPPED = "skipped"
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What a check's container may use; the defaults are what a hostile image gets."""
+
+    timeout_s: float | None = None
+    memory_bytes: int = 512 * 1024**2
+    pids: int = 256
+    capabilities: tuple[str, ...] = ()
+    network: str = "none"
+    writable: bool = False
+    user: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ImportCheck:
+    """Import each Python module in a process of its own."""
+
+    modules: tuple[str, ...]
+    limits: Limits = Limits()
+
+
+@dataclass(frozen=True, slots=True)
+class RunCheck:
+    """Run a command in the image and look at its exit code and output."""
+
+    argv: tuple[str, ...]
+    exit: int = 0
+    stdout: str | None = None
+    limits: Limits = Limits()
+
+
+@dataclass(frozen=True, slots=True)
+class HttpCheck:
+    """Start the image and ask it something over HTTP."""
+
+    port: int
+    path: str = "/"
+    status: int = 200
+    header: Pairs = ()
+    body: str | None = None
+    within_s: float = 30.0
+    limits: Limits = Limits()
+
+
+@dataclass(frozen=True, slots=True)
+class HealthyCheck:
+    """Start the image and wait for its own HEALTHCHECK."""
+
+    within_s: float = 30.0
+    limits: Limits = Limits()
+
+
+@dataclass(frozen=True, slots=True)
+class ProbeCheck:
+    """Run one of matrix's own probes inside the image."""
+
+    probe: str
+    limits: Limits = Limits()
+
+
+@dataclass(frozen=True, slots=True)
+class StructureCheck:
+    """Run the tests of a container-structure-test file."""
+
+    file: str
+    limits: Limits = Limits()
+
+
+Check = ImportCheck | RunCheck | HttpCheck | HealthyCheck | ProbeCheck | StructureCheck
+
+
+@dataclass(frozen=True, slots=True)
+class Secret:
+    """Where a build secret comes from; its value never passes through matrix."""
+
+    id: str
+    file: str | None = None
+    env: str | None = None
+    file_env: str | None = None
+    optional: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Timeouts:
+    """How long the two long parts of a cell may take."""
+
+    build_s: float = 1800.0
+    smoke_s: float = 300.0
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """All that says how one cell is built and tested; paths are as the file has them."""
+
+    dockerfile: str = "Dockerfile"
+    context: str = "."
+    contexts: Pairs = ()
+    target: str | None = None
+    args: Pairs = ()
+    secrets: tuple[Secret, ...] = ()
+    platform: str | None = None
+    env: Pairs = ()
+    labels: Pairs = ()
+    network: str | None = None
+    requirements: str | None = None
+    libc: str | None = None
+    push: str | None = None
+    cache_from: tuple[str, ...] = ()
+    cache_to: tuple[str, ...] = ()
+    smoke: tuple[Check, ...] = ()
+    timeout: Timeouts = Timeouts()
+    retries: int = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One combination of axis values and what follows from it."""
+
+    id: str
+    axes: Pairs
+    settings: Settings
+    expected: Status = Status.PASSED
+    expected_reason: str | None = None
+
+    def axis(self, name: str) -> str:
+        """Give this cell's value on an axis."""
+        return next(value for axis, value in self.axes if axis == name)
+
+
+@dataclass(frozen=True, slots=True)
+class ExcludedCell:
+    """A combination that is left out on purpose, and why."""
+
+    id: str
+    axes: Pairs
+    reason: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Everything that would run, in axis order, before anything does."""
+
+    name: str
+    axes: tuple[str, ...]
+    cells: tuple[Cell, ...]
+    excluded: tuple[ExcludedCell, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class BuilderSpec:
+    """The builder that matrix.yaml asks for."""
+
+    name: str = "matrix"
+    driver: str = "auto"
+    image: str = "moby/buildkit:buildx-stable-1"
+    network: str = "host"
+    endpoint: str | None = None
+    env: Pairs = ()
+    options: Pairs = ()
+    mirrors: tuple[tuple[str, tuple[str, ...]], ...] = ()

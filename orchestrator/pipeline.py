@@ -1,0 +1,250 @@
+"""The whole run on one screen: plan, bootstrap, build, measure, smoke, judge, report."""
+
+from __future__ import annotations
+
+import platform
+import signal
+import sys
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from threading import Event as Signal
+from typing import TYPE_CHECKING
+
+from orchestrator import __version__
+from orchestrator.cell import Workshop, run_cell
+from orchestrator.docker.bases import BaseReader
+from orchestrator.docker.build import render_secret_argv
+from orchestrator.docker.builder import Builder, ensure_builder
+from orchestrator.docker.containers import remove_containers, remove_networks
+from orchestrator.docker.engine import Engine, connect
+from orchestrator.docker.images import ImageStore
+from orchestrator.errors import ExitCode, UsageError
+from orchestrator.events import Event
+from orchestrator.execute import run_cells
+from orchestrator.git import read_git
+from orchestrator.model import BuilderSpec, Plan, Status
+from orchestrator.paths import cache_folder
+from orchestrator.plan.select import select_cells
+from orchestrator.record import SCHEMA, CellRecord, Environment, RunInputs, RunRecord
+from orchestrator.report.files import save_reports
+from orchestrator.standins import find_stand_ins, lacking_reason
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from orchestrator.config.load import Matrix
+    from orchestrator.events import Emit
+    from orchestrator.store import Reports, RunFolder
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What the command line says of a run."""
+
+    only: tuple[str, ...] = ()
+    skip: tuple[str, ...] = ()
+    jobs: int = 2
+    smoke: bool = True
+    keep: bool = False
+    fail_fast: bool = False
+    resume: str | None = None
+
+
+def run_matrix(matrix: Matrix, reports: Reports, options: Options, watch: Callable[[Event], None]) -> RunRecord:
+    """Run a plan to its end, or to an interruption; either way all that is known is stored."""
+    earlier = _earlier_run(matrix, reports, options)
+    options = replace(options, only=earlier.only, skip=earlier.skip) if earlier else options
+    plan = select_cells(matrix.plan, options.only, options.skip)
+    _check_secrets(matrix, plan)
+    engine = connect()
+    cancel, interrupted = Signal(), Signal()
+    with _interrupts(cancel, interrupted):
+        builder = ensure_builder(engine, builder_spec(matrix))
+        run = reports.find(earlier.id) if earlier else reports.new_run()
+        record = earlier or _new_record(matrix, run, plan, options)
+        record = replace(record, environment=_environment(engine, builder), finished_at=None, complete=False)
+        run.save_record(record)
+        reports.point_latest(run)
+        store = ImageStore(cache_folder("images") / run.id)
+        bases = BaseReader(engine, builder, store)
+        emit = _emitter(run, watch)
+        shop = Workshop(
+            engine,
+            builder,
+            store,
+            bases,
+            run,
+            matrix.file.name,
+            matrix.folder,
+            options.jobs,
+            options.smoke,
+            options.keep,
+            emit,
+            cancel,
+        )
+        emit(_opening(run, plan, builder, resumed=earlier is not None))
+        cells = _run_all(plan, options, shop)
+        record = _finish(record, plan, cells, interrupted=interrupted.is_set() and len(cells) < len(plan.cells))
+    run.save_record(record)
+    save_reports(run, record)
+    emit(Event("run-finished", None, {"run": run.id, "complete": record.complete}))
+    return record
+
+
+def _opening(run: RunFolder, plan: Plan, builder: Builder, *, resumed: bool) -> Event:
+    kind = "run-resumed" if resumed else "run-started"
+    return Event(kind, None, {"run": run.id, "cells": len(plan.cells), "builder": builder.did})
+
+
+def _earlier_run(matrix: Matrix, reports: Reports, options: Options) -> RunRecord | None:
+    """Read the run to go on with; a changed matrix.yaml would mix two plans in one record."""
+    if options.resume is None:
+        return None
+    earlier = reports.find(options.resume).load()
+    if earlier.inputs.matrix_digest != matrix.digest:
+        message = f"{matrix.path} has changed since run {earlier.id} was started; start a new run"
+        raise UsageError(message)
+    return earlier
+
+
+def _check_secrets(matrix: Matrix, plan: Plan) -> None:
+    for secret in {secret for cell in plan.cells for secret in cell.settings.secrets}:
+        render_secret_argv(secret, matrix.folder)
+
+
+def builder_spec(matrix: Matrix) -> BuilderSpec:
+    """Give the builder that matrix.yaml asks for."""
+    asked = matrix.file.builder
+    return BuilderSpec(
+        name=asked.name,
+        driver=asked.driver,
+        image=asked.image,
+        network=asked.network,
+        endpoint=asked.endpoint,
+        env=tuple(asked.env.items()),
+        options=tuple(asked.options.items()),
+        mirrors=tuple((registry, tuple(mirrors)) for registry, mirrors in asked.mirrors.items()),
+    )
+
+
+def _new_record(matrix: Matrix, run: RunFolder, plan: Plan, options: Options) -> RunRecord:
+    decide = matrix.file.decide
+    return RunRecord(
+        schema=SCHEMA,
+        id=run.id,
+        name=plan.name,
+        started_at=datetime.now(UTC),
+        axes=plan.axes,
+        compare=decide.between if decide else plan.axes[0],
+        only=options.only,
+        skip=options.skip,
+        inputs=RunInputs(matrix.digest, None, *read_git(matrix.folder)),
+    )
+
+
+def _environment(engine: Engine, builder: Builder) -> Environment:
+    return Environment(
+        docker=engine.version,
+        buildx=engine.buildx,
+        buildkit=builder.buildkit,
+        driver=builder.driver,
+        builder=builder.name,
+        storage="containerd" if engine.containerd_store else engine.storage,
+        cpus=engine.cpus,
+        memory_bytes=engine.memory_bytes,
+        platform=engine.platform,
+        cgroup=engine.cgroup,
+        python=platform.python_version(),
+        tool=__version__,
+    )
+
+
+def _run_all(plan: Plan, options: Options, shop: Workshop) -> dict[str, CellRecord]:
+    """Run the cells that have no result yet; give the results of all that have one."""
+    finished = {cell.id: cell for cell in shop.run.load_cells() if cell.status is not Status.ERROR}
+    stand_ins = find_stand_ins()
+
+    def keep(record: CellRecord) -> None:
+        shop.run.save_cell(record)
+        finished[record.id] = record
+        shop.emit(_ending(record))
+
+    for cell in plan.cells:
+        if cell.id not in finished and (reason := lacking_reason(stand_ins, cell)):
+            keep(CellRecord(cell.id, dict(cell.axes), Status.SKIPPED, cell.expected, as_expected=True, reason=reason))
+    todo = [cell for cell in plan.cells if cell.id not in finished]
+    try:
+        for record in run_cells(todo, lambda cell: run_cell(shop, cell), jobs=options.jobs, cancel=shop.cancel):
+            keep(record)
+            if options.fail_fast and not record.as_expected:
+                shop.cancel.set()
+    finally:
+        shop.store.remove()
+        remove_containers(run=shop.run.id)
+        remove_networks(shop.engine, shop.run.id)
+    return finished
+
+
+def _ending(record: CellRecord) -> Event:
+    return Event("cell-finished", record.id, {"status": record.status, "as_expected": record.as_expected, "reason": record.reason})
+
+
+def _finish(record: RunRecord, plan: Plan, cells: dict[str, CellRecord], *, interrupted: bool) -> RunRecord:
+    """Put the results in the plan's order, the excluded combinations behind them."""
+    done = [cells[cell.id] for cell in plan.cells if cell.id in cells]
+    left_out = [
+        CellRecord(cell.id, dict(cell.axes), Status.EXCLUDED, Status.EXCLUDED, as_expected=True, reason=cell.reason)
+        for cell in plan.excluded
+    ]
+    return replace(
+        record,
+        finished_at=datetime.now(UTC),
+        complete=len(done) == len(plan.cells),
+        interrupted=interrupted,
+        environment=replace(record.environment, stand_in_bases=_stand_ins_of(done)),
+        cells=(*done, *left_out),
+    )
+
+
+def _stand_ins_of(cells: list[CellRecord]) -> tuple[str, ...]:
+    """Name the bases that only stood for the real ones, by the label that they carry."""
+    found = {(base.ref, cell.inputs.stand_in) for cell in cells for base in cell.inputs.base if cell.inputs.stand_in}
+    return tuple(f"{ref} ({made_from})" for ref, made_from in sorted(found))
+
+
+def exit_code_of(record: RunRecord) -> ExitCode:
+    """Judge a run as its caller will: by what was expected."""
+    if record.interrupted:
+        return ExitCode.INTERRUPTED
+    if any(cell.status is Status.ERROR and not cell.as_expected for cell in record.cells):
+        return ExitCode.ENGINE
+    return ExitCode.OK if all(cell.as_expected for cell in record.cells) else ExitCode.UNEXPECTED
+
+
+def _emitter(run: RunFolder, watch: Callable[[Event], None]) -> Emit:
+    def emit(event: Event) -> None:
+        run.append_event(event)
+        watch(event)
+
+    return emit
+
+
+@contextmanager
+def _interrupts(cancel: Signal, interrupted: Signal) -> Iterator[None]:
+    """Let the first interruption cancel the cells under way; a second one is not waited for."""
+
+    def interrupt(number: int, _frame: object) -> None:
+        if interrupted.is_set():
+            raise KeyboardInterrupt
+        sys.stderr.write(f"\nmatrix: {signal.Signals(number).name}: cancelling the cells under way; what is finished is kept\n")
+        interrupted.set()
+        cancel.set()
+
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    before = {number: signal.signal(number, interrupt) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -1,0 +1,1 @@
+"""MatrixFile to Plan: pure, deterministic, printable."""

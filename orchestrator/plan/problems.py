@@ -1,0 +1,180 @@
+"""What the schema cannot see: names that point nowhere, ids given twice, files not there."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+from orchestrator.errors import did_you_mean
+from orchestrator.model import StructureCheck
+from orchestrator.places import dockerfile_of, is_remote
+from orchestrator.plan.expand import PLACEHOLDER
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from pathlib import Path
+
+    from orchestrator.config.schema import MatrixFile
+    from orchestrator.model import Cell, ExcludedCell, Pairs, Plan
+
+Where = tuple[str | int, ...]
+Problem = tuple[Where, str]
+
+
+def find_name_problems(matrix: MatrixFile) -> Iterator[Problem]:
+    """Find axes, values, placeholders and patterns that the file uses and nothing defines."""
+    yield from _axis_problems(matrix)
+    yield from _settings_problems(matrix)
+    yield from _placeholder_problems(matrix)
+    yield from _include_problems(matrix)
+    for at, rule in enumerate(matrix.exclude):
+        yield from _where_problems(matrix, ("exclude", at), rule.where)
+    for at, expect in enumerate(matrix.expect):
+        yield from _where_problems(matrix, ("expect", at), expect.where)
+    for at, claim in enumerate(matrix.claims):
+        yield from _where_problems(matrix, ("claims", at, "left"), claim.left)
+        yield from _where_problems(matrix, ("claims", at, "right"), claim.right)
+    for at, budget in enumerate(matrix.budgets):
+        yield from _where_problems(matrix, ("budgets", at, "where"), budget.where)
+    if matrix.decide and matrix.decide.between not in matrix.axes:
+        yield ("decide", "between"), _unknown_axis(matrix, matrix.decide.between)
+
+
+def _unknown_axis(matrix: MatrixFile, name: str) -> str:
+    return f"'{name}' is not an axis{did_you_mean(name, matrix.axes) or '; the axes are ' + ', '.join(matrix.axes)}"
+
+
+def _axis_problems(matrix: MatrixFile) -> Iterator[Problem]:
+    for axis, values in matrix.axes.items():
+        for at, value in enumerate(values):
+            if value in values[:at]:
+                yield ("axes", axis, at), f"'{value}' is there twice"
+
+
+def _values_of(matrix: MatrixFile, axis: str) -> list[str]:
+    included = [cell[axis] for cell in matrix.include if axis in cell]
+    return list(dict.fromkeys([*matrix.axes[axis], *included]))
+
+
+def _settings_problems(matrix: MatrixFile) -> Iterator[Problem]:
+    for axis, by_value in matrix.settings.items():
+        if axis not in matrix.axes:
+            yield ("settings", axis), _unknown_axis(matrix, axis)
+            continue
+        values = _values_of(matrix, axis)
+        unused = [value for value in by_value if value not in values]
+        for at, value in enumerate(matrix.axes[axis]):
+            meant = "" if value in by_value else did_you_mean(value, unused)
+            if meant:
+                yield ("axes", axis, at), f"'{value}' has no settings{meant}"
+                unused = [name for name in unused if f"'{name}'" not in meant]
+        for name in unused:
+            yield ("settings", axis, name), f"'{name}' is not a value of axis '{axis}'{did_you_mean(name, values)}"
+
+
+def _placeholder_problems(matrix: MatrixFile) -> Iterator[Problem]:
+    places: list[tuple[Where, Any]] = [(("defaults",), matrix.defaults)]
+    places += [
+        (("settings", axis, value), settings) for axis, by_value in matrix.settings.items() for value, settings in by_value.items()
+    ]
+    for where, settings in places:
+        data = settings.model_dump(by_alias=True, exclude_unset=True)
+        for path, text in _texts_with_path(data, where):
+            for name in PLACEHOLDER.findall(text):
+                if name not in matrix.axes:
+                    meant = did_you_mean(name, matrix.axes) or f"; the axes are {', '.join(matrix.axes)}"
+                    yield path, f"'{{{name}}}' names no axis{meant}"
+            if path[-1] in ("stdout", "body") or (len(path) > 1 and path[-2] == "header"):
+                yield from _pattern_problems(path, text)
+
+
+def _pattern_problems(path: Where, pattern: str) -> Iterator[Problem]:
+    try:
+        re.compile(pattern)
+    except (re.error, OverflowError) as error:
+        yield path, f"'{pattern}' is not a regular expression: {error}"
+
+
+def _texts_with_path(value: object, path: Where) -> Iterator[tuple[Where, str]]:
+    if isinstance(value, str):
+        yield path, value
+    elif isinstance(value, dict):
+        for key, inner in value.items():
+            yield from _texts_with_path(inner, (*path, key))
+    elif isinstance(value, list):
+        for at, inner in enumerate(value):
+            yield from _texts_with_path(inner, (*path, at))
+
+
+def _include_problems(matrix: MatrixFile) -> Iterator[Problem]:
+    for at, cell in enumerate(matrix.include):
+        for axis in cell:
+            if axis not in matrix.axes:
+                yield ("include", at, axis), _unknown_axis(matrix, axis)
+        lacking = [axis for axis in matrix.axes if axis not in cell]
+        if lacking:
+            yield ("include", at), f"an included cell has a value on every axis; this one lacks {', '.join(lacking)}"
+
+
+def _where_problems(matrix: MatrixFile, path: Where, where: Mapping[str, Sequence[str]]) -> Iterator[Problem]:
+    for axis, wanted in where.items():
+        if axis not in matrix.axes:
+            yield (*path, axis), _unknown_axis(matrix, axis)
+            continue
+        values = _values_of(matrix, axis)
+        for value in wanted:
+            if not any(mark in value for mark in "*?[") and value not in values:
+                yield (*path, axis), f"'{value}' is not a value of axis '{axis}'{did_you_mean(value, values)}"
+
+
+def find_plan_problems(matrix: MatrixFile, plan: Plan) -> Iterator[Problem]:
+    """Find ids that two cells share: their folders and images would be one."""
+    first: dict[str, Pairs] = {}
+    combinations: tuple[Cell | ExcludedCell, ...] = (*plan.cells, *plan.excluded)
+    for cell in combinations:
+        other = first.setdefault(cell.id, cell.axes)
+        if other is not cell.axes:
+            words = " and ".join(", ".join(f"{axis}={value}" for axis, value in axes) for axes in (other, cell.axes))
+            where: Where = ("include",) if matrix.include and other == cell.axes else ("axes",)
+            yield where, f"two cells have the id '{cell.id}' ({words}); rename a value"
+
+
+def find_file_problems(matrix: MatrixFile, cells: Iterable[Cell], folder: Path) -> Iterator[Problem]:
+    """Find Dockerfiles, contexts and other files that cells name and that are not there."""
+    seen: set[tuple[str, str]] = set()
+    for cell in cells:
+        settings = cell.settings
+        wanted = [("dockerfile", settings.dockerfile), ("requirements", settings.requirements)]
+        wanted += [("smoke", check.file) for check in settings.smoke if isinstance(check, StructureCheck)]
+        if not is_remote(settings.context):
+            wanted.append(("context", settings.context))
+        elif wanted[0][1]:
+            wanted.pop(0)
+        for key, name in wanted:
+            if name is None or (key, name) in seen:
+                continue
+            seen.add((key, name))
+            place = dockerfile_of(settings, folder) if key == "dockerfile" else folder / name
+            problem = _file_problem(place, name, want_folder=key == "context")
+            if problem:
+                yield _setter_of(matrix, cell, key), f"{problem} (cell {cell.id})"
+
+
+def _file_problem(path: Path, name: str, *, want_folder: bool) -> str | None:
+    if want_folder:
+        return None if path.is_dir() else f"no such folder: '{name}'"
+    if path.is_file():
+        return None
+    near = sorted(item.name for item in path.parent.iterdir()) if path.parent.is_dir() else []
+    return f"no such file: '{name}'{did_you_mean(path.name, near)}"
+
+
+def _setter_of(matrix: MatrixFile, cell: Cell, key: str) -> Where:
+    """Find the place in the file that gave a cell one of its settings."""
+    for axis, value in reversed(cell.axes):
+        settings = matrix.settings.get(axis, {}).get(value)
+        if settings is not None and getattr(settings, key) is not None:
+            return ("settings", axis, value, key)
+    if getattr(matrix.defaults, key) is not None:
+        return ("defaults", key)
+    return ("defaults",)

@@ -1,0 +1,99 @@
+"""A plan as text: for people, for scripts, for GitHub's job matrix, for bake."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from orchestrator.places import dockerfile_of, inside_context
+from orchestrator.plan.settings import render_settings
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from orchestrator.model import Cell, Plan
+
+FORMATS = ("table", "json", "ids", "github", "bake")
+SCHEMA = 1
+
+
+def render_plan(plan: Plan, kind: str, folder: Path) -> str:
+    """Write a plan in one of the formats."""
+    match kind:
+        case "json":
+            return json.dumps(plan_as_data(plan), indent=2, ensure_ascii=False) + "\n"
+        case "ids":
+            return "".join(f"{cell.id}\n" for cell in plan.cells)
+        case "github":
+            rows = [{"cell": cell.id, **dict(cell.axes)} for cell in plan.cells]
+            return json.dumps({"include": rows}, ensure_ascii=False) + "\n"
+        case "bake":
+            return json.dumps(_as_bake(plan, folder), indent=2, ensure_ascii=False) + "\n"
+    return _as_table(plan)
+
+
+def plan_as_data(plan: Plan) -> dict[str, Any]:
+    """Give a plan as plain data."""
+    rendered: dict[int, dict[str, Any]] = {}
+
+    def settings(cell: Cell) -> dict[str, Any]:
+        """Cells share settings; each is rendered once."""
+        key = id(cell.settings)
+        if key not in rendered:
+            rendered[key] = render_settings(cell.settings)
+        return rendered[key]
+
+    return {
+        "schema": SCHEMA,
+        "name": plan.name,
+        "cells": [
+            {"id": cell.id, "axes": dict(cell.axes), "settings": settings(cell), "expected": cell.expected} for cell in plan.cells
+        ],
+        "excluded": [{"id": cell.id, "axes": dict(cell.axes), "reason": cell.reason} for cell in plan.excluded],
+    }
+
+
+def _as_table(plan: Plan) -> str:
+    from tabulate import tabulate  # noqa: PLC0415  # the other formats do not need it
+
+    rows = [[*(value for _, value in cell.axes), cell.expected, cell.settings.dockerfile] for cell in plan.cells]
+    rows += [[*(value for _, value in cell.axes), "excluded", cell.reason or ""] for cell in plan.excluded]
+    drawn = tabulate(rows, headers=[*plan.axes, "expected", "dockerfile"], tablefmt="simple", disable_numparse=True)
+    left_out = f", {len(plan.excluded)} excluded" if plan.excluded else ""
+    return f"{drawn}\n\n{len(plan.cells)} cells{left_out}\n"
+
+
+def _as_bake(plan: Plan, folder: Path) -> dict[str, Any]:
+    """Write the cells as bake targets: the same builds, by another tool."""
+    targets = {_bake_name(cell.id): _bake_target(cell, folder) for cell in plan.cells}
+    return {"group": {"default": {"targets": list(targets)}}, "target": targets}
+
+
+def _bake_name(cell_id: str) -> str:
+    """Give a target's name, which may not hold a dot."""
+    return "".join(mark if mark.isalnum() or mark in "-_" else "_" for mark in cell_id)
+
+
+def _bake_target(cell: Cell, folder: Path) -> dict[str, Any]:
+    settings = cell.settings
+    args = dict(settings.args)
+    if settings.requirements:
+        args["REQUIREMENTS"] = inside_context(settings.requirements, settings.context)
+    found: dict[str, Any] = {
+        "context": str(folder / settings.context),
+        "dockerfile": str(dockerfile_of(settings, folder).absolute()),
+        "args": args,
+        "labels": dict(settings.labels),
+        "contexts": dict(settings.contexts),
+        "target": settings.target,
+        "network": settings.network,
+        "platforms": [settings.platform] if settings.platform else None,
+        "cache-from": list(settings.cache_from),
+        "cache-to": list(settings.cache_to),
+        "secret": [_bake_secret(secret.id, secret.file, secret.env) for secret in settings.secrets if secret.file or secret.env],
+    }
+    return {key: value for key, value in found.items() if value}
+
+
+def _bake_secret(name: str, file: str | None, env: str | None) -> str:
+    return f"id={name},{f'env={env}' if env else f'src={file}'}"

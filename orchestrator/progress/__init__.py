@@ -1,0 +1,1 @@
+"""What a person or a machine sees on standard error while a run goes on."""

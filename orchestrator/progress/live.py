@@ -1,0 +1,112 @@
+"""Progress as a live table of cells, on a terminal of any width."""
+
+from __future__ import annotations
+
+import sys
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from orchestrator.smoke.words import shorten
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from orchestrator.events import Event
+
+_COLOURS = {"passed": "green", "build-failed": "red", "smoke-failed": "red", "timeout": "red", "error": "magenta", "skipped": "dim"}
+_NARROW = 60
+
+
+@dataclass(slots=True)
+class _Row:
+    state: str = "waiting"
+    detail: str = ""
+    began: datetime | None = None
+    ended: datetime | None = None
+
+
+class LiveTable:
+    """The state of all cells; rich asks for a picture of it when it wants one."""
+
+    def __init__(self, cells: Sequence[str]) -> None:
+        """Start with every cell waiting."""
+        self._rows = {cell: _Row() for cell in cells}
+
+    def take(self, event: Event) -> None:
+        """Let an event change its cell's row."""
+        row = self._rows.get(event.cell or "")
+        if row is None:
+            return
+        match event.kind:
+            case "cell-started":
+                row.state, row.began = "building", event.at
+            case "cell-step":
+                step = str(event.data.get("step"))
+                row.state, row.detail = "pulling" if " FROM " in step else "building", step
+            case "cell-measuring" | "cell-loading" | "cell-smoke":
+                row.state, row.detail = event.kind.removeprefix("cell-"), ""
+            case "cell-retried":
+                row.state, row.detail = "retrying", str(event.data.get("reason"))
+            case "cell-finished":
+                row.state, row.detail = str(event.data.get("status")), str(event.data.get("reason") or "")
+                row.ended = event.at
+
+    def draw(self, width: int, height: int) -> Table:
+        """Draw as many rows as fit, those under way first, and count the others."""
+        table = Table(box=None, pad_edge=False, show_edge=False, expand=False)
+        table.add_column("cell", no_wrap=True, overflow="ellipsis", max_width=max(12, width // 2 - 12))
+        table.add_column("state", no_wrap=True)
+        table.add_column("time", justify="right", no_wrap=True)
+        if width >= _NARROW:
+            table.add_column("step", no_wrap=True, overflow="ellipsis", ratio=1)
+        shown = sorted(self._rows.items(), key=lambda item: _rank(item[1]))[: max(1, height - 4)]
+        names = {name for name, _ in shown}
+        for name, row in self._rows.items():
+            if name in names:
+                cells = [Text(name), Text(row.state, style=_COLOURS.get(row.state, "")), Text(_seconds(row))]
+                table.add_row(*cells, *([Text(shorten(row.detail))] if width >= _NARROW else []))
+        done = sum(row.ended is not None for row in self._rows.values())
+        table.caption = f"{done} of {len(self._rows)} done" + (
+            f", {len(self._rows) - len(names)} not shown" if len(names) < len(self._rows) else ""
+        )
+        table.caption_justify = "left"
+        return table
+
+
+def _rank(row: _Row) -> int:
+    if row.ended is not None:
+        return 2 if row.state == "passed" else 1
+    return 0 if row.began is not None else 3
+
+
+def _seconds(row: _Row) -> str:
+    if row.began is None:
+        return ""
+    return f"{((row.ended or datetime.now(UTC)) - row.began).total_seconds():.0f} s"
+
+
+@contextmanager
+def live_progress(cells: Sequence[str]) -> Iterator[Callable[[Event], None]]:
+    """Show the table until the block ends; other words go above it."""
+    table = LiveTable(cells)
+    console = Console(file=sys.stderr)
+
+    class Picture:
+        def __rich__(self) -> Table:
+            return table.draw(console.width, console.height)
+
+    with Live(Picture(), console=console, refresh_per_second=4, transient=True):
+
+        def take(event: Event) -> None:
+            table.take(event)
+            if event.kind == "warning":
+                console.print(f"warning: {event.data.get('text')}", markup=False, highlight=False)
+
+        yield take

@@ -1,0 +1,238 @@
+"""The nouns of a result: what a run stored, and what every report renders."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from orchestrator.model import Status
+
+SCHEMA = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Environment:
+    """The machine and the tools a run was measured with."""
+
+    docker: str | None = None
+    buildx: str | None = None
+    buildkit: str | None = None
+    driver: str | None = None
+    builder: str | None = None
+    storage: str | None = None
+    cpus: int | None = None
+    memory_bytes: int | None = None
+    platform: str | None = None
+    cgroup: str | None = None
+    python: str | None = None
+    tool: str | None = None
+    stand_in_bases: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class RunInputs:
+    """What a run was started from."""
+
+    matrix_digest: str | None = None
+    lock_digest: str | None = None
+    git_commit: str | None = None
+    git_dirty: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Base:
+    """A base image as the build resolved it."""
+
+    ref: str
+    digest: str
+
+
+@dataclass(frozen=True, slots=True)
+class CellInputs:
+    """What a cell was built from."""
+
+    dockerfile_digest: str | None = None
+    context_digest: str | None = None
+    base: tuple[Base, ...] = ()
+    requirements_digest: str | None = None
+    args: Mapping[str, str] | None = None
+    stand_in: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """One layer of an image and the instruction that made it."""
+
+    digest: str
+    instruction: str | None
+    compressed_bytes: int | None
+    uncompressed_bytes: int | None
+    wasted_bytes: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Package:
+    """A package found inside an image."""
+
+    name: str
+    version: str
+    built_from: str | None = None
+    native: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Packages:
+    """The packages inside an image, by who installed them."""
+
+    os: tuple[Package, ...] = ()
+    python: tuple[Package, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    """A cell's image and its sizes."""
+
+    digest: str
+    compressed_bytes: int | None = None
+    compressed_estimated: bool = False
+    uncompressed_bytes: int | None = None
+    over_base_bytes: int | None = None
+    wasted_bytes: int | None = None
+    layers: tuple[Layer, ...] = ()
+    packages: Packages | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One Dockerfile step as it went in one cell's build."""
+
+    name: str
+    stage: str | None
+    instruction: str
+    started_at: datetime | None
+    duration_s: float | None
+    outcome: str
+    ran_in: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Build:
+    """How a cell's build went, and how its times were taken."""
+
+    timing: str
+    jobs: int
+    wall_s: float
+    own_s: float | None = None
+    shared_s: float | None = None
+    alone_s: float | None = None
+    pull_s: float | None = None
+    export_s: float | None = None
+    cached_steps: int | None = None
+    total_steps: int | None = None
+    samples_s: tuple[float, ...] = ()
+    median_s: float | None = None
+    spread_s: float | None = None
+    steps: tuple[Step, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class CheckResult:
+    """How one check of a cell went."""
+
+    name: str
+    outcome: str
+    reason: str | None = None
+    detail: str | None = None
+    duration_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Smoke:
+    """How all checks of a cell went."""
+
+    outcome: str
+    checks: tuple[CheckResult, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """A cause, its evidence and what to do about it."""
+
+    code: str
+    title: str
+    evidence: tuple[str, ...]
+    remedy: str
+
+
+@dataclass(frozen=True, slots=True)
+class CellRecord:
+    """All that is known of a cell after a run."""
+
+    id: str
+    axes: Mapping[str, str]
+    status: Status
+    expected: Status
+    as_expected: bool
+    reason: str | None = None
+    inputs: CellInputs = CellInputs()
+    image: Image | None = None
+    build: Build | None = None
+    smoke: Smoke | None = None
+    diagnosis: tuple[Finding, ...] = ()
+    trace_id: str | None = None
+    attempts: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What became of a claim."""
+
+    say: str
+    verdict: str
+    evidence: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """Which value to take, and why."""
+
+    winner: str | None = None
+    per_group: tuple[str, ...] = ()
+    why: tuple[str, ...] = ()
+    runner_up: str | None = None
+    noise: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Gate:
+    """A limit and the figure that was held against it."""
+
+    gate: str
+    cell: str | None
+    limit: float
+    actual: float | None
+    passed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class RunRecord:
+    """One execution of a plan."""
+
+    schema: int
+    id: str
+    name: str
+    started_at: datetime
+    axes: tuple[str, ...]
+    compare: str
+    finished_at: datetime | None = None
+    complete: bool = False
+    interrupted: bool = False
+    only: tuple[str, ...] = ()
+    skip: tuple[str, ...] = ()
+    environment: Environment = Environment()
+    inputs: RunInputs = RunInputs()
+    cells: tuple[CellRecord, ...] = ()
+    claims: tuple[Verdict, ...] = ()
+    decision: Decision | None = None
+    gates: tuple[Gate, ...] = ()

@@ -1,0 +1,1 @@
+"""RunRecord to reports: pure, and all from the same table."""

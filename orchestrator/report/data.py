@@ -1,0 +1,55 @@
+"""The table for machines: CSV, and the record itself as JSON."""
+
+from __future__ import annotations
+
+import csv
+import io
+from typing import TYPE_CHECKING
+
+from orchestrator.report.table import make_table, outcome_of, smoke_of
+
+if TYPE_CHECKING:
+    from orchestrator.record import CellRecord, RunRecord
+
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+FIGURES = ("compressed_bytes", "compressed_estimated", "uncompressed_bytes", "over_base_bytes", "build_wall_s", "relative_size")
+
+
+def render_csv(record: RunRecord) -> str:
+    """Write one line a cell, with exact figures; what is unknown is empty."""
+    table = make_table(record)
+    relative = table.headers.index("relative size")
+    file = io.StringIO()
+    writer = csv.writer(file, lineterminator="\n")
+    writer.writerow([*record.axes, "cell", "outcome", *FIGURES, "smoke", "reason"])
+    for cell, row in zip(record.cells, table.rows, strict=True):
+        values = [cell.axes.get(axis, "") for axis in record.axes]
+        figures = [*_figures(cell), row[relative].replace("–", "")]
+        texts = [cell.id, outcome_of(cell), *figures, smoke_of(cell).replace("–", ""), row[-1]]
+        writer.writerow([_inert_value(text) for text in (*values, *texts)])
+    return file.getvalue()
+
+
+def _figures(cell: CellRecord) -> list[str]:
+    image = cell.image
+    found = (
+        [image.compressed_bytes, image.compressed_estimated, image.uncompressed_bytes, image.over_base_bytes]
+        if image
+        else [None] * 4
+    )
+    found.append(cell.build.wall_s if cell.build else None)  # type: ignore[arg-type]  # figures of any kind
+    return ["" if figure is None else str(figure).lower() for figure in found]
+
+
+def _inert_value(text: str) -> str:
+    """Keep a spreadsheet from running what an image said."""
+    return f"'{text}" if text.startswith(_FORMULA) else text
+
+
+def render_json(record: RunRecord) -> str:
+    """Write the record as run.json has it."""
+    from pydantic import TypeAdapter  # noqa: PLC0415  # only this format needs it
+
+    from orchestrator.record import RunRecord as Record  # noqa: PLC0415  # as above
+
+    return TypeAdapter(Record).dump_json(record, indent=2).decode() + "\n"

@@ -1,0 +1,128 @@
+"""The comparison table: the one set of columns and roundings that every format shows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from orchestrator.model import Status
+from orchestrator.smoke.words import inert
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from orchestrator.record import CellRecord, RunRecord
+
+UNKNOWN = "–"
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """Headers and rows of text, the same in every format."""
+
+    headers: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+
+
+MEASURES = ("compressed MB", "unpacked MB", "over base MB", "build s", "relative size")
+
+
+def make_table(record: RunRecord) -> Table:
+    """Lay a run out, a row for each cell in the order of the plan."""
+    best = _smallest_of_groups(record)
+    rows = [_make_row(record, cell, best.get(_group_of(record, cell))) for cell in record.cells]
+    return Table((*record.axes, "outcome", *MEASURES, "smoke", "reason"), tuple(rows))
+
+
+def _make_row(record: RunRecord, cell: CellRecord, best: int | None) -> tuple[str, ...]:
+    image = cell.image
+    mark = "~" if image and image.compressed_estimated else ""
+    size = image.compressed_bytes if image else None
+    return (
+        *(cell.axes.get(axis, "") for axis in record.axes),
+        outcome_of(cell),
+        mark + megabytes(size) if size is not None else UNKNOWN,
+        megabytes(image.uncompressed_bytes if image else None),
+        megabytes(image.over_base_bytes if image else None),
+        UNKNOWN if cell.build is None else f"{cell.build.wall_s:.1f}",
+        f"{size / best:.2f}" if size and best and cell.status is Status.PASSED else UNKNOWN,
+        smoke_of(cell),
+        inert(cell.reason or ""),
+    )
+
+
+def outcome_of(cell: CellRecord) -> str:
+    """Say how a cell ended, and whether that was expected when it is not plain."""
+    if cell.as_expected and cell.expected is not Status.PASSED and cell.status is cell.expected:
+        return cell.status if cell.status is Status.EXCLUDED else f"{cell.status} (expected)"
+    return str(cell.status) if cell.as_expected or cell.status is not Status.PASSED else "passed (unexpected)"
+
+
+def smoke_of(cell: CellRecord) -> str:
+    """Say how many of a cell's checks passed."""
+    if cell.smoke is None or not cell.smoke.checks:
+        return UNKNOWN
+    passed = sum(check.outcome == "passed" for check in cell.smoke.checks)
+    return f"{passed}/{len(cell.smoke.checks)}"
+
+
+def megabytes(size: int | None) -> str:
+    """Write bytes as MB (10^6), with the digits that a small image needs."""
+    if size is None:
+        return UNKNOWN
+    value = size / 1_000_000
+    return f"{value:.1f}" if value >= 1 or size == 0 else f"{value:.3f}"
+
+
+def _group_of(record: RunRecord, cell: CellRecord) -> tuple[tuple[str, str], ...]:
+    """Give what a cell has in common with those it is compared with: all axes but one."""
+    return tuple((axis, value) for axis, value in cell.axes.items() if axis != record.compare)
+
+
+def _smallest_of_groups(record: RunRecord) -> Mapping[tuple[tuple[str, str], ...], int]:
+    best: dict[tuple[tuple[str, str], ...], int] = {}
+    for cell in record.cells:
+        size = cell.image.compressed_bytes if cell.image else None
+        if size is not None and cell.status is Status.PASSED:
+            group = _group_of(record, cell)
+            best[group] = min(size, best.get(group, size))
+    return best
+
+
+def make_heading(record: RunRecord) -> list[str]:
+    """Say what was measured, on what, and what is not the real thing."""
+    where = record.environment
+    stored = f"{where.storage} image store" if where.storage else "image store unknown"
+    tools = f"Docker {where.docker or '?'}, buildx {where.buildx or '?'}, driver {where.driver or '?'}, {stored}"
+    machine = f"{where.cpus or '?'} CPUs, {where.platform or '?'}, matrix {where.tool or '?'}"
+    lines = [f"{record.name}, run {record.id}, {record.started_at:%Y-%m-%d %H:%M} UTC", f"{tools}, {machine}"]
+    if where.stand_in_bases:
+        lines.append(
+            "STAND-IN BASES: these are not the real images; sizes and times say nothing about them: "
+            + "; ".join(where.stand_in_bases)
+        )
+    if not record.complete:
+        lines.append("INCOMPLETE: the run was interrupted or stopped early; cells without a result are not listed")
+    return lines
+
+
+def make_notes(record: RunRecord) -> list[str]:
+    """Say how the figures were measured, and how the cells ended."""
+    jobs = max((cell.build.jobs for cell in record.cells if cell.build), default=None)
+    notes = []
+    if jobs is not None:
+        notes.append(
+            f"Build times are wall times of up to {jobs} builds at once, with the builder's cache as it was "
+            "(timing: shared): not a ranking."
+        )
+    if any(cell.image and cell.image.compressed_estimated for cell in record.cells):
+        notes.append("~ estimated: this image store keeps no compressed layers, so their gzip size was computed.")
+    judged = [cell for cell in record.cells if cell.status not in (Status.EXCLUDED, Status.SKIPPED)]
+    expected = sum(cell.as_expected for cell in judged)
+    apart = [
+        f"{count} {status}"
+        for status in (Status.EXCLUDED, Status.SKIPPED)
+        if (count := sum(cell.status is status for cell in record.cells))
+    ]
+    notes.append(f"{expected} of {len(judged)} cells ended as expected" + (f", {', '.join(apart)}" if apart else "") + ".")
+    return notes

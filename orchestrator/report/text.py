@@ -1,0 +1,82 @@
+"""The table as people read it: in a terminal, and as Markdown."""
+
+from __future__ import annotations
+
+import re
+import textwrap
+from typing import TYPE_CHECKING
+
+from orchestrator.report.table import UNKNOWN, Table, make_heading, make_notes, make_table
+
+if TYPE_CHECKING:
+    from orchestrator.record import RunRecord
+
+_SHORT = {
+    "compressed MB": "compr.\nMB",
+    "unpacked MB": "unpack.\nMB",
+    "over base MB": "+base\nMB",
+    "build s": "build\ns",
+    "relative size": "rel.\nsize",
+}
+_DROPPED_FIRST = ("unpacked MB", "smoke", "over base MB")  # what a narrow terminal does without, in this order
+_MARKDOWN = re.compile(r"([\\`*_{}\[\]<>|~#&])")
+
+
+def render_terminal(record: RunRecord, width: int) -> str:
+    """Draw the table within a width; reasons stand below, where they have room."""
+    from tabulate import tabulate  # noqa: PLC0415  # only reports need it
+
+    table = make_table(record)
+    shown = [name for name in table.headers if name != "reason"]
+    drawn = ""
+    for dropped in (None, *_DROPPED_FIRST):
+        shown = [name for name in shown if name != dropped]
+        headers = [_SHORT.get(name, name) for name in shown]
+        drawn = tabulate(_columns(table, shown), headers=headers, tablefmt="simple", disable_numparse=True, colalign=_align(shown))
+        if max(map(len, drawn.splitlines())) <= width:
+            break
+    left_out = [name for name in table.headers if name not in shown and name != "reason"]
+    lines = [*_wrapped(make_heading(record), width), "", drawn, ""]
+    lines += _wrapped(_reasons(record), width)
+    if left_out:
+        lines += _wrapped(
+            [f"Not shown in {width} columns: {', '.join(left_out)}; `matrix report --format markdown` has all."], width
+        )
+    return "\n".join([*lines, *_wrapped(make_notes(record), width)]) + "\n"
+
+
+def _columns(table: Table, shown: list[str]) -> list[list[str]]:
+    places = [table.headers.index(name) for name in shown]
+    return [[row[place] for place in places] for row in table.rows]
+
+
+def _align(shown: list[str]) -> list[str]:
+    return ["right" if name in _SHORT else "left" for name in shown]
+
+
+def _reasons(record: RunRecord) -> list[str]:
+    table = make_table(record)
+    place = table.headers.index("reason")
+    return [f"{cell.id}: {row[place]}" for cell, row in zip(record.cells, table.rows, strict=True) if row[place]]
+
+
+def _wrapped(lines: list[str], width: int) -> list[str]:
+    return [part for line in lines for part in textwrap.wrap(line, max(width, 20), subsequent_indent="  ") or [""]]
+
+
+def render_markdown(record: RunRecord) -> str:
+    """Write the table as Markdown; nothing that an image said can become markup."""
+    table = make_table(record)
+    heading = make_heading(record)
+    lines = [f"# {escape_markdown(record.name)}", "", *(f"{escape_markdown(line)}  " for line in heading), ""]
+    lines.append("| " + " | ".join(map(escape_markdown, table.headers)) + " |")
+    lines.append("|" + "|".join(" ---: " if name in _SHORT else " --- " for name in table.headers) + "|")
+    lines += ["| " + " | ".join(map(escape_markdown, row)) + " |" for row in table.rows]
+    lines += ["", *(f"- {escape_markdown(note)}" for note in make_notes(record))]
+    return "\n".join(lines) + "\n"
+
+
+def escape_markdown(text: str) -> str:
+    """Make text stand for itself in a table cell."""
+    line = " ".join(text.split())
+    return _MARKDOWN.sub(r"\\\1", line) if line != UNKNOWN else line

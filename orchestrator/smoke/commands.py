@@ -1,0 +1,108 @@
+"""Checks that run a command to its end: `import` and `run`."""
+
+from __future__ import annotations
+
+import json
+import re
+from importlib import resources
+from typing import TYPE_CHECKING
+
+from orchestrator.docker.containers import Confinement, Ended, container, run_attached
+from orchestrator.record import CheckResult
+from orchestrator.smoke.words import explain_code, explain_start, inert, last_line, shorten
+
+if TYPE_CHECKING:
+    from orchestrator.model import ImportCheck, RunCheck
+    from orchestrator.smoke.run import Subject
+
+_MATCH_LENGTH = 100_000  # a pattern meets no more of an image's output than this
+
+
+def check_command(subject: Subject, check: RunCheck, timeout_s: float) -> CheckResult:
+    """Run one command and compare its exit code and output."""
+    name = f"run {' '.join(check.argv)}"
+    confinement = Confinement(subject.run, subject.cell, check.limits, subject.env)
+    with container(subject.image, check.argv[1:], confinement, entrypoint=check.argv[0]) as box:
+        ended = run_attached(subject.engine, box, timeout_s=timeout_s, cancel=subject.cancel)
+    _log_output(subject, ended)
+    if failure := explain_end(ended, timeout_s, check.limits.memory_bytes, wanted=check.exit):
+        return CheckResult(name, *failure, detail=_tail(ended))
+    if check.stdout is not None and not re.search(check.stdout, ended.stdout[:_MATCH_LENGTH]):
+        shown = shorten(ended.stdout) or "nothing"
+        return CheckResult(name, "failed", f"its output does not match '{check.stdout}': {shown}", _tail(ended))
+    return CheckResult(name, "passed")
+
+
+def explain_end(ended: Ended, timeout_s: float, memory_bytes: int, *, wanted: int = 0) -> tuple[str, str] | None:
+    """Say what is wrong with how a container ended, or None when nothing is."""
+    if ended.cancelled:
+        return "error", "cancelled"
+    if ended.timed_out:
+        return "timeout", f"still running after {timeout_s:.0f} s"
+    if ended.start_error:
+        return "failed", explain_start(ended.start_error)
+    if ended.code is None:
+        return "error", "the engine does not say how the container ended"
+    if ended.code == wanted:
+        return None
+    code = explain_code(ended.code, out_of_memory=ended.out_of_memory, memory_bytes=memory_bytes)
+    words = last_line(ended.stderr) or last_line(ended.stdout)
+    expected = f" instead of {wanted}" if wanted else ""
+    return "failed", shorten(f"{code}{expected}{f': {words}' if words else ''}")
+
+
+def check_imports(subject: Subject, check: ImportCheck, timeout_s: float) -> list[CheckResult]:
+    """Import modules in the image's own Python, each in a process of its own."""
+    source = resources.files("orchestrator.smoke").joinpath("import_modules.py").read_bytes()
+    for python in ("python3", "python"):
+        confinement = Confinement(subject.run, subject.cell, check.limits, subject.env)
+        argv = ["-", f"{timeout_s:.1f}", *check.modules]
+        with container(subject.image, argv, confinement, entrypoint=python) as box:
+            ended = run_attached(subject.engine, box, stdin=source, timeout_s=timeout_s, cancel=subject.cancel)
+        if "not in the image" not in explain_start(ended.start_error):
+            break
+    else:
+        ended_reason = "there is no Python in the image ('python3' and 'python' are not on its PATH)"
+        return [CheckResult(f"import {module}", "failed", ended_reason) for module in check.modules]
+    _log_output(subject, ended)
+    answers = _parse_answers(ended.stdout)
+    return [_judge_import(module, answers.get(module), ended, check, timeout_s) for module in check.modules]
+
+
+def _parse_answers(text: str) -> dict[str, dict[str, object]]:
+    answers: dict[str, dict[str, object]] = {}
+    for line in text.splitlines():
+        try:
+            answer = json.loads(line)
+        except ValueError:  # something that the image's Python printed at start-up
+            continue
+        if isinstance(answer, dict) and isinstance(answer.get("module"), str):
+            answers[answer["module"]] = answer
+    return answers
+
+
+def _judge_import(module: str, answer: dict[str, object] | None, ended: Ended, check: ImportCheck, timeout_s: float) -> CheckResult:
+    name = f"import {module}"
+    if answer is None:
+        failure = explain_end(ended, timeout_s, check.limits.memory_bytes)
+        return CheckResult(name, *(failure or ("error", "the image's Python did not say how the import went")))
+    duration = answer.get("duration_s")
+    duration_s = float(duration) if isinstance(duration, (int, float)) else None
+    code, words = answer.get("code"), str(answer.get("stderr", ""))
+    if code == 0:
+        return CheckResult(name, "passed", duration_s=duration_s)
+    if not isinstance(code, int):
+        return CheckResult(name, "timeout", f"still importing after {timeout_s:.0f} s", duration_s=duration_s)
+    reason = explain_code(code) + f" while importing {module}" if code < 0 else last_line(words) or explain_code(code)
+    return CheckResult(name, "failed", shorten(reason), inert(words)[-4000:] or None, duration_s)
+
+
+def _tail(ended: Ended) -> str | None:
+    text = inert(ended.stdout + ended.stderr).strip()
+    return text[-4000:] or None
+
+
+def _log_output(subject: Subject, ended: Ended) -> None:
+    for text in (ended.stdout, ended.stderr):
+        if text.strip():
+            subject.log(inert(text).rstrip())

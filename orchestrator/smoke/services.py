@@ -1,0 +1,133 @@
+"""Checks of the running image: `http` and `healthy`."""
+
+from __future__ import annotations
+
+import http.client
+import re
+import time
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from orchestrator.docker.containers import (
+    Confinement,
+    address_of,
+    container,
+    inspect_state,
+    make_internal_network,
+    start_detached,
+    tail_of,
+)
+from orchestrator.errors import EngineError
+from orchestrator.record import CheckResult
+from orchestrator.smoke.words import explain_code, explain_start, inert, last_line, shorten
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from orchestrator.model import HealthyCheck, HttpCheck
+    from orchestrator.smoke.run import Subject
+
+_POLL_S = 0.2
+_BODY_BYTES = 256 * 1024
+
+
+@contextmanager
+def _service(subject: Subject, check: HttpCheck | HealthyCheck, network: str, **options: Any) -> Iterator[str]:  # noqa: ANN401  # as python-on-whales names them
+    """Start the image as it is; say so when it does not even start."""
+    confinement = Confinement(subject.run, subject.cell, check.limits, subject.env)
+    with container(subject.image, [], confinement, network=network, detached=True, **options) as box:
+        try:
+            start_detached(box)
+        except EngineError:
+            raise EngineError(explain_start(str(inspect_state(box).error or "the engine does not say why"))) from None
+        try:
+            yield box
+        finally:
+            subject.log(inert(tail_of(box)).rstrip())
+
+
+def check_http(subject: Subject, check: HttpCheck, timeout_s: float) -> CheckResult:
+    """Ask the image until it answers as it should, or its time is over."""
+    name = f"http :{check.port}{check.path}"
+    network = check.limits.network if check.limits.network == "bridge" else make_internal_network(subject.engine, subject.run)
+    until = time.monotonic() + min(check.within_s, timeout_s)
+    with _service(subject, check, network) as box:
+        address = address_of(box)
+        problem = "it has no address"
+        while address and time.monotonic() < until and not subject.cancel.is_set():
+            answered = _ask(address, check, until)
+            if answered is None:
+                return CheckResult(name, "passed")
+            problem = answered
+            if gone := _gone(box, check):
+                return CheckResult(name, "failed", gone, inert(tail_of(box))[-4000:] or None)
+            subject.cancel.wait(_POLL_S)
+        if gone := _gone(box, check):
+            problem = gone
+        tail = inert(tail_of(box))[-4000:] or None
+    if subject.cancel.is_set():
+        return CheckResult(name, "error", "cancelled")
+    return CheckResult(name, "failed", shorten(f"after {check.within_s:.0f} s: {problem}"), tail)
+
+
+def _ask(address: str, check: HttpCheck, until: float) -> str | None:
+    """Send one request; give what is wrong with the answer, or None."""
+    connection = http.client.HTTPConnection(address, check.port, timeout=max(0.1, min(5.0, until - time.monotonic())))
+    try:
+        connection.request("GET", check.path, headers={"Host": "localhost", "Connection": "close"})
+        answer = connection.getresponse()
+        body = answer.read(_BODY_BYTES).decode("utf-8", "replace")
+    except ConnectionRefusedError:
+        return f"nothing listens on port {check.port}"
+    except (OSError, http.client.HTTPException) as error:
+        return f"no answer on port {check.port} ({type(error).__name__}: {error})"
+    finally:
+        connection.close()
+    return judge_answer(check, answer.status, {name.lower(): value for name, value in answer.getheaders()}, body)
+
+
+def judge_answer(check: HttpCheck, status: int, headers: dict[str, str], body: str) -> str | None:
+    """Compare an answer with what the check asks for."""
+    if status != check.status:
+        return f"status {status} instead of {check.status}: {last_line(body)}"
+    for name, pattern in check.header:
+        value = headers.get(name.lower())
+        if value is None:
+            return f"the answer has no header '{name}'"
+        if not re.search(pattern, value[:8192]):
+            return f"header '{name}' is '{value[:100]}', which does not match '{pattern}'"
+    if check.body is not None and not re.search(check.body, body):
+        return f"the body does not match '{check.body}': {shorten(body)}"
+    return None
+
+
+def _gone(box: str, check: HttpCheck | HealthyCheck) -> str | None:
+    """Say how the container ended, if it did."""
+    state = inspect_state(box)
+    if state.running:
+        return None
+    code = explain_code(int(state.exit_code or 0), out_of_memory=bool(state.oom_killed), memory_bytes=check.limits.memory_bytes)
+    words = last_line(tail_of(box))
+    return shorten(f"the container ended: {code}{f': {words}' if words else ''}")
+
+
+def check_health(subject: Subject, check: HealthyCheck, timeout_s: float) -> CheckResult:
+    """Wait until the image's own HEALTHCHECK passes; it is asked every second."""
+    until = time.monotonic() + min(check.within_s, timeout_s)
+    problem = "it is still starting"
+    with _service(subject, check, check.limits.network, health_interval=1) as box:
+        while time.monotonic() < until and not subject.cancel.is_set():
+            state = inspect_state(box)
+            if state.health is None or not state.health.status:
+                return CheckResult("healthy", "failed", "the image has no HEALTHCHECK")
+            if state.health.status == "healthy":
+                return CheckResult("healthy", "passed")
+            probes = state.health.log or []
+            problem = f"HEALTHCHECK says: {last_line(str(probes[-1].output)) or 'nothing'}" if probes else problem
+            if state.health.status == "unhealthy" or (gone := _gone(box, check)):
+                problem = gone if state.health.status != "unhealthy" and gone else problem
+                break
+            subject.cancel.wait(_POLL_S)
+    if subject.cancel.is_set():
+        return CheckResult("healthy", "error", "cancelled")
+    return CheckResult("healthy", "failed", shorten(f"not healthy within {check.within_s:.0f} s: {problem}"))

@@ -1,0 +1,64 @@
+"""Exit codes and errors in words that name the cause."""
+
+from __future__ import annotations
+
+import re
+import signal
+
+_CONTROL = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]|\x1b[@-_]|[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+_MEANT = {
+    signal.SIGSEGV: "segmentation fault",
+    signal.SIGKILL: "killed",
+    signal.SIGABRT: "aborted",
+    signal.SIGBUS: "bus error",
+    signal.SIGILL: "illegal instruction",
+    signal.SIGFPE: "arithmetic error",
+    signal.SIGTERM: "terminated",
+}
+_NOT_THERE = re.compile(r'exec: "?([^":]+)"?: (?:executable file not found in \$PATH|stat .*no such file or directory)')
+REASON_LENGTH = 300
+
+
+def inert(text: str) -> str:
+    """Take escape sequences and control characters out of what an image printed."""
+    return _CONTROL.sub("", text)
+
+
+def explain_code(code: int, *, out_of_memory: bool = False, memory_bytes: int | None = None) -> str:
+    """Name an exit code: 137 and 139 are signals, and the engine knows who ran out of memory."""
+    if out_of_memory:
+        limit = f" (limit {memory_bytes // 1024**2} MiB)" if memory_bytes else ""
+        return f"out of memory{limit}, exit {code}"
+    number = -code if code < 0 else code - 128
+    try:
+        name = signal.Signals(number) if number > 0 else None
+    except ValueError:
+        name = None
+    if name is None:
+        return f"exit {code}"
+    return f"{_MEANT.get(name, name.name)} ({name.name}), exit {code}"
+
+
+def explain_start(error: str) -> str:
+    """Say why a container did not start."""
+    if found := _NOT_THERE.search(error):
+        return f"'{found[1]}' is not in the image"
+    if "permission denied" in error:
+        return "the command in the image may not be executed (permission denied)"
+    if "exec format error" in error:
+        return "the command in the image is for another platform, or no program (exec format error)"
+    if "no such file or directory" in error:
+        return "the command in the image needs a loader or interpreter that is not in it (no such file or directory)"
+    return shorten(error)
+
+
+def last_line(text: str) -> str:
+    """Give the last line that says something."""
+    lines = [line.strip() for line in inert(text).splitlines() if line.strip()]
+    return lines[-1] if lines else ""
+
+
+def shorten(text: str) -> str:
+    """Make one line of bounded length."""
+    line = " ".join(inert(text).split())
+    return line if len(line) <= REASON_LENGTH else line[: REASON_LENGTH - 1] + "…"

@@ -1,0 +1,209 @@
+"""Run folders: written whole or not at all, read back at any time."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import re
+import secrets
+import shutil
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from threading import Lock
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+from orchestrator.errors import DiskFullError, StoreError, UsageError, did_you_mean
+from orchestrator.record import SCHEMA, CellRecord, RunRecord
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from orchestrator.events import Event
+
+LATEST = "latest"
+_RUN_ID = re.compile(r"[0-9]{8}T[0-9]{6}Z-[0-9a-f]{6}")
+_MAX_RECORD = 1024**3
+
+
+def make_run_id(now: datetime) -> str:
+    """Make an id that sorts by time and is not shared by runs that start together."""
+    return f"{now.astimezone(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"
+
+
+def folder_name(cell_id: str) -> str:
+    """Give the name of a cell's folder: its id, with what a path cannot hold escaped."""
+    return quote(cell_id, safe="+:@")
+
+
+class RunFolder:
+    """One run on disk."""
+
+    def __init__(self, path: Path) -> None:
+        """Name the folder; nothing is read or made."""
+        self.path = path
+        self._lock = Lock()
+
+    @property
+    def id(self) -> str:
+        """Give the run's id."""
+        return self.path.name
+
+    def create(self) -> None:
+        """Make the folder of a new run."""
+        with _disk_errors(self.path):
+            self.path.mkdir(parents=True)
+
+    def cell(self, cell_id: str) -> Path:
+        """Give a cell's own folder, made if need be."""
+        folder = self.path / "cells" / folder_name(cell_id)
+        with _disk_errors(folder):
+            folder.mkdir(parents=True, exist_ok=True)
+        return folder
+
+    def save_text(self, name: str, text: str) -> Path:
+        """Write a file of the run."""
+        return _write_whole(self.path / name, text.encode())
+
+    def save_record(self, record: RunRecord) -> Path:
+        """Write run.json."""
+        return _write_whole(self.path / "run.json", _dump(RunRecord, record))
+
+    def save_cell(self, record: CellRecord) -> None:
+        """Write a finished cell's result; from then on no kill can lose it."""
+        _write_whole(self.cell(record.id) / "result.json", _dump(CellRecord, record))
+
+    def append_event(self, event: Event) -> None:
+        """Add a line to the journal, out of our hands before the next thing happens."""
+        line = {"at": event.at.isoformat(), "kind": event.kind}
+        line |= {"cell": event.cell} if event.cell else {}
+        with self._lock, _disk_errors(self.path), (self.path / "events.jsonl").open("a", encoding="utf-8") as journal:
+            journal.write(json.dumps(line | event.data, ensure_ascii=False) + "\n")
+
+    def load(self) -> RunRecord:
+        """Read run.json, and the cells of a run that did not get to its end."""
+        record: RunRecord = _parse(RunRecord, self.path / "run.json")
+        if record.schema > SCHEMA:
+            message = f"{self.path / 'run.json'} was written by a newer matrix (schema {record.schema}, this one knows {SCHEMA})"
+            raise StoreError(message)
+        if record.finished_at is not None:
+            return record
+        return replace(record, cells=tuple(self.load_cells()), interrupted=True)
+
+    def load_cells(self) -> Iterator[CellRecord]:
+        """Read the results of all cells that have finished; a damaged one is as good as none."""
+        for result in sorted(self.path.glob("cells/*/result.json")):
+            try:
+                yield _parse(CellRecord, result)
+            except StoreError:
+                continue
+
+
+class Reports:
+    """The folder in which all runs of a project are kept."""
+
+    def __init__(self, path: Path) -> None:
+        """Name the folder; nothing is read or made."""
+        self.path = path
+
+    def new_run(self) -> RunFolder:
+        """Make the folder of a new run."""
+        folder = RunFolder(self.path / "runs" / make_run_id(datetime.now(UTC)))
+        folder.create()
+        return folder
+
+    def find(self, name: str) -> RunFolder:
+        """Find a stored run by its id, the start of its id, `latest`, or its folder's path."""
+        if Path(name, "run.json").is_file() and (os.sep in name or name not in self.run_ids()):
+            return RunFolder(Path(name).resolve())
+        ids = self.run_ids()
+        if not ids:
+            message = f"there are no runs in {self.path / 'runs'}; `matrix run` makes one"
+            raise UsageError(message)
+        if name == LATEST:
+            return RunFolder(self.path / "runs" / ids[-1])
+        found = [run for run in ids if run.startswith(name)]
+        if len(found) == 1:
+            return RunFolder(self.path / "runs" / found[0])
+        if found:
+            message = f"'{name}' is the start of {len(found)} runs; the newest is {found[-1]}"
+        else:
+            message = f"there is no run '{name}' in {self.path / 'runs'}{did_you_mean(name, ids)}; the newest is {ids[-1]}"
+        raise UsageError(message)
+
+    def run_ids(self) -> list[str]:
+        """List the stored runs, oldest first."""
+        folder = self.path / "runs"
+        if not folder.is_dir():
+            return []
+        return sorted(item.name for item in folder.iterdir() if _RUN_ID.fullmatch(item.name) and (item / "run.json").is_file())
+
+    def point_latest(self, run: RunFolder) -> None:
+        """Let `latest` point to the newest run; two runs at once leave one of them."""
+        link = self.path / f".{LATEST}-{secrets.token_hex(4)}"
+        with _disk_errors(link):
+            link.symlink_to(Path("runs", run.id))
+            link.replace(self.path / LATEST)
+
+    def remove_all(self) -> int:
+        """Remove every stored run; give how many there were."""
+        ids = self.run_ids()
+        for run in ids:
+            shutil.rmtree(self.path / "runs" / run)
+        (self.path / LATEST).unlink(missing_ok=True)
+        return len(ids)
+
+
+def _dump(kind: type[Any], value: object) -> bytes:
+    from pydantic import TypeAdapter  # noqa: PLC0415  # planning needs no records
+
+    return TypeAdapter(kind).dump_json(value, indent=2) + b"\n"
+
+
+def _parse(kind: type[Any], path: Path) -> Any:  # noqa: ANN401  # a record of the kind asked for
+    from pydantic import TypeAdapter, ValidationError  # noqa: PLC0415  # as above
+
+    try:
+        if path.stat().st_size > _MAX_RECORD:
+            message = f"{path} is too large to be a record of a run"
+            raise StoreError(message)
+        return TypeAdapter(kind).validate_json(path.read_bytes())
+    except OSError as error:
+        message = f"{path} cannot be read: {error.strerror}"
+        raise StoreError(message) from error
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"])) or "the file"
+        message = f"{path} is damaged: {where}: {first['msg']}"
+        raise StoreError(message) from error
+
+
+def _write_whole(path: Path, data: bytes) -> Path:
+    """Write a file under another name, make sure of it, then give it its own."""
+    draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    with _disk_errors(path):
+        try:
+            with draft.open("wb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            draft.replace(path)
+        finally:
+            draft.unlink(missing_ok=True)
+    return path
+
+
+@contextmanager
+def _disk_errors(path: Path) -> Iterator[None]:
+    """Name the folder and the cure when the disk refuses."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            message = f"no room left on the disk for {path}; free some (`matrix clean --runs`), then `matrix run --resume`"
+            raise DiskFullError(message) from error
+        message = f"{path} cannot be written: {error.strerror}"
+        raise StoreError(message) from error
