@@ -11,7 +11,7 @@ from typing import IO, TYPE_CHECKING, Self
 
 from orchestrator.docker.build import METADATA, BuildMetadata, Target, load_metadata, render_build_argv, run_build
 from orchestrator.docker.images import load_image, read_from_engine, remove_image
-from orchestrator.errors import DiskFullError, EngineError
+from orchestrator.errors import EngineError
 from orchestrator.events import Event
 from orchestrator.failures import BuildFailure, classify_failure
 from orchestrator.measure.image import make_image
@@ -21,6 +21,7 @@ from orchestrator.places import dockerfile_of, is_remote
 from orchestrator.record import Build, CellInputs, CellRecord, Image, Smoke
 from orchestrator.smoke.run import Subject, run_checks
 from orchestrator.smoke.words import inert
+from orchestrator.store import disk_errors
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -113,14 +114,14 @@ def _try_cell(shop: Workshop, cell: Cell, record: CellRecord) -> CellRecord:
         raw = shop.store.read(target.oci) if target.oci else read_from_engine(shop.engine, target.image or "")
         inputs = replace(inputs, stand_in=raw.labels.get(STAND_IN_LABEL))
         record = replace(record, inputs=inputs, image=_measure(shop, raw, built.metadata))
-        if not wants_engine:
-            return replace(record, status=Status.PASSED, reason=None, smoke=Smoke("skipped"))
         image = target.image or _image_name(shop, cell)
-        if target.oci and not target.image:
+        if target.oci and not target.image and (wants_engine or shop.keep):
             shop.emit(Event("cell-loading", cell.id))
             load_image(shop.store, target.oci, image)
             if not shop.keep:
                 stack.callback(_forget_image, shop, image)
+        if not wants_engine:
+            return replace(record, status=Status.PASSED, reason=None, smoke=Smoke("skipped"))
         return _smoke(shop, cell, record, image)
 
 
@@ -166,7 +167,8 @@ def _build(shop: Workshop, cell: Cell, target: Target) -> _Built:
         for message in progress.messages:
             files.log(message + "\n")
         if files.problem:
-            raise DiskFullError(files.problem)
+            with disk_errors(folder):
+                raise files.problem
     build = _make_build(progress, shop.jobs, time.monotonic() - started)
     if ended.cancelled:
         raise CancelledError
@@ -206,7 +208,7 @@ class _BuildFiles:
         self._log: IO[bytes] = folder.joinpath("build.log").open("wb")
         self._raw: IO[bytes] = folder.joinpath("progress.jsonl").open("wb")
         self._left: dict[IO[bytes], int] = {self._log: _MAX_FILE, self._raw: _MAX_FILE}
-        self.problem: str | None = None
+        self.problem: OSError | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -232,7 +234,7 @@ class _BuildFiles:
             file.write(data)
             file.flush()
         except OSError as error:
-            self.problem = f"the build's log cannot be written: {error.strerror}"
+            self.problem = error
 
 
 def _measure(shop: Workshop, raw: RawImage, metadata: BuildMetadata) -> Image:

@@ -1,48 +1,54 @@
-"""Remove what matrix made, and nothing that only looks like it."""
+"""Remove what matrix made, and nothing that only looks like it, or that a living run still needs."""
 
 from __future__ import annotations
 
+import shutil
+from functools import partial
 from typing import TYPE_CHECKING
 
 from orchestrator.config.load import load_matrix
 from orchestrator.docker.builder import remove_builder, was_made_here
-from orchestrator.docker.containers import remove_containers, remove_networks
+from orchestrator.docker.containers import list_containers, list_networks, remove_container, remove_network
 from orchestrator.docker.engine import connect
 from orchestrator.docker.images import list_images, remove_image
-from orchestrator.paths import cache_folder
+from orchestrator.paths import cache_folder, is_held, run_lock
 from orchestrator.store import Reports
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
-
-def clean_up(file: Path, reports: Path | None) -> list[str]:
-    """Remove containers, networks, images and the builder by label; stored runs when asked."""
-    return list(_clean(file, reports))
+    from orchestrator.docker.engine import Engine
 
 
-def _clean(file: Path, reports: Path | None) -> Iterator[str]:
+def clean_up(file: Path, reports: Path | None) -> Iterator[str]:
+    """Remove containers, networks, images and the builder by label, and stored runs when asked."""
     engine = connect()
-    name = load_matrix(file).file.builder.name if file.is_file() else "matrix"
-    yield from (f"container {container}" for container in remove_containers(run=""))
-    yield from (f"network {network}" for network in remove_networks(engine))
-    for image in list_images():
-        remove_image(image)
-        yield f"image {image}"
-    if was_made_here(engine, name):
-        remove_builder(engine, name)
-        yield f"builder {name}"
-    images = cache_folder("images")
-    if any(images.iterdir()):
-        yield from (f"image folder {folder.name}" for folder in _remove_folders(images))
+    living: set[str] = set()
+
+    def is_over(run: str) -> bool:
+        if is_held(run_lock(run)):
+            living.add(run)
+        return run not in living
+
+    for kind, found, remove in _things(engine):
+        for name, run in found:
+            if is_over(run):
+                remove(name)
+                yield f"removed {kind} {name}"
+    builder = load_matrix(file).file.builder.name if file.is_file() else "matrix"
+    if was_made_here(engine, builder) and not living:
+        remove_builder(engine, builder)
+        yield f"removed builder {builder}"
     if reports is not None:
-        yield f"{Reports(reports).remove_all()} stored runs"
+        yield f"removed {Reports(reports).remove_all(is_over)} stored runs"
+    yield from (f"left alone: run {run}, which is under way, and the builder" for run in sorted(living))
 
 
-def _remove_folders(images: Path) -> Iterator[Path]:
-    import shutil  # noqa: PLC0415
-
-    for folder in images.iterdir():
-        shutil.rmtree(folder)
-        yield folder
+def _things(engine: Engine) -> Iterator[tuple[str, list[tuple[str, str]], Callable[[str], object]]]:
+    """Give all that matrix makes, with its run and the way to remove it; what uses a thing comes before it."""
+    folders = cache_folder("images")
+    yield "container", list_containers(), remove_container
+    yield "network", list_networks(engine), partial(remove_network, engine)
+    yield "image", list_images(), remove_image
+    yield "image folder", [(folder.name, folder.name) for folder in folders.iterdir()], lambda name: shutil.rmtree(folders / name)

@@ -185,8 +185,12 @@ def clean(
     """Remove what matrix made: images, containers, networks and the builder; nothing else."""
     from orchestrator.cleaning import clean_up
 
-    removed = clean_up(file, _reports_folder(reports, file) if runs else None)
-    sys.stdout.write("".join(f"removed {what}\n" for what in removed) or "nothing of matrix's is here\n")
+    done = False
+    for line in clean_up(file, _reports_folder(reports, file) if runs else None):
+        done = True
+        sys.stdout.write(f"{line}\n")
+    if not done:
+        sys.stdout.write("nothing of matrix's is here\n")
 
 
 def _reports_folder(reports: Path | None, file: Path) -> Path:

@@ -24,9 +24,9 @@ _PASSING = re.compile(
     re.IGNORECASE,
 )
 _DISK = re.compile(r"no space left on device|disk quota exceeded", re.IGNORECASE)
-_BASE = re.compile(
-    r"(?:failed to resolve source metadata for |^|\s)(\S+): (?:not found|failed to do request|pull access denied|unexpected status)"
-)
+_BASE = re.compile(r"failed to resolve source metadata for (\S+): ")
+_CONTEXT = re.compile(r"error from sender: (.*)")
+_CAUSE = re.compile(r"dial tcp: |failed to resolve source metadata for \S+: ")
 _ERROR = re.compile(r"^ERROR: (.*)$", re.MULTILINE)
 
 
@@ -53,6 +53,12 @@ def classify_failure(step: Vertex | None, messages: Sequence[str], log_tail: Seq
         )
     if "failed to resolve source metadata" in error or "pull access denied" in error:
         return _base_failure(words)
+    if found := _CONTEXT.search(error):
+        return BuildFailure(
+            f"the context cannot be read: {shorten(found[1])}; make it readable, or leave it out by a line in .dockerignore",
+            is_ours=True,
+            passing=False,
+        )
     if _PASSING.search(error):
         return BuildFailure(shorten(words), is_ours=False, passing=True)
     if "dockerfile parse error" in error or "failed to read dockerfile" in error:
@@ -64,12 +70,11 @@ def classify_failure(step: Vertex | None, messages: Sequence[str], log_tail: Seq
 
 def _base_failure(words: str) -> BuildFailure:
     found = _BASE.search(words)
-    name = found[1] if found else "a base image"
+    name = found[1].removeprefix("docker.io/library/") if found else "a base image"
+    cause = shorten(_CAUSE.split(words)[-1])
     if "not found" in words or "pull access denied" in words or "repository does not exist" in words:
-        return BuildFailure(
-            f"the base image {name} does not exist, or may not be pulled: {shorten(words)}", is_ours=True, passing=False
-        )
-    return BuildFailure(f"the registry of {name} cannot be reached: {shorten(words)}", is_ours=False, passing=True)
+        return BuildFailure(f"the base image {name} does not exist, or may not be pulled: {cause}", is_ours=True, passing=False)
+    return BuildFailure(f"the registry of the base image {name} cannot be reached: {cause}", is_ours=False, passing=True)
 
 
 def _step_reason(step: Vertex | None, code: str | None, log_tail: Sequence[str]) -> str:

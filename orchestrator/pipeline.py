@@ -16,15 +16,15 @@ from orchestrator.cell import Workshop, run_cell
 from orchestrator.docker.bases import BaseReader
 from orchestrator.docker.build import render_secret_argv
 from orchestrator.docker.builder import Builder, ensure_builder
-from orchestrator.docker.containers import remove_containers, remove_networks
+from orchestrator.docker.containers import list_containers, list_networks, remove_container, remove_network
 from orchestrator.docker.engine import Engine, connect
 from orchestrator.docker.images import ImageStore
-from orchestrator.errors import ExitCode, UsageError
+from orchestrator.errors import EngineError, ExitCode, UsageError
 from orchestrator.events import Event
 from orchestrator.execute import run_cells
 from orchestrator.git import read_git
 from orchestrator.model import BuilderSpec, Plan, Status
-from orchestrator.paths import cache_folder
+from orchestrator.paths import cache_folder, forget_lock, held, run_lock
 from orchestrator.plan.select import select_cells
 from orchestrator.record import SCHEMA, CellRecord, Environment, RunInputs, RunRecord
 from orchestrator.report.files import save_reports
@@ -84,7 +84,9 @@ def run_matrix(matrix: Matrix, reports: Reports, options: Options, watch: Callab
             cancel,
         )
         emit(_opening(run, plan, builder, resumed=earlier is not None))
-        cells = _run_all(plan, options, shop)
+        with held(run_lock(run.id)):  # `matrix clean` leaves a living run alone
+            cells = _run_all(plan, options, shop)
+        forget_lock(run_lock(run.id))
         record = _finish(record, plan, cells, interrupted=interrupted.is_set() and len(cells) < len(plan.cells))
     run.save_record(record)
     save_reports(run, record)
@@ -180,10 +182,20 @@ def _run_all(plan: Plan, options: Options, shop: Workshop) -> dict[str, CellReco
             if options.fail_fast and not record.as_expected:
                 shop.cancel.set()
     finally:
-        shop.store.remove()
-        remove_containers(run=shop.run.id)
-        remove_networks(shop.engine, shop.run.id)
+        _tidy(shop)
     return finished
+
+
+def _tidy(shop: Workshop) -> None:
+    """Remove what cells that were cut short may have left; an engine that is gone has kept nothing to remove."""
+    shop.store.remove()
+    try:
+        for name, _ in list_containers(shop.run.id):
+            remove_container(name)
+        for name, _ in list_networks(shop.engine, shop.run.id):
+            remove_network(shop.engine, name)
+    except EngineError as error:
+        shop.emit(Event("warning", None, {"text": str(error)}))
 
 
 def _ending(record: CellRecord) -> Event:

@@ -20,7 +20,7 @@ from orchestrator.errors import DiskFullError, StoreError, UsageError, did_you_m
 from orchestrator.record import SCHEMA, CellRecord, RunRecord
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from orchestrator.events import Event
 
@@ -54,13 +54,13 @@ class RunFolder:
 
     def create(self) -> None:
         """Make the folder of a new run."""
-        with _disk_errors(self.path):
+        with disk_errors(self.path):
             self.path.mkdir(parents=True)
 
     def cell(self, cell_id: str) -> Path:
         """Give a cell's own folder, made if need be."""
         folder = self.path / "cells" / folder_name(cell_id)
-        with _disk_errors(folder):
+        with disk_errors(folder):
             folder.mkdir(parents=True, exist_ok=True)
         return folder
 
@@ -80,7 +80,7 @@ class RunFolder:
         """Add a line to the journal, out of our hands before the next thing happens."""
         line = {"at": event.at.isoformat(), "kind": event.kind}
         line |= {"cell": event.cell} if event.cell else {}
-        with self._lock, _disk_errors(self.path), (self.path / "events.jsonl").open("a", encoding="utf-8") as journal:
+        with self._lock, disk_errors(self.path), (self.path / "events.jsonl").open("a", encoding="utf-8") as journal:
             journal.write(json.dumps(line | event.data, ensure_ascii=False) + "\n")
 
     def load(self) -> RunRecord:
@@ -144,17 +144,18 @@ class Reports:
     def point_latest(self, run: RunFolder) -> None:
         """Let `latest` point to the newest run; two runs at once leave one of them."""
         link = self.path / f".{LATEST}-{secrets.token_hex(4)}"
-        with _disk_errors(link):
+        with disk_errors(link):
             link.symlink_to(Path("runs", run.id))
             link.replace(self.path / LATEST)
 
-    def remove_all(self) -> int:
-        """Remove every stored run; give how many there were."""
-        ids = self.run_ids()
-        for run in ids:
+    def remove_all(self, wanted: Callable[[str], bool]) -> int:
+        """Remove the stored runs that are wanted gone; give how many there were."""
+        gone = [run for run in self.run_ids() if wanted(run)]
+        for run in gone:
             shutil.rmtree(self.path / "runs" / run)
-        (self.path / LATEST).unlink(missing_ok=True)
-        return len(ids)
+        if not (self.path / LATEST).exists():
+            (self.path / LATEST).unlink(missing_ok=True)
+        return len(gone)
 
 
 def _dump(kind: type[Any], value: object) -> bytes:
@@ -184,7 +185,7 @@ def _parse(kind: type[Any], path: Path) -> Any:  # noqa: ANN401  # a record of t
 def _write_whole(path: Path, data: bytes) -> Path:
     """Write a file under another name, make sure of it, then give it its own."""
     draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-    with _disk_errors(path):
+    with disk_errors(path):
         try:
             with draft.open("wb") as file:
                 file.write(data)
@@ -197,7 +198,7 @@ def _write_whole(path: Path, data: bytes) -> Path:
 
 
 @contextmanager
-def _disk_errors(path: Path) -> Iterator[None]:
+def disk_errors(path: Path) -> Iterator[None]:
     """Name the folder and the cure when the disk refuses."""
     try:
         yield

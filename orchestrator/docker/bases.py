@@ -58,7 +58,9 @@ class BaseReader:
         layout = self._store.prepare(base.digest) if self._builder.exports_oci else None
         output = f"type=oci,tar=false,dest={layout}" if layout else f"type=docker,name={name}"
         with tempfile.TemporaryDirectory(prefix="matrix-") as folder:
-            Path(folder, "Dockerfile").write_text(f"FROM {base.ref}@{base.digest}\n")
+            # The engine's own BuildKit prefers the engine's images, which need not have a digest it could be asked for.
+            name_of_base = f"{base.ref}@{base.digest}" if self._builder.loads_by_copy else base.ref
+            Path(folder, "Dockerfile").write_text(f"FROM {name_of_base}\n")
             argv = [self._engine.docker, "buildx", "build", "--builder", self._builder.name, "--progress=plain"]
             argv += ["--provenance=false", "--output", output, folder]
             said: list[bytes] = []

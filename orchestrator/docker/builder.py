@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import json
 import re
 import shlex
 import tempfile
 import tomllib
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from orchestrator.docker import process
 from orchestrator.errors import EngineError
-from orchestrator.paths import cache_folder
+from orchestrator.paths import held
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from orchestrator.docker.engine import Engine
     from orchestrator.model import BuilderSpec
 
@@ -57,10 +53,10 @@ class Existing:
 
 def ensure_builder(engine: Engine, spec: BuilderSpec, *, force: bool = False) -> Builder:
     """Create, heal or reuse the builder; a second call changes nothing."""
-    with _one_at_a_time(spec.name):
+    with held(f"builder-{spec.name}"):
         if spec.driver == "docker":
             return _own_buildkit(engine, "matrix.yaml asks for it")
-        existing = _inspect(engine, spec.name)
+        existing = inspect_builder(engine, spec.name)
         driver = "docker-container" if spec.driver == "auto" else spec.driver
         if existing is None:
             if spec.driver == "auto" and not _builder_image_is_there(engine, spec.image):
@@ -165,7 +161,7 @@ def _boot(engine: Engine, name: str, driver: str, did: str) -> Builder:
     if not answer.ok:
         message = f"builder '{name}' does not start: {_last_line(answer.stderr)}; `matrix clean` removes it"
         raise EngineError(message)
-    existing = _inspect(engine, name)
+    existing = inspect_builder(engine, name)
     return Builder(name, driver, existing.buildkit if existing else None, exports_oci=True, did=did)
 
 
@@ -176,11 +172,11 @@ def remove_builder(engine: Engine, name: str) -> bool:
 
 def was_made_here(engine: Engine, name: str) -> bool:
     """Tell whether a builder carries matrix's mark."""
-    existing = _inspect(engine, name)
+    existing = inspect_builder(engine, name)
     return existing is not None and MARK in existing.options
 
 
-def _inspect(engine: Engine, name: str) -> Existing | None:
+def inspect_builder(engine: Engine, name: str) -> Existing | None:
     """Ask for this builder only: listing all would wait for every one that is out of reach."""
     answer = process.run([engine.docker, "buildx", "inspect", name])
     if answer.ok:
@@ -211,14 +207,6 @@ def _builder_image_is_there(engine: Engine, image: str) -> bool:
     if process.run([engine.docker, "image", "inspect", "--format", "{{.Id}}", image]).ok:
         return True
     return process.run([engine.docker, "pull", "--quiet", image], timeout_s=_BOOT_S).ok
-
-
-@contextmanager
-def _one_at_a_time(name: str) -> Iterator[None]:
-    """Keep two runs from making the same builder at once."""
-    with cache_folder("locks").joinpath(f"builder-{name}").open("a") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
 
 
 def _last_line(text: str) -> str:

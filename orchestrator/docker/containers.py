@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from orchestrator.docker import process
 from orchestrator.docker.client import client, engine_errors
@@ -154,16 +154,12 @@ def remove_container(name: str) -> None:
             raise
 
 
-def remove_containers(**labels: str) -> list[str]:
-    """Remove the containers that carry all of these labels of ours; give their names."""
-    filters: list[tuple[Literal["label"], str]] = [
-        ("label", f"{LABEL}.{key}={value}" if value else f"{LABEL}.{key}") for key, value in labels.items()
-    ]
+def list_containers(run: str | None = None) -> list[tuple[str, str]]:
+    """List the containers that matrix made, each with its run."""
+    label = f"{LABEL}.run" if run is None else f"{LABEL}.run={run}"
     with engine_errors("the engine cannot list its containers"):
-        found = client().container.list(all=True, filters=filters)
-    for item in found:
-        remove_container(item.id)
-    return [item.name for item in found]
+        found = client().container.list(all=True, filters=[("label", label)])
+        return [(item.name, (item.config.labels or {}).get(f"{LABEL}.run", "")) for item in found]
 
 
 def make_internal_network(engine: Engine, run: str) -> str:
@@ -176,8 +172,14 @@ def make_internal_network(engine: Engine, run: str) -> str:
     return name
 
 
-def remove_networks(engine: Engine, run: str = "") -> list[str]:
-    """Remove the networks of a run, or of all runs."""
-    label = f"label={LABEL}.run" + (f"={run}" if run else "")
-    found = process.run([engine.docker, "network", "ls", "--filter", label, "--format", "{{.Name}}"]).stdout.split()
-    return [name for name in found if process.run([engine.docker, "network", "rm", name]).ok]
+def list_networks(engine: Engine, run: str | None = None) -> list[tuple[str, str]]:
+    """List the networks that matrix made, each with its run."""
+    label = f"{LABEL}.run" if run is None else f"{LABEL}.run={run}"
+    words = ["network", "ls", "--filter", f"label={label}", "--format", f'{{{{.Name}}}} {{{{.Label "{LABEL}.run"}}}}']
+    lines = process.run([engine.docker, *words]).stdout.splitlines()
+    return [(name, found) for name, _, found in (line.partition(" ") for line in lines)]
+
+
+def remove_network(engine: Engine, name: str) -> None:
+    """Remove a network that no container uses any more."""
+    process.run([engine.docker, "network", "rm", name])

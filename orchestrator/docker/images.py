@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 _MAX_JSON = 16 * 1024 * 1024
 _CHUNK = 1024 * 1024
+_OURS = re.compile(r"matrix\.local/[^:]+:(\d{8}t\d{6}z-[0-9a-f]{6})-.*")
 
 
 class ImageStore:
@@ -212,8 +213,9 @@ def remove_image(image: str) -> None:
         client().image.remove(image)
 
 
-def list_images() -> list[str]:
-    """List the images that matrix made, by their label."""
+def list_images() -> list[tuple[str, str]]:
+    """List the images that matrix made, each with its run: by label, and by the name that only matrix gives."""
     with engine_errors("the engine cannot list its images"):
         found = client().image.list(filters=[("label", f"{LABEL}.cell")])
-    return [name for image in found for name in (image.repo_tags or [image.id])]
+        tags = [tag for image in found for tag in image.repo_tags]
+    return [(tag, named[1]) for tag in tags if (named := _OURS.fullmatch(tag))]

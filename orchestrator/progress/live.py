@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from orchestrator.events import Event
 
-_COLOURS = {"passed": "green", "build-failed": "red", "smoke-failed": "red", "timeout": "red", "error": "magenta", "skipped": "dim"}
+_COLOURS = {"passed": "green", "build-failed": "red", "smoke-failed": "red", "timeout": "red", "error": "magenta"}
 _NARROW = 60
 
 
@@ -60,7 +60,7 @@ class LiveTable:
 
     def draw(self, width: int, height: int) -> Table:
         """Draw as many rows as fit, those under way first, and count the others."""
-        table = Table(box=None, pad_edge=False, show_edge=False, expand=False)
+        table = Table(box=None, pad_edge=False, show_edge=False, expand=False, header_style="none", caption_style="none")
         table.add_column("cell", no_wrap=True, overflow="ellipsis", max_width=max(12, width // 2 - 12))
         table.add_column("state", no_wrap=True)
         table.add_column("time", justify="right", no_wrap=True)

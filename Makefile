@@ -1,0 +1,58 @@
+# matrix: one command to see it work, one to test it.
+SHELL := /bin/sh
+PYTHON ?= python3
+VENV := .venv
+PY := $(VENV)/bin/python
+LAB := $(PY) -m tests.lab
+MATRIX := $(VENV)/bin/matrix
+
+.PHONY: help run test unit check format lock plan engine engine-stop bootstrap clean
+
+help: ## show this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
+
+run: $(VENV)/.ready ## set everything up, run the default matrix, print the table
+	@$(LAB) run $(ARGS)
+
+test: $(VENV)/.ready ## run every test, with an engine if one can be had
+	@$(LAB) with -- $(PY) -m pytest -n 2 --dist loadgroup $(ARGS)
+
+unit: $(VENV)/.ready ## run the tests that need neither engine nor network
+	@$(PY) -m pytest tests/unit $(ARGS)
+
+check: $(VENV)/.ready ## lint and types; run it before every commit
+	@$(VENV)/bin/ruff format --check .
+	@$(VENV)/bin/ruff check .
+	@$(VENV)/bin/mypy
+
+format: $(VENV)/.ready ## lay the code out
+	@$(VENV)/bin/ruff format .
+	@$(VENV)/bin/ruff check --fix .
+
+plan: $(VENV)/.ready ## show the cells of the default matrix
+	@$(MATRIX) plan
+
+engine: $(VENV)/.ready ## start an engine if none answers; eval its output to use it
+	@$(LAB) up
+
+engine-stop: $(VENV)/.ready ## stop the engine that was started here
+	@$(LAB) down
+
+bootstrap: $(VENV)/.ready ## make, heal or reuse the builder
+	@$(MATRIX) bootstrap
+
+clean: $(VENV)/.ready ## remove what matrix made in the engine
+	@$(MATRIX) clean
+
+lock: $(VENV)/.ready ## pin the development environment anew (needs uv)
+	uv pip compile --quiet --universal --python-version 3.11 --no-header --no-annotate --no-emit-index-url \
+	  --no-emit-find-links --generate-hashes pyproject.toml --group dev --upgrade --output-file requirements-dev.txt
+
+# The virtual environment: exactly what requirements-dev.txt pins, by hash, and this package on top of it.
+$(VENV)/.ready: requirements-dev.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "matrix needs Python 3.11 or newer; name one: make PYTHON=python3.13 $(MAKECMDGOALS)" >&2; exit 4; }
+	@$(PYTHON) -m venv $(VENV) || { echo "type: apt-get install python3-venv" >&2; exit 4; }
+	@$(PY) -m pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements-dev.txt
+	@$(PY) -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@

@@ -1,0 +1,93 @@
+"""`matrix doctor`: what is missing here, and the command that mends it."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, TypeVar
+
+from orchestrator.config.load import load_matrix
+from orchestrator.docker.builder import inspect_builder
+from orchestrator.docker.engine import connect
+from orchestrator.errors import ExitCode, MatrixError
+from orchestrator.paths import cache_folder
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from orchestrator.config.load import Matrix
+    from orchestrator.docker.engine import Engine
+
+T = TypeVar("T")
+_ROOM_BYTES = 5 * 1000**3
+
+
+@dataclass(frozen=True, slots=True)
+class Examined:
+    """One thing looked at: fine, or what is wrong and how to mend it."""
+
+    what: str
+    ok: bool
+    words: str
+    exit_code: ExitCode = ExitCode.OK
+
+
+def examine(file: Path) -> list[Examined]:
+    """Look at everything that a run needs; one thing missing does not hide the next."""
+    findings = [Examined("python", ok=True, words=sys.version.split()[0])]
+    matrix = _try(findings, "matrix file", lambda: load_matrix(file), lambda found: f"{file}: {len(found.plan.cells)} cells")
+    engine = _try(findings, "engine", connect, _describe_engine)
+    if engine is not None:
+        findings.append(_examine_store(engine))
+        findings.append(_examine_builder(engine, matrix))
+    _try(findings, "cache folder", cache_folder, lambda folder: f"{folder}, {_free(folder)}")
+    folder = cache_folder()
+    if shutil.disk_usage(folder).free < _ROOM_BYTES:
+        words = f"only {_free(folder)} at {folder}; `docker buildx prune` and `matrix clean --runs` free some"
+        findings.append(Examined("disk", ok=False, words=words, exit_code=ExitCode.ENGINE))
+    return findings
+
+
+def _try(findings: list[Examined], what: str, look: Callable[[], T], describe: Callable[[T], str]) -> T | None:
+    try:
+        found = look()
+    except MatrixError as error:
+        findings.append(Examined(what, ok=False, words=str(error), exit_code=error.exit_code))
+        return None
+    findings.append(Examined(what, ok=True, words=describe(found)))
+    return found
+
+
+def _describe_engine(engine: Engine) -> str:
+    return f"Docker {engine.version}, buildx {engine.buildx}, {engine.platform}, {engine.cpus} CPUs"
+
+
+def _examine_store(engine: Engine) -> Examined:
+    if engine.containerd_store:
+        return Examined("image store", ok=True, words="containerd: images are measured without being moved")
+    words = f"{engine.storage}: works; compressed sizes are estimates. The containerd image store is exact and faster"
+    return Examined("image store", ok=True, words=words)
+
+
+def _examine_builder(engine: Engine, matrix: Matrix | None) -> Examined:
+    name = matrix.file.builder.name if matrix else "matrix"
+    found = inspect_builder(engine, name)
+    if found is None:
+        return Examined("builder", ok=True, words=f"'{name}' is not there yet; `matrix bootstrap`, or the first run, makes it")
+    return Examined("builder", ok=True, words=f"'{name}': {found.driver}, BuildKit {found.buildkit or 'not running'}")
+
+
+def _free(folder: Path) -> str:
+    return f"{shutil.disk_usage(folder).free / 1000**3:.0f} GB free"
+
+
+def render_examination(findings: list[Examined], kind: str) -> str:
+    """Write what was found, for people or for machines."""
+    if kind == "json":
+        rows = [{key: value for key, value in asdict(finding).items() if key != "exit_code"} for finding in findings]
+        return json.dumps(rows, indent=2, ensure_ascii=False) + "\n"
+    wide = max(len(finding.what) for finding in findings)
+    return "".join(f"{'ok     ' if finding.ok else 'MISSING'}  {finding.what:<{wide}}  {finding.words}\n" for finding in findings)

@@ -1,0 +1,77 @@
+"""What all tests share: the engines, and the tiny image that most of them build on."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from functools import cache
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.lab.__main__ import HAS_CLASSIC, NO_ENGINE
+from tests.lab.debian import unpacked
+from tests.lab.engine import CLASSIC, answers
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+BUILDER_IMAGE = "moby/buildkit:buildx-stable-1"
+PLACES = ("containerd", "classic", "docker-container")
+
+
+@cache
+def missing_engine() -> str | None:
+    """Say why tests cannot have an engine, or give None when one answers."""
+    if reason := os.environ.get(NO_ENGINE):
+        return reason
+    try:
+        done = subprocess.run(["docker", "version"], capture_output=True, text=True, check=False)
+    except FileNotFoundError:
+        return "there is no docker command; `make test` brings an engine up"
+    return None if done.returncode == 0 else f"no engine answers ({done.stderr.strip()}); `make test` brings one up"
+
+
+@cache
+def places() -> tuple[str, ...]:
+    """Name the ways an image can be built here: both image stores, and a builder in a container."""
+    found = ["containerd"]
+    if missing_engine() is None:
+        words = ["docker", "image", "inspect", BUILDER_IMAGE]
+        found += ["docker-container"] if subprocess.run(words, capture_output=True, check=False).returncode == 0 else []
+        found += ["classic"] if os.environ.get(HAS_CLASSIC) == "yes" else []
+    return tuple(found)
+
+
+def pytest_report_header() -> str:
+    """Say what is tested here, and what cannot be: a builder image that no registry gives is no failure."""
+    lacking = [place for place in PLACES if place not in places()]
+    return f"built with: {', '.join(places())}" + (f"; not to be had here: {', '.join(lacking)}" if lacking else "")
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run a test that asks for a `place` once for each way of building that is here."""
+    if "place" in metafunc.fixturenames:
+        metafunc.parametrize("place", places())
+
+
+@pytest.fixture(scope="session")
+def engine() -> None:
+    """Make sure that an engine answers; without one the test is skipped, and in CI that is a failure."""
+    if reason := missing_engine():
+        if os.environ.get("CI") == "true":
+            pytest.fail(reason)
+        pytest.skip(reason)
+
+
+@pytest.fixture(scope="session")
+def classic_engine(engine: None) -> dict[str, str]:
+    """Give the variables of the engine with the classic image store, which `make test` starts beside."""
+    assert answers(CLASSIC.environment), "the second engine of the lab does not answer"
+    return CLASSIC.environment
+
+
+@pytest.fixture(scope="session")
+def busybox() -> Path:
+    """Give a static busybox: all that a tiny image needs."""
+    return unpacked("busybox-static") / "bin/busybox"

@@ -1,0 +1,117 @@
+"""A project of tiny images, and the installed `matrix` to run on it."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.lab.engine import CLASSIC
+
+MATRIX = str(Path(sys.executable).with_name("matrix"))
+
+DOCKERFILE = """\
+FROM scratch
+COPY busybox /bin/busybox
+ARG DO=true
+RUN ["/bin/busybox", "--install", "-s", "/bin"]
+RUN eval "$DO"
+CMD ["sleep", "100"]
+"""
+
+
+@dataclass
+class Project:
+    """A folder with a matrix.yaml, and the ways to use it."""
+
+    folder: Path
+    place: str = "containerd"
+    environment: dict[str, str] = field(default_factory=dict)
+
+    def write(self, **parts: Any) -> None:
+        """Write matrix.yaml: a matrix of tiny images, with these parts changed."""
+        driver = "docker-container" if self.place == "docker-container" else "docker"
+        matrix: dict[str, Any] = {
+            "version": 1,
+            "name": "tiny",
+            "axes": {"kind": ["one"]},
+            "builder": {"driver": driver, "name": "matrix-tests"},
+            **parts,
+        }
+        matrix["defaults"] = {"context": ".", "dockerfile": "Dockerfile", "network": "none", **matrix.get("defaults", {})}
+        self.folder.joinpath("matrix.yaml").write_text(yaml.safe_dump(matrix, sort_keys=False))
+
+    def start(self, *words: str, **environment: str) -> subprocess.Popen[str]:
+        """Start `matrix` and leave it running."""
+        return subprocess.Popen(
+            [MATRIX, *words],
+            cwd=self.folder,
+            env={**os.environ, **self.environment, **environment},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def matrix(self, *words: str, exit_code: int = 0, **environment: str) -> subprocess.CompletedProcess[str]:
+        """Run `matrix` to its end, and expect an exit code."""
+        process = self.start(*words, **environment)
+        out, err = process.communicate(timeout=300)
+        assert process.returncode == exit_code, f"exit {process.returncode}\n{out}\n{err}"
+        return subprocess.CompletedProcess(words, process.returncode, out, err)
+
+    def run(self, *words: str, exit_code: int = 0, **environment: str) -> dict[str, Any]:
+        """Run the matrix, and give its run.json."""
+        self.matrix("run", "--progress", "none", *words, exit_code=exit_code, **environment)
+        return self.record()
+
+    def record(self) -> dict[str, Any]:
+        """Read the newest run.json."""
+        found: dict[str, Any] = json.loads(self.latest.joinpath("run.json").read_bytes())
+        return found
+
+    @property
+    def latest(self) -> Path:
+        """Give the newest run's folder."""
+        return (self.folder / "reports" / "latest").resolve()
+
+    def events(self) -> list[dict[str, Any]]:
+        """Read the newest run's journal."""
+        return [json.loads(line) for line in self.latest.joinpath("events.jsonl").read_text().splitlines()]
+
+    def docker(self, *words: str) -> str:
+        """Ask the engine something."""
+        done = subprocess.run(
+            ["docker", *words], env={**os.environ, **self.environment}, capture_output=True, text=True, check=True
+        )
+        return done.stdout
+
+
+def cells_of(record: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """Give a record's cells by id."""
+    return {cell["id"]: cell for cell in record["cells"]}
+
+
+@pytest.fixture
+def project(tmp_path: Path, engine: None, busybox: Path) -> Project:
+    """Give a project on the engine that answers."""
+    shutil.copy(busybox, tmp_path / "busybox")
+    tmp_path.joinpath("Dockerfile").write_text(DOCKERFILE)
+    return Project(tmp_path)
+
+
+@pytest.fixture
+def placed(project: Project, place: str) -> Project:
+    """Give a project for each way of building that is here."""
+    project.place = place
+    if place == "classic":
+        project.environment = CLASSIC.environment
+    return project

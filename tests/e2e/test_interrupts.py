@@ -1,0 +1,123 @@
+"""A run that is killed, interrupted or cut short keeps what it has paid for, and leaves nothing running."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import time
+from typing import TYPE_CHECKING, Any
+
+from tests.e2e.conftest import Project, cells_of
+from tests.e2e.test_run import leftovers
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+CELLS = list("abcdef")
+
+
+def write_slow_cells(project: Project) -> None:
+    """Write six cells of a second each, no step in common, whatever the cache holds."""
+    slow = {cell: {"args": {"DO": f"sleep 1; echo {project.folder} {cell}"}} for cell in CELLS}
+    project.write(axes={"kind": CELLS}, settings={"kind": slow}, defaults={"smoke": [{"run": ["echo", "hi"]}]})
+
+
+def wait_for(condition: Callable[[], bool], process: subprocess.Popen[str]) -> None:
+    """Wait until something is true of a run under way."""
+    until = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < until, "it never came true"
+        assert process.poll() is None, process.communicate()[1]
+        os.sched_yield()
+
+
+def finished(project: Project) -> dict[str, dict[str, Any]]:
+    """Give the results that are on disk, by cell."""
+    found = {}
+    for path in project.folder.glob("reports/runs/*/cells/*/result.json"):
+        record = json.loads(path.read_bytes())
+        found[record["id"]] = record
+    return found
+
+
+def children_left(project: Project) -> str:
+    """List processes that still work for a project."""
+    return subprocess.run(["pgrep", "-af", str(project.folder)], capture_output=True, text=True, check=False).stdout
+
+
+def test_a_run_killed_in_the_middle_goes_on_with_the_rest(placed: Project) -> None:
+    """No finished cell is built again, and the record has every cell once."""
+    write_slow_cells(placed)
+    process = placed.start("run", "--progress", "none", "--jobs", "2")
+    wait_for(lambda: len(finished(placed)) >= 2, process)
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    before = finished(placed)
+    assert 2 <= len(before) < len(CELLS)
+    interim = json.loads(placed.matrix("report", "--format", "json").stdout)
+    assert interim["interrupted"]
+    assert set(cells_of(interim)) == set(before)
+    record = placed.run("--resume", "latest")
+    assert [cell["id"] for cell in record["cells"]] == CELLS
+    assert record["complete"]
+    assert not record["interrupted"]
+    assert {cell["status"] for cell in record["cells"]} == {"passed"}
+    for cell, result in before.items():
+        assert cells_of(record)[cell] == result, "a finished cell is as it was"
+    starts = [event["cell"] for event in placed.events() if event["kind"] == "cell-started"]
+    assert all(starts.count(cell) == 1 for cell in before)
+    assert leftovers(placed) == []
+    assert children_left(placed) == ""
+
+
+def test_an_interruption_cancels_the_cells_under_way_and_reports_the_others(placed: Project) -> None:
+    """The first Ctrl-C is enough: exit 130, a partial report, nothing left behind."""
+    write_slow_cells(placed)
+    process = placed.start("run", "--progress", "plain", "--jobs", "2")
+    wait_for(lambda: len(finished(placed)) >= 1, process)
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=30)
+    assert process.returncode == 130, err
+    assert "cancelling the cells under way" in err
+    assert "--resume" in err
+    assert "INCOMPLETE" in out
+    record = placed.record()
+    assert record["interrupted"]
+    assert not record["complete"]
+    assert set(cells_of(record)) == set(finished(placed))
+    assert placed.latest.joinpath("report.md").is_file()
+    assert leftovers(placed) == []
+    assert children_left(placed) == ""
+    assert len(placed.run("--resume", "latest")["cells"]) == len(CELLS)
+
+
+def test_a_terminated_smoke_container_is_removed(project: Project) -> None:
+    """A job that is stopped from outside leaves no container behind."""
+    project.write(defaults={"smoke": [{"run": ["sleep", "100"]}]})
+    process = project.start("run", "--progress", "none")
+    wait_for(lambda: bool(project.docker("ps", "-q", "--filter", "label=io.matrix.container=one").strip()), process)
+    process.send_signal(signal.SIGTERM)
+    process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert leftovers(project) == []
+
+
+def test_a_changed_matrix_cannot_be_resumed(project: Project) -> None:
+    """Two plans in one record would compare what is not alike."""
+    project.write()
+    project.run()
+    project.write(name="other")
+    assert "has changed since run" in project.matrix("run", "--resume", "latest", exit_code=2).stderr
+
+
+def test_clean_leaves_a_run_under_way_alone(project: Project) -> None:
+    """Its containers, images and builder are still needed."""
+    project.write(defaults={"smoke": [{"run": ["sleep", "5"]}]})
+    process = project.start("run", "--progress", "none", "--format", "json")
+    wait_for(lambda: bool(project.docker("ps", "-q", "--filter", "label=io.matrix.container=one").strip()), process)
+    assert "left alone: run" in project.matrix("clean").stdout
+    out, _ = process.communicate(timeout=60)
+    assert process.returncode == 0
+    assert json.loads(out)["cells"][0]["status"] == "passed"

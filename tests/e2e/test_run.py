@@ -1,0 +1,219 @@
+"""`matrix run`, from matrix.yaml to the report, on real engines."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from typing import TYPE_CHECKING
+
+from tests.e2e.conftest import Project, cells_of
+
+if TYPE_CHECKING:
+    from pathlib import Path
+    from typing import Any
+
+KINDS: dict[str, dict[str, Any]] = {
+    "good": {"smoke": [{"run": ["echo", "hello"], "stdout": "^hello"}]},
+    "bad-build": {"args": {"DO": "echo 'fatal error: linux/futex.h: No such file or directory' >&2; exit 3"}},
+    "bad-smoke": {"smoke": [{"run": ["sh", "-c", "echo it is broken >&2; exit 7"]}]},
+    "hangs": {"smoke": [{"run": ["sleep", "1000"], "timeout": "2s"}]},
+    "known-bad": {"args": {"DO": "exit 1"}},
+    "surprise": {"smoke": [{"run": ["true"]}]},
+}
+
+
+def write_twelve_cells(project: Project) -> None:
+    """Write a matrix in which every outcome occurs, twice each."""
+    project.write(
+        axes={"kind": list(KINDS), "size": ["small", "large"]},
+        settings={"kind": KINDS, "size": {"large": {"labels": {"size": "large"}}}},
+        expect=[
+            {"kind": ["known-bad", "surprise"], "outcome": "build-failed", "reason": "it always was"},
+        ],
+    )
+
+
+def test_twelve_cells_end_in_every_way_and_the_record_says_how(placed: Project) -> None:
+    """A failing cell stops no other; expected failures pass, unexpected passes fail."""
+    write_twelve_cells(placed)
+    record = placed.run("--jobs", "4", exit_code=1)
+    cells = cells_of(record)
+    found = {cell: (item["status"], item["as_expected"]) for cell, item in cells.items() if cell.endswith("-small")}
+    assert found == {
+        "good-small": ("passed", True),
+        "bad-build-small": ("build-failed", False),
+        "bad-smoke-small": ("smoke-failed", False),
+        "hangs-small": ("timeout", False),
+        "known-bad-small": ("build-failed", True),
+        "surprise-small": ("passed", False),
+    }
+    assert len(cells) == 12
+    assert record["complete"]
+    assert not record["interrupted"]
+    assert "exit 3: fatal error: linux/futex.h: No such file or directory" in cells["bad-build-small"]["reason"]
+    assert cells["bad-smoke-small"]["reason"] == "run sh -c echo it is broken >&2; exit 7: exit 7: it is broken"
+    assert cells["hangs-small"]["reason"] == "run sleep 1000: still running after 2 s"
+    assert cells["good-small"]["attempts"] == 1
+    assert cells["bad-build-small"]["attempts"] == 1, "a Dockerfile that fails is not tried again"
+    check_files(placed, cells)
+    assert leftovers(placed) == []
+
+
+def check_files(project: Project, cells: dict[str, dict[str, Any]]) -> None:
+    """Every cell has its log, its raw progress and its result; the run has its reports."""
+    for cell in cells:
+        folder = project.latest / "cells" / cell
+        assert json.loads(folder.joinpath("result.json").read_bytes())["id"] == cell
+        assert folder.joinpath("progress.jsonl").read_bytes().startswith(b"{")
+    assert "linux/futex.h" in (project.latest / "cells/bad-build-small/build.log").read_text()
+    assert "it is broken" in (project.latest / "cells/bad-smoke-small/smoke.log").read_text()
+    rows = list(csv.DictReader(io.StringIO(project.latest.joinpath("report.csv").read_text())))
+    assert [row["cell"] for row in rows] == list(cells)
+    assert "passed (unexpected)" in project.latest.joinpath("report.md").read_text()
+
+
+def leftovers(project: Project) -> list[str]:
+    """List what a run of this project left in the engine."""
+    run = project.latest.name
+    containers = project.docker("ps", "-aq", "--filter", f"label=io.matrix.run={run}")
+    networks = project.docker("network", "ls", "-q", "--filter", f"label=io.matrix.run={run}")
+    images = project.docker("image", "ls", "-q", "--filter", f"reference=matrix.local/*:{run.lower()}*")
+    return (containers + networks + images).split()
+
+
+def test_sizes_are_the_same_figures_whatever_builds_and_keeps_the_image(placed: Project, busybox: Path) -> None:
+    """Unpacked bytes are those of the layers' tars: busybox and its headers, everywhere."""
+    placed.folder.joinpath("Dockerfile").write_text("FROM scratch\nCOPY busybox /bin/busybox\nENV A=1\n")
+    placed.write()
+    image = placed.run()["cells"][0]["image"]
+    (layer,) = image["layers"]
+    blocks = -(-busybox.stat().st_size // 512) * 512
+    assert image["uncompressed_bytes"] == layer["uncompressed_bytes"]
+    assert blocks < image["uncompressed_bytes"] < blocks + 20_000
+    assert image["uncompressed_bytes"] == image["over_base_bytes"], "an image from scratch has no base"
+    assert 0.3 < image["compressed_bytes"] / image["uncompressed_bytes"] < 0.8
+    assert image["compressed_estimated"] is (placed.place == "classic")
+    assert layer["instruction"] == "COPY busybox /bin/busybox"
+
+
+def test_what_comes_on_top_of_the_base_is_told_apart_from_it(placed: Project) -> None:
+    """Over-base is the cell's own layers only; the base is found by its layers, not by its name."""
+    if placed.place == "docker-container":
+        base = "FROM scratch AS base\nCOPY busybox /bin/busybox\n"
+        placed.folder.joinpath("Dockerfile").write_text(f"{base}FROM base\nCOPY Dockerfile /\n")
+    else:
+        placed.folder.joinpath("Base").write_text("FROM scratch\nCOPY busybox /bin/busybox\n")
+        placed.docker(
+            "buildx",
+            "build",
+            "--quiet",
+            "--load",
+            "--provenance=false",
+            "--tag",
+            "matrix-tests-base:1",
+            "-f",
+            str(placed.folder / "Base"),
+            str(placed.folder),
+        )
+        placed.folder.joinpath("Dockerfile").write_text("FROM matrix-tests-base:1\nCOPY Dockerfile /\n")
+    placed.write()
+    cell = placed.run()["cells"][0]
+    if placed.place != "docker-container":
+        assert [base["ref"].split("/")[-1] for base in cell["inputs"]["base"]] == ["matrix-tests-base:1"]
+        assert cell["image"]["over_base_bytes"] < 10_000
+    assert cell["image"]["uncompressed_bytes"] > 1_000_000
+
+
+def test_steps_are_listed_with_their_times_and_whether_they_were_cached(placed: Project) -> None:
+    """The second run of the same matrix finds its steps in the cache."""
+    placed.write(defaults={"args": {"DO": f"sleep 0.3; echo {placed.folder}"}})
+    steps = placed.run()["cells"][0]["build"]["steps"]
+    (slow,) = [step for step in steps if "eval" in step["instruction"]]
+    assert slow["outcome"] == "executed"
+    assert 0.3 <= slow["duration_s"] < 5
+    build = placed.run()["cells"][0]["build"]
+    assert {step["outcome"] for step in build["steps"]} == {"cached"}
+    assert build["cached_steps"] == build["total_steps"] == len(steps)
+    assert build["timing"] == "shared"
+
+
+def test_the_environment_of_the_measurement_is_recorded(placed: Project) -> None:
+    """A figure without its machine is worth nothing."""
+    placed.write()
+    environment = placed.run()["environment"]
+    stores = {"containerd": "containerd", "classic": "overlay2", "docker-container": environment["storage"]}
+    assert environment["storage"] == stores[placed.place]
+    assert environment["driver"] == ("docker-container" if placed.place == "docker-container" else "docker")
+    assert environment["cpus"] > 0
+    assert environment["stand_in_bases"] == []
+
+
+def test_a_report_of_a_stored_run_needs_no_docker(project: Project) -> None:
+    """Any format, of any run, by id, by the start of the id, by folder."""
+    project.write()
+    record = project.run()
+    project.environment = {"DOCKER_HOST": "unix:///nowhere"}
+    table = project.matrix("report").stdout
+    assert "one" in table
+    assert "passed" in table
+    assert json.loads(project.matrix("report", record["id"][:15], "--format", "json").stdout) == record
+    folder = str(project.latest)
+    assert project.matrix("report", folder, "--format", "markdown").stdout == project.latest.joinpath("report.md").read_text()
+    assert "there is no run" in project.matrix("report", "2019", exit_code=2).stderr
+    project.matrix("report", "--only", "kind=two", exit_code=3)
+
+
+def test_no_smoke_builds_and_measures_only(project: Project) -> None:
+    """Nothing is loaded into the engine for it."""
+    project.write(defaults={"smoke": [{"run": ["false"]}]})
+    cell = project.run("--no-smoke")["cells"][0]
+    assert (cell["status"], cell["smoke"]["outcome"]) == ("passed", "skipped")
+    assert cell["image"]["compressed_bytes"] > 0
+
+
+def test_fail_fast_stops_handing_out_cells(project: Project) -> None:
+    """What is left has no result, and the run is incomplete rather than interrupted."""
+    project.write(axes={"kind": ["bad", *"abcdef"]}, settings={"kind": {"bad": {"args": {"DO": "exit 1"}}}})
+    record = project.run("--fail-fast", "--jobs", "1", exit_code=1)
+    assert [cell["id"] for cell in record["cells"]] == ["bad"]
+    assert not record["complete"]
+    assert not record["interrupted"]
+
+
+def test_keep_leaves_the_images_in_the_engine_until_clean_removes_them(placed: Project) -> None:
+    """Clean goes by label: an image that only looks like ours stays."""
+    placed.write(name="kept")
+    placed.run("--keep")
+    (image,) = placed.docker(
+        "image", "ls", "--filter", "reference=matrix.local/kept", "--format", "{{.Repository}}:{{.Tag}}"
+    ).split()
+    placed.docker("tag", image, "matrix.local/looks-alike:1")
+    placed.folder.joinpath("Other").write_text("FROM scratch\nCOPY Other /\n")
+    placed.docker(
+        "buildx",
+        "build",
+        "--quiet",
+        "--load",
+        "--tag",
+        "matrix.local/not-ours:1",
+        "-f",
+        str(placed.folder / "Other"),
+        str(placed.folder),
+    )
+    assert image in placed.matrix("clean").stdout
+    left = placed.docker("image", "ls", "--filter", "reference=matrix.local/*", "--format", "{{.Repository}}:{{.Tag}}").split()
+    assert "matrix.local/not-ours:1" in left
+    assert image not in left
+    placed.docker("image", "rm", "matrix.local/not-ours:1")
+
+
+def test_two_runs_at_once_do_not_disturb_each_other(project: Project) -> None:
+    """Each has its own id, folder, images and containers."""
+    project.write(axes={"kind": list("abc")}, defaults={"smoke": [{"run": ["echo", "hi"]}]})
+    both = [project.start("run", "--progress", "none", "--format", "json") for _ in range(2)]
+    records = [json.loads(process.communicate(timeout=120)[0]) for process in both]
+    assert [process.returncode for process in both] == [0, 0]
+    assert records[0]["id"] != records[1]["id"]
+    for record in records:
+        assert {cell["id"]: cell["status"] for cell in record["cells"]} == dict.fromkeys("abc", "passed")

@@ -1,0 +1,129 @@
+"""Smoke checks: what they find, what they name, and what their containers may not do."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tests.e2e.conftest import DOCKERFILE, Project
+from tests.e2e.test_run import leftovers
+
+HTTPD = DOCKERFILE.replace(
+    'CMD ["sleep", "100"]',
+    'RUN mkdir -p /www && echo "hello from inside" > /www/index.html\n'
+    "HEALTHCHECK --interval=30s CMD wget -q -O /dev/null http://127.0.0.1:8000/\n"
+    'CMD ["httpd", "-f", "-p", "8000", "-h", "/www"]',
+)
+
+
+def smoke(project: Project, *checks: dict[str, Any], exit_code: int = 1, **defaults: Any) -> list[dict[str, Any]]:
+    """Run a matrix of one cell with these checks; give what became of each."""
+    project.write(defaults={"smoke": list(checks), "retries": 0, **defaults})
+    record = project.run(exit_code=exit_code)
+    assert leftovers(project) == []
+    found: list[dict[str, Any]] = record["cells"][0]["smoke"]["checks"]
+    return found
+
+
+def test_commands_are_judged_by_exit_code_and_output(placed: Project) -> None:
+    """What is not in the image, what ends otherwise and what says something else is named."""
+    checks = smoke(
+        placed,
+        {"run": ["echo", "hello"], "stdout": "^hel+o$"},
+        {"run": ["sh", "-c", "exit 4"], "exit": 4},
+        {"run": ["echo", "hello"], "stdout": "goodbye"},
+        {"run": ["/nowhere/python", "-V"]},
+        {"import": ["json"]},
+    )
+    assert [(check["outcome"], check["reason"]) for check in checks] == [
+        ("passed", None),
+        ("passed", None),
+        ("failed", "its output does not match 'goodbye': hello"),
+        ("failed", "'/nowhere/python' is not in the image"),
+        ("failed", "there is no Python in the image ('python3' and 'python' are not on its PATH)"),
+    ]
+
+
+def test_signals_and_lack_of_memory_are_named(project: Project) -> None:
+    """137 and 139 say nothing to most people."""
+    checks = smoke(
+        project,
+        {"run": ["sh", "-c", "sh -c 'kill -SEGV $$'; exit $?"]},
+        {"run": ["sh", "-c", "sh -c 'kill -KILL $$'; exit $?"]},
+        {"run": ["dd", "if=/dev/zero", "of=/dev/null", "bs=60M", "count=1"], "memory": "20MiB"},
+    )
+    assert [check["reason"] for check in checks] == [
+        "segmentation fault (SIGSEGV), exit 139",
+        "killed (SIGKILL), exit 137",
+        "out of memory (limit 20 MiB), exit 137",
+    ]
+
+
+def test_a_check_that_hangs_or_floods_is_stopped_in_time(placed: Project) -> None:
+    """With all its children, however it takes being told to end."""
+    checks = smoke(
+        placed,
+        {"run": ["sh", "-c", "trap '' TERM; sleep 100 & sleep 100 & wait; sleep 100"], "timeout": "1s"},
+        {"run": ["yes"], "timeout": "1s"},
+        {"run": ["sh", "-c", "head -c 100000000 /dev/zero | tr '\\0' x; exit 3"]},
+    )
+    assert [check["outcome"] for check in checks] == ["timeout", "timeout", "failed"]
+    assert all(check["duration_s"] < 20 for check in checks)
+    assert placed.latest.joinpath("cells/one/smoke.log").stat().st_size < 3_000_000
+
+
+def test_the_time_of_all_checks_together_is_limited(project: Project) -> None:
+    """What did not get its turn is a timeout too, not a pass."""
+    project.write(defaults={"smoke": [{"run": ["sleep", "100"]}, {"run": ["true"]}], "timeout": {"smoke": "2s"}})
+    cell = project.run(exit_code=1)["cells"][0]
+    assert (cell["status"], cell["smoke"]["outcome"]) == ("timeout", "timeout")
+    assert [check["outcome"] for check in cell["smoke"]["checks"]] == ["timeout", "timeout"]
+    assert cell["smoke"]["checks"][1]["reason"].startswith("not started")
+
+
+def test_containers_are_shut_in(project: Project) -> None:
+    """No network, no capabilities, no new privileges, a root that cannot be written."""
+    checks = smoke(
+        project,
+        {"run": ["sh", "-c", "grep CapEff /proc/self/status"], "stdout": r"CapEff:\s+0000000000000000"},
+        {"run": ["sh", "-c", "grep NoNewPrivs /proc/self/status"], "stdout": r"NoNewPrivs:\s+1"},
+        {"run": ["sh", "-c", "ls /sys/class/net"], "stdout": r"^lo\s*$"},
+        {"run": ["touch", "/new"], "exit": 1},
+        {"run": ["touch", "/tmp/new"]},  # noqa: S108  # inside the container
+        {"run": ["touch", "/new"], "writable": True},
+        {"run": ["sh", "-c", "grep CapEff /proc/self/status"], "capabilities": ["NET_BIND_SERVICE"], "stdout": "0400$"},
+        {"run": ["sh", "-c", "for i in $(seq 50); do sleep 5 & done; wait"], "pids": 20, "exit": 2},
+        exit_code=0,
+    )
+    assert {check["outcome"] for check in checks} == {"passed"}
+
+
+def test_a_service_is_asked_over_http_and_by_its_own_health_check(project: Project) -> None:
+    """On a network without a way out; its HEALTHCHECK is asked every second, not every thirty."""
+    project.folder.joinpath("Dockerfile").write_text(HTTPD)
+    http = {"port": 8000, "within": "10s"}
+    checks = smoke(
+        project,
+        {"healthy": {"within": "10s"}},
+        {"http": {**http, "body": "hello from", "header": {"content-type": "text/html"}}},
+        {"http": {**http, "path": "/missing", "status": 404}},
+        exit_code=0,
+    )
+    assert [check["outcome"] for check in checks] == ["passed"] * 3
+
+
+def test_what_is_wrong_with_a_service_is_said(project: Project) -> None:
+    """A wrong status, a silent port, a missing HEALTHCHECK, a container that ends."""
+    project.folder.joinpath("Dockerfile").write_text(HTTPD)
+    port = {"port": 8000, "within": "2s"}
+    wrong = smoke(
+        project, {"http": {**port, "status": 201}}, {"http": {**port, "port": 9}}, {"http": {**port, "header": {"x-id": "."}}}
+    )
+    assert "status 200 instead of 201" in wrong[0]["reason"]
+    assert "nothing listens on port 9" in wrong[1]["reason"]
+    assert "the answer has no header 'x-id'" in wrong[2]["reason"]
+    project.folder.joinpath("Dockerfile").write_text(
+        DOCKERFILE.replace('["sleep", "100"]', '["sh", "-c", "echo no config >&2; exit 3"]')
+    )
+    ended = smoke(project, {"http": port}, {"healthy": {"within": "2s"}})
+    assert "the container ended: exit 3: no config" in ended[0]["reason"]
+    assert "HEALTHCHECK" in ended[1]["reason"]

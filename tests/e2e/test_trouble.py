@@ -1,0 +1,220 @@
+"""Bad input and bad luck: each has its own words, exit code, and no traceback."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.e2e.conftest import Project
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+def fails(project: Project, exit_code: int, *words: str, **environment: str) -> str:
+    """Run the matrix and expect it to stop with these words, and without a traceback."""
+    done = project.matrix("run", "--progress", "plain", exit_code=exit_code, **environment)
+    said = done.stdout + done.stderr
+    assert "Traceback" not in said
+    for word in words:
+        assert word in said
+    return said
+
+
+def fake_docker(project: Project, script: str) -> dict[str, str]:
+    """Put a docker in front of the real one that answers one question in its own way."""
+    folder = project.folder / "fake"
+    folder.mkdir(exist_ok=True)
+    real = shutil.which("docker")
+    path = folder / "docker"
+    path.write_text(f'#!/bin/sh\n{script}\nexec {real} "$@"\n')
+    path.chmod(0o755)
+    return {"PATH": f"{folder}:{os.environ['PATH']}"}
+
+
+def test_no_docker_command(project: Project) -> None:
+    """The client is looked for before anything is asked of it."""
+    project.write()
+    fails(project, 4, "no 'docker' command is on the PATH", PATH="/nowhere")
+
+
+def test_no_engine(project: Project) -> None:
+    """The address that was tried and the ways to mend it are named."""
+    project.write()
+    fails(
+        project,
+        4,
+        "no engine answers at unix:///nowhere/docker.sock",
+        "systemctl start docker",
+        DOCKER_HOST="unix:///nowhere/docker.sock",
+    )
+
+
+def test_no_permission_on_the_socket(project: Project) -> None:
+    """The group to join is named, not the socket's mode."""
+    project.write()
+    words = "permission denied while trying to connect to the docker API at unix:///var/run/docker.sock"
+    script = f'[ "$1" = info ] && {{ echo "{words}" >&2; exit 1; }}'
+    fails(project, 4, "no permission to talk to the engine", "usermod -aG docker", **fake_docker(project, script))
+
+
+def test_an_engine_without_buildx(project: Project) -> None:
+    """The package to install is named."""
+    project.write()
+    script = '[ "$1" = buildx ] && { echo "docker: unknown command: docker buildx" >&2; exit 1; }'
+    fails(project, 4, "docker has no buildx", "docker-buildx", **fake_docker(project, script))
+
+
+def test_a_buildx_that_is_too_old(project: Project) -> None:
+    """Both versions are named: the one there and the one needed."""
+    project.write()
+    script = '[ "$1 $2" = "buildx version" ] && { echo "github.com/docker/buildx v0.10.5 86bdced"; exit 0; }'
+    fails(project, 4, "buildx v0.10.5 is too old", "0.13.0 or newer", **fake_docker(project, script))
+
+
+def test_a_missing_dockerfile_is_an_error_of_the_file(project: Project) -> None:
+    """It is found before the engine is asked for anything."""
+    project.write(defaults={"dockerfile": "Dockrfile"})
+    fails(project, 2, "defaults.dockerfile: no such file: 'Dockrfile'; did you mean 'Dockerfile'?", PATH="/nowhere")
+
+
+def test_a_dockerfile_that_does_not_parse(placed: Project) -> None:
+    """It is the cell's own failure, and not tried again."""
+    placed.folder.joinpath("Dockerfile").write_text("FROM scratch\nCOPPY a b\n")
+    placed.write()
+    fails(placed, 1, "the Dockerfile cannot be read", "COPPY")
+    assert placed.record()["cells"][0]["attempts"] == 1
+
+
+def test_a_base_whose_registry_is_out_of_reach(placed: Project) -> None:
+    """That is no verdict on the cell: it is tried again, and then an error of the surroundings."""
+    placed.folder.joinpath("Dockerfile").write_text("FROM registry.invalid/no/base:1\n")
+    placed.write(defaults={"retries": 1})
+    fails(placed, 4, "the registry of the base image registry.invalid/no/base:1 cannot be reached")
+    cell = placed.record()["cells"][0]
+    assert (cell["status"], cell["attempts"]) == ("error", 2)
+
+
+def test_a_context_with_a_socket_and_a_pipe_in_it(placed: Project) -> None:
+    """What cannot be sent is left out by buildx, and the build goes on."""
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(placed.folder / "s"))
+        os.mkfifo(placed.folder / "pipe")
+        placed.folder.joinpath("Dockerfile").write_text("FROM scratch\nCOPY . /all\n")
+        placed.write()
+        assert placed.run()["cells"][0]["status"] == "passed"
+
+
+@pytest.fixture
+def reader(project: Project) -> Iterator[Project]:
+    """Give a project whose client may not read all of the context: root reads everything but this."""
+    secret = project.folder / "unreadable"
+    secret.mkdir()
+    subprocess.run(["mount", "-t", "proc", "-o", "subset=pid", "proc", str(secret)], check=True)
+    yield project
+    subprocess.run(["umount", str(secret)], check=True)
+
+
+def test_a_context_with_a_file_that_cannot_be_read(reader: Project) -> None:
+    """The file is named, and how to leave it out."""
+    reader.folder.joinpath("Dockerfile").write_text("FROM scratch\nCOPY unreadable/1/mem /x\n")
+    reader.write()
+    fails(reader, 1, "the context cannot be read", ".dockerignore")
+
+
+def test_a_full_disk_under_the_run_folder(project: Project) -> None:
+    """Results so far are kept, and the way on is named."""
+    reports = project.folder / "reports"
+    reports.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=60k", "tmpfs", str(reports)], check=True)
+    try:
+        cells = [f"cell{number}" for number in range(12)]
+        project.write(axes={"kind": cells}, defaults={"args": {"DO": "seq 2000"}})
+        fails(project, 4, "no room left on the disk", "--resume")
+    finally:
+        subprocess.run(["umount", str(reports)], check=True)
+
+
+def test_a_build_that_never_ends_is_stopped_in_time(placed: Project) -> None:
+    """With its whole process tree; the step that hung is named."""
+    placed.write(defaults={"args": {"DO": "echo begun; sleep 600"}, "timeout": {"build": "3s"}})
+    fails(placed, 1, "build: still running after 3 s", "eval")
+    cell = placed.record()["cells"][0]
+    assert (cell["status"], cell["image"]) == ("timeout", None)
+    assert "begun" in placed.latest.joinpath("cells/one/build.log").read_text()
+    assert subprocess.run(["pgrep", "-f", str(placed.folder)], capture_output=True, check=False).returncode == 1
+
+
+def test_a_secret_that_is_not_there(project: Project) -> None:
+    """It is missed before anything is built, unless it is optional."""
+    project.write(defaults={"secrets": {"token": {"env": "NO_SUCH_TOKEN"}}})
+    fails(project, 2, "secret 'token' is not there: NO_SUCH_TOKEN")
+    project.write(defaults={"secrets": {"token": {"env": "NO_SUCH_TOKEN", "optional": True}}})
+    assert project.run()["cells"][0]["status"] == "passed"
+
+
+def test_a_secret_reaches_the_build_and_nothing_else(placed: Project) -> None:
+    """Its value is in no argument, log, record or layer."""
+    canary = "canary-6f1c9e"
+    dockerfile = placed.folder.joinpath("Dockerfile").read_text()
+    mount = 'RUN --mount=type=secret,id=token test "$(cat /run/secrets/token | wc -c)" = 13\n'
+    placed.folder.joinpath("Dockerfile").write_text(dockerfile.replace('RUN eval "$DO"\n', mount))
+    placed.write(defaults={"secrets": {"token": {"env": "TOKEN"}}})
+    assert placed.run(TOKEN=canary)["cells"][0]["status"] == "passed"
+    files = [path for path in placed.latest.rglob("*") if path.is_file()]
+    assert len(files) >= 6
+    assert not [path for path in files if canary.encode() in path.read_bytes()]
+
+
+def test_nothing_selected(project: Project) -> None:
+    """It has an exit code of its own, before any engine is needed."""
+    project.write()
+    assert "no cell is left by --only two*" in project.matrix("run", "--only", "two*", exit_code=3, PATH="/nowhere").stderr
+
+
+def test_a_bug_of_ours_leaves_lines_to_report(project: Project) -> None:
+    """Exit 70 is for what no user can mend."""
+    project.write()
+    broken = project.folder / "broken"
+    broken.mkdir()
+    broken.joinpath("tabulate.py").write_text("raise RuntimeError('broken on purpose')\n")
+    done = project.matrix("plan", exit_code=70, PYTHONPATH=str(broken))
+    assert "broken on purpose" in done.stderr
+    assert "this is a bug in matrix" in done.stderr
+
+
+def test_words_that_are_no_command_are_a_usage_error(project: Project) -> None:
+    """As are options that do not exist and values that do not fit."""
+    for words in (["fly"], ["run", "--jobs", "none"], ["plan", "--format", "pdf"], ["run", "--progress", "loud"]):
+        done = project.matrix(*words, exit_code=2)
+        assert "Traceback" not in done.stderr
+
+
+def test_doctor_says_what_is_missing_and_how_to_mend_it(project: Project) -> None:
+    """One thing missing does not hide the next; its exit code is that of the worst."""
+    project.write()
+    assert "MISSING" not in project.matrix("doctor").stdout
+    project.folder.joinpath("matrix.yaml").unlink()
+    said = project.matrix("doctor", exit_code=4, DOCKER_HOST="unix:///nowhere").stdout
+    assert "matrix init" in said
+    assert "no engine answers at unix:///nowhere" in said
+
+
+def test_init_writes_a_matrix_that_plans_and_never_overwrites(tmp_path: Path) -> None:
+    """A newcomer's first two commands."""
+    project = Project(tmp_path / "new")
+    project.folder.mkdir()
+    project.matrix("init")
+    assert project.matrix("plan", "--format", "ids").stdout.split() == [
+        "alpine-3.13-stdlib",
+        "alpine-3.13-http",
+        "slim-3.13-stdlib",
+        "slim-3.13-http",
+    ]
+    assert "is there already" in project.matrix("init", exit_code=2).stderr
