@@ -39,7 +39,9 @@ class BuildFailure:
     passing: bool
 
 
-def classify_failure(step: Vertex | None, messages: Sequence[str], log_tail: Sequence[str]) -> BuildFailure:
+def classify_failure(  # noqa: PLR0911  # one for each kind of cause
+    step: Vertex | None, messages: Sequence[str], log_tail: Sequence[str]
+) -> BuildFailure:
     """Read the last error of a build; what its steps printed is evidence, never the judge."""
     text = inert("\n".join(messages))
     errors = _ERROR.findall(text)

@@ -107,20 +107,21 @@ def _follow(
     cancel: Event | None,
 ) -> Exit:
     deadline = None if timeout_s is None else time.monotonic() + timeout_s
+    linger: float | None = None  # a grandchild may hold the pipes open after the child has ended
     with selectors.DefaultSelector() as selector:
         for pipe, emit in ((child.stdout, on_stdout), (child.stderr, on_stderr)):
             if pipe is not None:
                 selector.register(pipe, selectors.EVENT_READ, _Lines(emit))
-        while selector.get_map():
+        while selector.get_map() and (linger is None or time.monotonic() < linger):
             if cancel is not None and cancel.is_set():
                 return Exit(None, cancelled=True)
             if deadline is not None and time.monotonic() > deadline:
                 return Exit(None, timed_out=True)
             for key, _ in selector.select(_POLL_S):
                 _read(selector, key)
-            if child.poll() is not None and deadline is None:
-                deadline = time.monotonic() + _GRACE_S  # a grandchild may hold the pipes open
-        return Exit(child.wait())
+            if linger is None and child.poll() is not None:
+                linger = time.monotonic() + _GRACE_S
+    return Exit(child.wait())
 
 
 def _read(selector: selectors.BaseSelector, key: selectors.SelectorKey) -> None:

@@ -52,8 +52,8 @@ def test_signals_and_lack_of_memory_are_named(project: Project) -> None:
         {"run": ["dd", "if=/dev/zero", "of=/dev/null", "bs=60M", "count=1"], "memory": "20MiB"},
     )
     assert [check["reason"] for check in checks] == [
-        "segmentation fault (SIGSEGV), exit 139",
-        "killed (SIGKILL), exit 137",
+        "segmentation fault (SIGSEGV), exit 139: Segmentation fault",
+        "killed (SIGKILL), exit 137: Killed",
         "out of memory (limit 20 MiB), exit 137",
     ]
 

@@ -1,0 +1,90 @@
+"""The door to processes: limits hold whatever the command does."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import threading
+import time
+
+from orchestrator.docker import process
+
+
+def follow(
+    code: str, *, timeout_s: float = 30, cancel: threading.Event | None = None
+) -> tuple[process.Exit, list[bytes], list[bytes]]:
+    """Run Python code as a child, and collect its lines."""
+    out: list[bytes] = []
+    err: list[bytes] = []
+    ended = process.stream(
+        [sys.executable, "-c", code], on_stdout=out.append, on_stderr=err.append, timeout_s=timeout_s, cancel=cancel
+    )
+    return ended, out, err
+
+
+def alive(mark: str) -> bool:
+    """Tell whether a process with this mark on its command line lives."""
+    return subprocess.run(["pgrep", "-f", mark], capture_output=True, check=False).returncode == 0
+
+
+def test_lines_arrive_whole_and_on_their_own_stream() -> None:
+    """The last one too, when it has no end."""
+    ended, out, err = follow("import sys; print('one'); print('two', end=''); sys.stderr.write('three\\n'); sys.exit(5)")
+    assert ended.code == 5
+    assert (out, err) == ([b"one", b"two"], [b"three"])
+
+
+def test_a_time_limit_ends_the_whole_tree() -> None:
+    """Children that ignore the polite signal, and their children, are killed."""
+    mark = f"mark-{time.monotonic_ns()}"
+    code = (
+        "import signal, subprocess, sys, time; signal.signal(signal.SIGTERM, signal.SIG_IGN);"
+        f"subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(600)', '{mark}']); time.sleep(600)"
+    )
+    started = time.monotonic()
+    ended, _, _ = follow(code, timeout_s=1)
+    assert ended.timed_out
+    assert ended.code is None
+    assert time.monotonic() - started < 10
+    assert not alive(mark)
+
+
+def test_a_cancellation_ends_a_command_at_once() -> None:
+    """Whoever waits for it is told that it was cancelled, not that it failed."""
+    cancel = threading.Event()
+    threading.Timer(0.5, cancel.set).start()
+    started = time.monotonic()
+    ended, _, _ = follow("import time; time.sleep(600)", cancel=cancel)
+    assert ended.cancelled
+    assert time.monotonic() - started < 5
+
+
+def test_a_grandchild_that_keeps_the_pipes_open_is_not_waited_for() -> None:
+    """A daemon that a command leaves behind must not hold a cell."""
+    mark = f"mark-{time.monotonic_ns()}"
+    started = time.monotonic()
+    child = f"subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(600)', '{mark}'])"
+    ended, out, _ = follow(f"import subprocess, sys; {child}; print('done')", timeout_s=20)
+    assert (ended.code, out) == (0, [b"done"])
+    assert time.monotonic() - started < 15
+    assert not alive(mark)
+
+
+def test_a_line_of_a_hundred_megabytes_is_cut_and_the_next_one_read() -> None:
+    """Memory is bounded by the longest line allowed, not by what the child prints."""
+    ended, out, _ = follow("import sys; sys.stdout.write('x' * 100_000_000); print(); print('after')")
+    assert ended.code == 0
+    assert [len(line) for line in out] == [process.MAX_LINE, 5]
+
+
+def test_standard_input_is_given_whole() -> None:
+    """Also when it is larger than a pipe."""
+    answer = process.run([sys.executable, "-c", "import sys; print(len(sys.stdin.buffer.read()))"], stdin=b"x" * 1_000_000)
+    assert answer.stdout == "1000000"
+
+
+def test_kept_output_is_bounded() -> None:
+    """A short command that talks without end costs no more than the limit."""
+    answer = process.run([sys.executable, "-c", "print('x\\n' * 10_000_000)"], limit=1000)
+    assert len(answer.stdout) <= 1000
+    assert answer.ok
