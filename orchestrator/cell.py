@@ -122,7 +122,7 @@ def _try_cell(shop: Workshop, cell: Cell, record: CellRecord) -> CellRecord:
                 stack.callback(_forget_image, shop, image)
         if not wants_engine:
             return replace(record, status=Status.PASSED, reason=None, smoke=Smoke("skipped"))
-        return _smoke(shop, cell, record, image)
+        return _smoke(shop, cell, record, image, raw)
 
 
 def _make_target(shop: Workshop, cell: Cell, *, wants_engine: bool) -> Target:
@@ -247,7 +247,7 @@ def _measure(shop: Workshop, raw: RawImage, metadata: BuildMetadata) -> Image:
     return make_image(raw, base_layers)
 
 
-def _smoke(shop: Workshop, cell: Cell, record: CellRecord, image: str) -> CellRecord:
+def _smoke(shop: Workshop, cell: Cell, record: CellRecord, image: str, raw: RawImage) -> CellRecord:
     shop.emit(Event("cell-smoke", cell.id))
     with (shop.run.cell(cell.id) / "smoke.log").open("w", encoding="utf-8") as log:
 
@@ -255,7 +255,18 @@ def _smoke(shop: Workshop, cell: Cell, record: CellRecord, image: str) -> CellRe
             log.write(text + "\n")
             log.flush()
 
-        subject = Subject(shop.engine, shop.run.id, cell.id, image, cell.settings.env, shop.cancel, write)
+        subject = Subject(
+            engine=shop.engine,
+            run=shop.run.id,
+            cell=cell.id,
+            image=image,
+            env=cell.settings.env,
+            command=raw.command,
+            port=raw.port,
+            user=raw.user,
+            cancel=shop.cancel,
+            log=write,
+        )
         smoke = run_checks(subject, cell.settings.smoke, cell.settings.timeout.smoke_s)
     worst = next((check for check in smoke.checks if check.outcome == smoke.outcome and check.reason), None)
     status = {"passed": Status.PASSED, "skipped": Status.PASSED, "failed": Status.SMOKE_FAILED, "timeout": Status.TIMEOUT}

@@ -120,7 +120,18 @@ def make_raw_image(digest: str, config: dict[str, Any], sizes: Sequence[LayerSiz
         labels={str(key): str(value) for key, value in (inner.get("Labels") or {}).items()},
         command=(*map(str, inner.get("Entrypoint") or ()), *map(str, inner.get("Cmd") or ())),
         user=str(inner.get("User") or ""),
+        port=_first_port(inner.get("ExposedPorts") or ()),
     )
+
+
+def _first_port(exposed: Iterable[str]) -> int:
+    """Give the lowest TCP port that the image says it listens on, or the usual one."""
+    ports = [int(port.partition("/")[0]) for port in exposed if re.fullmatch(r"[0-9]{1,5}(/tcp)?", port)]
+    return min(ports, default=8000)
+
+
+def _words(value: str | Sequence[str] | None) -> tuple[str, ...]:
+    return (value,) if isinstance(value, str) else tuple(value or ())
 
 
 def _tar_entry(name: str, size: int, parts: Iterable[bytes]) -> Iterator[bytes]:
@@ -157,6 +168,9 @@ def read_from_engine(engine: Engine, image: str) -> RawImage:
         sizes=tuple(sizes[diff_id] for diff_id in diff_ids),
         instructions=tuple(made) if len(made) == len(diff_ids) else (None,) * len(diff_ids),
         labels=found.config.labels or {},
+        command=(*_words(found.config.entrypoint), *(found.config.cmd or ())),
+        user=found.config.user or "",
+        port=_first_port(found.config.exposed_ports or ()),
     )
 
 

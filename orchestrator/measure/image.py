@@ -38,6 +38,7 @@ class RawImage:
     labels: Mapping[str, str]
     command: tuple[str, ...] = ()
     user: str = ""
+    port: int = 8000
 
 
 def make_image(raw: RawImage, base_layers: int | None) -> Image:

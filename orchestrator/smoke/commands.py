@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from importlib import resources
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from orchestrator.docker.containers import Confinement, Ended, container, run_attached
 from orchestrator.record import CheckResult
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from orchestrator.model import ImportCheck, RunCheck
     from orchestrator.smoke.run import Subject
 
+NO_PYTHON = "there is no Python in the image ('python3' and 'python' are not on its PATH)"
 _MATCH_LENGTH = 100_000  # a pattern meets no more of an image's output than this
 
 
@@ -26,10 +27,10 @@ def check_command(subject: Subject, check: RunCheck, timeout_s: float) -> CheckR
         ended = run_attached(subject.engine, box, timeout_s=timeout_s, cancel=subject.cancel)
     _log_output(subject, ended)
     if failure := explain_end(ended, timeout_s, check.limits.memory_bytes, wanted=check.exit):
-        return CheckResult(name, *failure, detail=_tail(ended))
+        return CheckResult(name, *failure, detail=tail_of_output(ended))
     if check.stdout is not None and not re.search(check.stdout, ended.stdout[:_MATCH_LENGTH]):
         shown = shorten(ended.stdout) or "nothing"
-        return CheckResult(name, "failed", f"its output does not match '{check.stdout}': {shown}", _tail(ended))
+        return CheckResult(name, "failed", f"its output does not match '{check.stdout}': {shown}", tail_of_output(ended))
     return CheckResult(name, "passed")
 
 
@@ -54,30 +55,37 @@ def explain_end(ended: Ended, timeout_s: float, memory_bytes: int, *, wanted: in
 def check_imports(subject: Subject, check: ImportCheck, timeout_s: float) -> list[CheckResult]:
     """Import modules in the image's own Python, each in a process of its own."""
     source = resources.files("orchestrator.smoke").joinpath("import_modules.py").read_bytes()
-    for python in ("python3", "python"):
-        confinement = Confinement(subject.run, subject.cell, check.limits, subject.env)
-        argv = ["-", f"{timeout_s:.1f}", *check.modules]
-        with container(subject.image, argv, confinement, entrypoint=python) as box:
-            ended = run_attached(subject.engine, box, stdin=source, timeout_s=timeout_s, cancel=subject.cancel)
-        if "not in the image" not in explain_start(ended.start_error):
-            break
-    else:
-        ended_reason = "there is no Python in the image ('python3' and 'python' are not on its PATH)"
-        return [CheckResult(f"import {module}", "failed", ended_reason) for module in check.modules]
-    _log_output(subject, ended)
-    answers = _parse_answers(ended.stdout)
+    confinement = Confinement(subject.run, subject.cell, check.limits, subject.env)
+    ended = run_python(subject, confinement, ["-", f"{timeout_s:.1f}", *check.modules], source, timeout_s)
+    if ended is None:
+        return [CheckResult(f"import {module}", "failed", NO_PYTHON) for module in check.modules]
+    answers = parse_answers(ended.stdout, "module")
     return [_judge_import(module, answers.get(module), ended, check, timeout_s) for module in check.modules]
 
 
-def _parse_answers(text: str) -> dict[str, dict[str, object]]:
+def run_python(  # what to run, and within which limits
+    subject: Subject, confinement: Confinement, argv: list[str], source: bytes, timeout_s: float, **options: Any  # noqa: ANN401  # python-on-whales' own
+) -> Ended | None:
+    """Feed a script to the image's Python on its standard input: no path of this machine is needed there."""
+    for python in ("python3", "python"):
+        with container(subject.image, argv, confinement, entrypoint=python, **options) as box:
+            ended = run_attached(subject.engine, box, stdin=source, timeout_s=timeout_s, cancel=subject.cancel)
+        if "not in the image" not in explain_start(ended.start_error):
+            _log_output(subject, ended)
+            return ended
+    return None
+
+
+def parse_answers(text: str, key: str) -> dict[str, dict[str, object]]:
+    """Find the JSON lines among all that was printed, by the name that each gives under a key."""
     answers: dict[str, dict[str, object]] = {}
     for line in text.splitlines():
         try:
             answer = json.loads(line)
-        except ValueError:  # something that the image's Python printed at start-up
+        except (ValueError, RecursionError):  # something that the image's Python printed at start-up
             continue
-        if isinstance(answer, dict) and isinstance(answer.get("module"), str):
-            answers[answer["module"]] = answer
+        if isinstance(answer, dict) and isinstance(answer.get(key), str):
+            answers[answer[key]] = answer
     return answers
 
 
@@ -97,7 +105,8 @@ def _judge_import(module: str, answer: dict[str, object] | None, ended: Ended, c
     return CheckResult(name, "failed", shorten(reason), inert(words)[-4000:] or None, duration_s)
 
 
-def _tail(ended: Ended) -> str | None:
+def tail_of_output(ended: Ended) -> str | None:
+    """Give the end of what a container printed, as a check's detail."""
     text = inert(ended.stdout + ended.stderr).strip()
     return text[-4000:] or None
 

@@ -10,6 +10,7 @@ from orchestrator.errors import EngineError
 from orchestrator.model import HealthyCheck, HttpCheck, ImportCheck, ProbeCheck, RunCheck, StructureCheck
 from orchestrator.record import CheckResult, Smoke
 from orchestrator.smoke.commands import check_command, check_imports
+from orchestrator.smoke.probes import check_probe
 from orchestrator.smoke.services import check_health, check_http
 
 if TYPE_CHECKING:
@@ -31,6 +32,9 @@ class Subject:
     cell: str
     image: str
     env: Pairs
+    command: tuple[str, ...]
+    port: int
+    user: str
     cancel: Event
     log: Callable[[str], None]
 
@@ -69,7 +73,9 @@ def _run_check(subject: Subject, check: Check, timeout_s: float) -> list[CheckRe
                 results = [check_http(subject, check, timeout_s)]
             case HealthyCheck():
                 results = [check_health(subject, check, timeout_s)]
-            case ProbeCheck() | StructureCheck():
+            case ProbeCheck():
+                results = [check_probe(subject, check, timeout_s)]
+            case StructureCheck():
                 results = [CheckResult(describe(check), "error", "this version of matrix cannot run this check yet")]
     except EngineError as error:
         results = [CheckResult(describe(check), "error", str(error))]

@@ -1,0 +1,44 @@
+"""The check `probe`: one of matrix's own scripts, run by the image's Python."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from orchestrator.docker.containers import Confinement
+from orchestrator.probes import INPUT_VARIABLE, PROBE_NEEDS, load_probe
+from orchestrator.record import CheckResult
+from orchestrator.smoke.commands import NO_PYTHON, explain_end, parse_answers, run_python, tail_of_output
+from orchestrator.smoke.words import inert, shorten
+
+if TYPE_CHECKING:
+    from orchestrator.model import ProbeCheck
+    from orchestrator.smoke.run import Subject
+
+_OUTCOMES = ("passed", "failed", "skipped", "error")
+
+
+def check_probe(subject: Subject, check: ProbeCheck, timeout_s: float) -> CheckResult:
+    """Feed a probe to the image's Python and read the one line that it answers."""
+    name = f"probe {check.probe}"
+    needs = PROBE_NEEDS[check.probe]
+    limits = replace(
+        check.limits,
+        user=needs.user,
+        writable=check.limits.writable or needs.writable_root,
+        capabilities=(*check.limits.capabilities, *needs.capabilities),
+    )
+    question = json.dumps({"command": list(subject.command), "port": subject.port, "user": subject.user})
+    confinement = Confinement(subject.run, subject.cell, limits, (*subject.env, (INPUT_VARIABLE, question)))
+    source = load_probe(check.probe).encode()
+    ended = run_python(subject, confinement, ["-"], source, timeout_s, sysctl=dict(needs.sysctls))
+    if ended is None:
+        return CheckResult(name, "skipped", NO_PYTHON)
+    answers = parse_answers(ended.stdout, "probe")
+    answer = answers.get(check.probe)
+    if answer is None or answer.get("outcome") not in _OUTCOMES:
+        failure = explain_end(ended, timeout_s, limits.memory_bytes)
+        return CheckResult(name, *(failure or ("error", "the probe gave no answer")), detail=tail_of_output(ended))
+    detail = inert(json.dumps(answer.get("detail"), ensure_ascii=False)) if answer.get("detail") else None
+    return CheckResult(name, str(answer["outcome"]), shorten(str(answer.get("reason") or "")) or None, detail)
