@@ -24,6 +24,7 @@ from orchestrator.smoke.words import inert
 from orchestrator.store import disk_errors
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
     from threading import Event as Signal
 
@@ -56,6 +57,7 @@ class Workshop:
     keep: bool
     emit: Emit
     cancel: Signal
+    heal: Callable[[], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +94,7 @@ def run_cell(shop: Workshop, cell: Cell) -> CellRecord:
         shop.emit(Event("cell-retried", cell.id, {"attempt": attempts, "reason": record.reason, "wait_s": wait_s}))
         if shop.cancel.wait(wait_s):
             raise CancelledError
+        shop.heal()
     return replace(record, attempts=attempts, as_expected=record.status is cell.expected)
 
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import platform
 import signal
-import sys
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
 from threading import Event as Signal
 from typing import TYPE_CHECKING
 
@@ -26,6 +26,7 @@ from orchestrator.git import read_git
 from orchestrator.model import BuilderSpec, Plan, Status
 from orchestrator.paths import cache_folder, forget_lock, held, run_lock
 from orchestrator.plan.select import select_cells
+from orchestrator.progress.say import say
 from orchestrator.record import SCHEMA, CellRecord, Environment, RunInputs, RunRecord
 from orchestrator.report.files import save_reports
 from orchestrator.standins import find_stand_ins, lacking_reason
@@ -70,18 +71,19 @@ def run_matrix(matrix: Matrix, reports: Reports, options: Options, watch: Callab
         bases = BaseReader(engine, builder, store)
         emit = _emitter(run, watch)
         shop = Workshop(
-            engine,
-            builder,
-            store,
-            bases,
-            run,
-            matrix.file.name,
-            matrix.folder,
-            options.jobs,
-            options.smoke,
-            options.keep,
-            emit,
-            cancel,
+            engine=engine,
+            builder=builder,
+            store=store,
+            bases=bases,
+            run=run,
+            name=matrix.file.name,
+            folder=matrix.folder,
+            jobs=options.jobs,
+            smoke=options.smoke,
+            keep=options.keep,
+            emit=emit,
+            cancel=cancel,
+            heal=partial(_heal, engine, builder_spec(matrix), emit),
         )
         emit(_opening(run, plan, builder, resumed=earlier is not None))
         with held(run_lock(run.id)):  # `matrix clean` leaves a living run alone
@@ -92,6 +94,14 @@ def run_matrix(matrix: Matrix, reports: Reports, options: Options, watch: Callab
     save_reports(run, record)
     emit(Event("run-finished", None, {"run": run.id, "complete": record.complete}))
     return record
+
+
+def _heal(engine: Engine, spec: BuilderSpec, emit: Emit) -> None:
+    """See that the builder is there before a second try: it may be what went away."""
+    try:
+        ensure_builder(engine, spec)
+    except EngineError as error:
+        emit(Event("warning", None, {"text": str(error)}))
 
 
 def _opening(run: RunFolder, plan: Plan, builder: Builder, *, resumed: bool) -> Event:
@@ -249,7 +259,7 @@ def _interrupts(cancel: Signal, interrupted: Signal) -> Iterator[None]:
     def interrupt(number: int, _frame: object) -> None:
         if interrupted.is_set():
             raise KeyboardInterrupt
-        sys.stderr.write(f"\nmatrix: {signal.Signals(number).name}: cancelling the cells under way; what is finished is kept\n")
+        say(f"\nmatrix: {signal.Signals(number).name}: cancelling the cells under way; what is finished is kept\n")
         interrupted.set()
         cancel.set()
 

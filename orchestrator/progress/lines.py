@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-import sys
 from threading import Lock
 from typing import TYPE_CHECKING
 
+from orchestrator.progress.say import say
 from orchestrator.smoke.words import shorten
 
 if TYPE_CHECKING:
@@ -30,8 +30,7 @@ class PlainProgress:
 
     def write(self, event: Event, text: str) -> None:
         """Write one line."""
-        sys.stderr.write(f"{event.at:%H:%M:%S} {text}\n")
-        sys.stderr.flush()
+        say(f"{event.at:%H:%M:%S} {text}\n")
 
     def _words(self, event: Event) -> str | None:  # noqa: PLR0911  # one for each kind of event
         data, cell = event.data, event.cell
@@ -64,18 +63,18 @@ class GithubProgress(PlainProgress):
     def write(self, event: Event, text: str) -> None:
         """Write a line, and the workflow command that goes with it."""
         if event.kind in ("run-started", "run-resumed"):
-            sys.stderr.write(f"::group::matrix {_command_text(text)}\n")
+            say(f"::group::matrix {_command_text(text)}\n")
         super().write(event, text)
         if event.kind == "cell-finished" and event.data.get("as_expected") is False:
-            sys.stderr.write(f"::error title=matrix {_property_text(event.cell or '')}::{_command_text(text)}\n")
+            say(f"::error title=matrix {_property_text(event.cell or '')}::{_command_text(text)}\n")
         if event.kind == "warning":
-            sys.stderr.write(f"::warning::{_command_text(text)}\n")
+            say(f"::warning::{_command_text(text)}\n")
 
     def __call__(self, event: Event) -> None:
         """Write an event; the end of the run closes the group."""
         super().__call__(event)
         if event.kind == "run-finished":
-            sys.stderr.write("::endgroup::\n")
+            say("::endgroup::\n")
 
 
 def _command_text(text: str) -> str:
@@ -98,5 +97,4 @@ class JsonProgress:
         """Write an event."""
         line = {"at": event.at.isoformat(), "kind": event.kind, **({"cell": event.cell} if event.cell else {}), **event.data}
         with self._lock:
-            sys.stderr.write(json.dumps(line, ensure_ascii=False) + "\n")
-            sys.stderr.flush()
+            say(json.dumps(line, ensure_ascii=False) + "\n")

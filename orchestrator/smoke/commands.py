@@ -64,7 +64,12 @@ def check_imports(subject: Subject, check: ImportCheck, timeout_s: float) -> lis
 
 
 def run_python(  # what to run, and within which limits
-    subject: Subject, confinement: Confinement, argv: list[str], source: bytes, timeout_s: float, **options: Any  # noqa: ANN401  # python-on-whales' own
+    subject: Subject,
+    confinement: Confinement,
+    argv: list[str],
+    source: bytes,
+    timeout_s: float,
+    **options: Any,  # noqa: ANN401  # python-on-whales' own
 ) -> Ended | None:
     """Feed a script to the image's Python on its standard input: no path of this machine is needed there."""
     for python in ("python3", "python"):

@@ -9,6 +9,9 @@ import subprocess
 import time
 from typing import TYPE_CHECKING, Any
 
+import pytest
+
+from tests.conftest import places
 from tests.e2e.conftest import Project, cells_of
 from tests.e2e.test_run import leftovers
 
@@ -121,3 +124,23 @@ def test_clean_leaves_a_run_under_way_alone(project: Project) -> None:
     out, _ = process.communicate(timeout=60)
     assert process.returncode == 0
     assert json.loads(out)["cells"][0]["status"] == "passed"
+
+
+@pytest.mark.parametrize("driver", ["docker-container"] if "docker-container" in places() else [])
+def test_a_builder_that_goes_away_is_made_anew_and_its_cells_tried_again(project: Project, driver: str) -> None:
+    """It is no verdict on the Dockerfile."""
+    project.place = driver
+    write_slow_cells(project)
+    process = project.start("run", "--progress", "none", "--jobs", "2", "--format", "json")
+    wait_for(lambda: any(event["kind"] == "cell-step" and "eval" in event["step"] for event in events_so_far(project)), process)
+    project.docker("rm", "--force", "buildx_buildkit_matrix-tests0")
+    out, err = process.communicate(timeout=120)
+    assert process.returncode == 0, err
+    cells = json.loads(out)["cells"]
+    assert {cell["status"] for cell in cells} == {"passed"}
+    assert max(cell["attempts"] for cell in cells) > 1
+
+
+def events_so_far(project: Project) -> list[dict[str, Any]]:
+    """Read the journal of a run under way, if there is one yet."""
+    return project.events() if project.latest.joinpath("events.jsonl").is_file() else []
