@@ -45,7 +45,7 @@ def _make_row(record: RunRecord, cell: CellRecord, best: int | None) -> tuple[st
         megabytes(image.uncompressed_bytes if image else None),
         megabytes(image.over_base_bytes if image else None),
         UNKNOWN if cell.build is None else f"{cell.build.wall_s:.1f}",
-        f"{size / best:.2f}" if size and best and cell.status is Status.PASSED else UNKNOWN,
+        f"{size / best:.2f}" if size and best and cell.as_expected else UNKNOWN,
         smoke_of(cell),
         inert(cell.reason or ""),
     )
@@ -83,7 +83,7 @@ def _smallest_of_groups(record: RunRecord) -> Mapping[tuple[tuple[str, str], ...
     best: dict[tuple[tuple[str, str], ...], int] = {}
     for cell in record.cells:
         size = cell.image.compressed_bytes if cell.image else None
-        if size is not None and cell.status is Status.PASSED:
+        if size is not None and cell.as_expected:
             group = _group_of(record, cell)
             best[group] = min(size, best.get(group, size))
     return best

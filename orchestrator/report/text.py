@@ -55,9 +55,14 @@ def _align(shown: list[str]) -> list[str]:
 
 
 def _reasons(record: RunRecord) -> list[str]:
+    """Give each reason once, with the first of its cells: many cells often share one."""
     table = make_table(record)
     place = table.headers.index("reason")
-    return [f"{cell.id}: {row[place]}" for cell, row in zip(record.cells, table.rows, strict=True) if row[place]]
+    cells: dict[str, list[str]] = {}
+    for cell, row in zip(record.cells, table.rows, strict=True):
+        if row[place]:
+            cells.setdefault(row[place], []).append(cell.id)
+    return [f"{ids[0]}{f' and {len(ids) - 1} more' if len(ids) > 1 else ''}: {reason}" for reason, ids in cells.items()]
 
 
 def _wrapped(lines: list[str], width: int) -> list[str]:

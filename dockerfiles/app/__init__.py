@@ -1,0 +1,1 @@
+"""The service under test: the same on every base, whatever is installed beside it."""

@@ -1,0 +1,98 @@
+"""`python -m tests.lab`: an engine and bases where there are none; behind make run, make test and .ci/run."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from orchestrator.config.load import load_matrix
+from orchestrator.standins import VARIABLE
+from tests.lab.bases import ensure_bases, save_description
+from tests.lab.cache import LabError, say
+from tests.lab.engine import CLASSIC, MAIN, engine, ensure, start, stop
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+NO_ENGINE = "MATRIX_TESTS_NO_ENGINE"
+HAS_CLASSIC = "MATRIX_TESTS_CLASSIC"
+_MATRIX = str(Path(sys.executable).with_name("matrix"))
+
+
+def _up(_words: Sequence[str]) -> int:
+    """Start an engine unless one answers, and print the variables that lead to it."""
+    variables = ensure()
+    sys.stdout.write("".join(f"export {name}={shlex.quote(value)}\n" for name, value in variables.items()))
+    return 0
+
+
+def _down(_words: Sequence[str]) -> int:
+    """Stop the engines of the lab, by their process ids."""
+    for spec in (MAIN, CLASSIC):
+        say(f"{spec.name}: {'stopped' if stop(spec) else 'does not run'}")
+    return 0
+
+
+def _run(words: Sequence[str]) -> int:
+    """Run the default matrix: on the real bases where they can be had, on stand-ins elsewhere."""
+    os.environ.update(ensure())
+    refs = base_references(Path("matrix.yaml"))
+    if lacking := [ref for ref in refs if not _can_be_pulled(ref)]:
+        say(f"{', '.join(lacking)} cannot be had from here: stand-in bases are used, and every report says so")
+        ensure_bases()
+        os.environ[VARIABLE] = str(save_description())
+    return subprocess.run([_MATRIX, "run", *words], check=False).returncode
+
+
+def base_references(file: Path) -> list[str]:
+    """Give the base images that a matrix builds on, as its cells name them."""
+    plan = load_matrix(file).plan
+    return sorted({value for cell in plan.cells for name, value in cell.settings.args if name == "BASE_IMAGE"})
+
+
+def _can_be_pulled(ref: str) -> bool:
+    """Ask the registry, through buildx, which does not look into the engine."""
+    words = ["docker", "buildx", "imagetools", "inspect", ref]
+    return subprocess.run(words, capture_output=True, check=False).returncode == 0
+
+
+def _with(words: Sequence[str]) -> int:
+    """Run a command with an engine, which is stopped afterwards if it was started for it."""
+    try:
+        with engine() as variables:
+            if start(CLASSIC):
+                say("a second engine, with the classic image store, runs beside it")
+            try:
+                everything = {**os.environ, **variables, HAS_CLASSIC: "yes"}
+                return subprocess.run(words, env=everything, check=False).returncode
+            finally:
+                stop(CLASSIC)
+    except LabError as error:
+        say(str(error))
+        return subprocess.run(words, env={**os.environ, NO_ENGINE: str(error).splitlines()[0]}, check=False).returncode
+
+
+COMMANDS: dict[str, Callable[[Sequence[str]], int]] = {"up": _up, "down": _down, "run": _run, "with": _with}
+
+
+def main() -> int:
+    """Read the command line; what cannot be done is a sentence and exit code 4."""
+    parser = argparse.ArgumentParser(prog="python -m tests.lab", description=__doc__)
+    parser.add_argument("command", choices=COMMANDS)
+    parser.add_argument("words", nargs=argparse.REMAINDER)
+    asked = parser.parse_args()
+    words = asked.words[1:] if asked.words[:1] == ["--"] else asked.words
+    try:
+        return COMMANDS[asked.command](words)
+    except LabError as error:
+        say(str(error))
+        return 4
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,79 @@
+"""The probes' own collector and service starter, against real exporters and a real process, without a container."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter
+from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
+from opentelemetry.sdk.trace.export import SpanExportResult
+
+from orchestrator.probes import INPUT_VARIABLE
+from orchestrator.probes._collector import Collector
+from orchestrator.probes._otlp import probe_otlp
+from orchestrator.probes._prelude import ProbeError, SkipProbe, require
+from orchestrator.probes._service import ServiceFailed, run_service
+
+
+@pytest.mark.parametrize(("protocol", "first_bytes"), [("grpc", "gRPC"), ("http/protobuf", "OTLP over HTTP")])
+def test_what_an_exporter_sends_arrives_and_a_wrong_port_is_told_by_its_first_bytes(
+    monkeypatch: pytest.MonkeyPatch, protocol: str, first_bytes: str
+) -> None:
+    """Both protocols, through the SDK that is installed here."""
+    monkeypatch.delenv("OTEL_EXPORTER_OTLP_ENDPOINT", raising=False)
+    outcome, reason, detail = probe_otlp(protocol)
+    assert (outcome, reason) == ("passed", f"a span and a metric arrived over {protocol}")
+    assert detail["arrived"] == {"span": True, "metric": True}
+    assert detail["wrong_port"]["received"] == first_bytes
+    assert detail["wrong_port"]["exporter_says"] == "FAILURE"
+
+
+def test_grpc_at_the_http_port_is_a_stranger() -> None:
+    """Nothing of it is decoded, and it is called by its name."""
+    collector = Collector()
+    span = TracerProvider().get_tracer("test").start_span("lost")
+    span.end()
+    assert isinstance(span, ReadableSpan)
+    exporter = OTLPSpanExporter(endpoint=collector.listen_http(), insecure=True, timeout=1)
+    assert exporter.export([span]) is SpanExportResult.FAILURE
+    exporter.shutdown()
+    assert collector.wait(lambda: "gRPC" in collector.strangers, 5)
+    assert collector.spans == []
+
+
+def give(monkeypatch: pytest.MonkeyPatch, **given: object) -> None:
+    """Tell the probe about its image."""
+    monkeypatch.setenv(INPUT_VARIABLE, json.dumps(given))
+
+
+def test_the_images_command_is_started_asked_and_stopped(monkeypatch: pytest.MonkeyPatch, unused_port: int) -> None:
+    """The service of the standard library stands for it."""
+    give(monkeypatch, command=[sys.executable, "-m", "app.plain"], port=unused_port)
+    folder = str(Path(__file__).parents[2] / "dockerfiles")
+    with run_service({"PORT": str(unused_port), "PYTHONPATH": folder}) as service:
+        assert service.get("/healthz")[0] == 200
+        assert service.get("/other")[0] == 404
+    assert service.process.returncode is not None
+
+
+def test_a_command_that_ends_is_reported_with_its_last_words(monkeypatch: pytest.MonkeyPatch, unused_port: int) -> None:
+    """There is nothing left to wait for then."""
+    give(monkeypatch, command=[sys.executable, "-c", "raise SystemExit('no module named shop')"], port=unused_port)
+    with pytest.raises(ServiceFailed, match="the image's command ended with 1: no module named shop"), run_service({}):
+        pass
+
+
+def test_without_a_command_a_probe_of_the_service_cannot_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    """That is the runner's fault and not the image's."""
+    give(monkeypatch)
+    with pytest.raises(ProbeError, match="the runner named no command"), run_service({}):
+        pass
+
+
+def test_a_probe_names_what_is_not_in_the_image() -> None:
+    """All of it at once."""
+    with pytest.raises(SkipProbe, match=r"not in the image: no_such_package, json\.no_such_module"):
+        require("json", "no_such_package", "json.no_such_module")
