@@ -6,6 +6,7 @@ import json
 import shutil
 import sys
 from dataclasses import asdict, dataclass
+from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
 from orchestrator.config.load import load_matrix
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from orchestrator.config.load import Matrix
+    from orchestrator.docker.builder import Existing
     from orchestrator.docker.engine import Engine
 
 T = TypeVar("T")
@@ -42,10 +43,10 @@ def examine(file: Path) -> list[Examined]:
     engine = _try(findings, "engine", connect, _describe_engine)
     if engine is not None:
         findings.append(_examine_store(engine))
-        findings.append(_examine_builder(engine, matrix))
-    _try(findings, "cache folder", cache_folder, lambda folder: f"{folder}, {_free(folder)}")
-    folder = cache_folder()
-    if shutil.disk_usage(folder).free < _ROOM_BYTES:
+        name = matrix.file.builder.name if matrix else "matrix"
+        _try(findings, "builder", lambda: inspect_builder(engine, name), partial(_describe_builder, name))
+    folder = _try(findings, "cache folder", cache_folder, lambda folder: f"{folder}, {_free(folder)}")
+    if folder is not None and shutil.disk_usage(folder).free < _ROOM_BYTES:
         words = f"only {_free(folder)} at {folder}; `docker buildx prune` and `matrix clean --runs` free some"
         findings.append(Examined("disk", ok=False, words=words, exit_code=ExitCode.ENGINE))
     return findings
@@ -72,12 +73,10 @@ def _examine_store(engine: Engine) -> Examined:
     return Examined("image store", ok=True, words=words)
 
 
-def _examine_builder(engine: Engine, matrix: Matrix | None) -> Examined:
-    name = matrix.file.builder.name if matrix else "matrix"
-    found = inspect_builder(engine, name)
+def _describe_builder(name: str, found: Existing | None) -> str:
     if found is None:
-        return Examined("builder", ok=True, words=f"'{name}' is not there yet; `matrix bootstrap`, or the first run, makes it")
-    return Examined("builder", ok=True, words=f"'{name}': {found.driver}, BuildKit {found.buildkit or 'not running'}")
+        return f"'{name}' is not there yet; `matrix bootstrap`, or the first run, makes it"
+    return f"'{name}': {found.driver}, BuildKit {found.buildkit or 'not running'}"
 
 
 def _free(folder: Path) -> str:

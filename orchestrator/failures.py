@@ -25,6 +25,7 @@ _PASSING = re.compile(
 )
 _DISK = re.compile(r"no space left on device|disk quota exceeded", re.IGNORECASE)
 _BASE = re.compile(r"failed to resolve source metadata for (\S+): ")
+_NOT_THERE = re.compile(r": not found\b|pull access denied|repository does not exist|manifest unknown")
 _CONTEXT = re.compile(r"error from sender: (.*)")
 _CAUSE = re.compile(r"dial tcp: |failed to resolve source metadata for \S+: ")
 _ERROR = re.compile(r"^ERROR: (.*)$", re.MULTILINE)
@@ -49,6 +50,10 @@ def classify_failure(  # noqa: PLR0911  # one for each kind of cause
     words = error.removeprefix("failed to build: ").removeprefix("failed to solve: ")
     if found := _OF_THE_DOCKERFILE.search(error):
         return BuildFailure(_step_reason(step, found[1], log_tail), is_ours=True, passing=False)
+    if "dockerfile parse error" in error or "failed to read dockerfile" in error:
+        return BuildFailure(
+            f"the Dockerfile cannot be read: {shorten(words.removeprefix('dockerfile parse error '))}", is_ours=True, passing=False
+        )
     if _DISK.search(error):
         return BuildFailure(
             f"no room left on the engine's disk: {shorten(words)}; `docker buildx prune` frees some", is_ours=False, passing=False
@@ -63,10 +68,6 @@ def classify_failure(  # noqa: PLR0911  # one for each kind of cause
         )
     if _PASSING.search(error):
         return BuildFailure(shorten(words), is_ours=False, passing=True)
-    if "dockerfile parse error" in error or "failed to read dockerfile" in error:
-        return BuildFailure(
-            f"the Dockerfile cannot be read: {shorten(words.removeprefix('dockerfile parse error '))}", is_ours=True, passing=False
-        )
     return BuildFailure(shorten(words) or "buildx gave no reason", is_ours=bool(words), passing=False)
 
 
@@ -74,7 +75,9 @@ def _base_failure(words: str) -> BuildFailure:
     found = _BASE.search(words)
     name = found[1].removeprefix("docker.io/library/") if found else "a base image"
     cause = shorten(_CAUSE.split(words)[-1])
-    if "not found" in words or "pull access denied" in words or "repository does not exist" in words:
+    if "error getting credentials" in words:
+        return BuildFailure(f"no login to the registry of the base image {name}: {cause}", is_ours=False, passing=False)
+    if _NOT_THERE.search(words):
         return BuildFailure(f"the base image {name} does not exist, or may not be pulled: {cause}", is_ours=True, passing=False)
     return BuildFailure(f"the registry of the base image {name} cannot be reached: {cause}", is_ours=False, passing=True)
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from orchestrator.model import Settings
+    from orchestrator.model import Secret, Settings
 
 
 def is_remote(context: str) -> bool:
@@ -19,9 +19,22 @@ def dockerfile_of(settings: Settings, folder: Path) -> Path:
     """Find a cell's Dockerfile: beside matrix.yaml as written, or else inside the context."""
     beside = folder / settings.dockerfile
     inside = folder / settings.context / settings.dockerfile
-    return inside if not beside.is_file() and inside.is_file() else beside
+    return inside if not os.path.isfile(beside) and os.path.isfile(inside) else beside  # noqa: PTH113  # takes any name
 
 
 def inside_context(path: str, context: str) -> str:
     """Give a file's path as the Dockerfile sees it: from the context, not from matrix.yaml."""
     return path if is_remote(context) else Path(os.path.relpath(path, context)).as_posix()
+
+
+def named_context(value: str, folder: Path) -> str:
+    """Make a folder that is named as a further context independent of the working folder."""
+    return value if "://" in value or value.startswith("target:") else str(folder / value)
+
+
+def secret_source(secret: Secret, folder: Path) -> str | None:
+    """Name a secret's source as buildx does, or give None when it is not there; its value is not read."""
+    if secret.env is not None:
+        return f"env={secret.env}" if secret.env in os.environ else None
+    name = secret.file if secret.file is not None else os.environ.get(secret.file_env or "", "")
+    return f"src={folder / name}" if name and (folder / name).is_file() else None

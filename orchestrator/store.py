@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 import json
 import os
 import re
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 LATEST = "latest"
 _RUN_ID = re.compile(r"[0-9]{8}T[0-9]{6}Z-[0-9a-f]{6}")
 _MAX_RECORD = 1024**3
+_MAX_NAME = 200  # of a folder; no disk takes more than 255 bytes
 
 
 def make_run_id(now: datetime) -> str:
@@ -36,7 +38,12 @@ def make_run_id(now: datetime) -> str:
 
 def folder_name(cell_id: str) -> str:
     """Give the name of a cell's folder: its id, with what a path cannot hold escaped."""
-    return quote(cell_id, safe="+:@")
+    name = quote(cell_id, safe="+:@")
+    if name.startswith("."):
+        name = f"%2E{name[1:]}"
+    if len(name) > _MAX_NAME:
+        name = f"{name[: _MAX_NAME - 20]}-{hashlib.sha256(cell_id.encode()).hexdigest()[:16]}"
+    return name
 
 
 class RunFolder:
@@ -85,10 +92,13 @@ class RunFolder:
 
     def load(self) -> RunRecord:
         """Read run.json, and the cells of a run that did not get to its end."""
-        record: RunRecord = _parse(RunRecord, self.path / "run.json")
-        if record.schema > SCHEMA:
-            message = f"{self.path / 'run.json'} was written by a newer matrix (schema {record.schema}, this one knows {SCHEMA})"
+        path = self.path / "run.json"
+        found = _read_json(path)
+        schema = found.get("schema") if isinstance(found, dict) else None
+        if isinstance(schema, int) and schema > SCHEMA:
+            message = f"{path} was written by a newer matrix (schema {schema}, this one knows {SCHEMA})"
             raise StoreError(message)
+        record: RunRecord = _make_record(RunRecord, found, path)
         if record.finished_at is not None:
             return record
         return replace(record, cells=tuple(self.load_cells()), interrupted=True)
@@ -97,7 +107,7 @@ class RunFolder:
         """Read the results of all cells that have finished; a damaged one is as good as none."""
         for result in sorted(self.path.glob("cells/*/result.json")):
             try:
-                yield _parse(CellRecord, result)
+                yield _make_record(CellRecord, _read_json(result), result)
             except StoreError:
                 continue
 
@@ -164,17 +174,26 @@ def _dump(kind: type[Any], value: object) -> bytes:
     return TypeAdapter(kind).dump_json(value, indent=2) + b"\n"
 
 
-def _parse(kind: type[Any], path: Path) -> Any:  # noqa: ANN401  # a record of the kind asked for
-    from pydantic import TypeAdapter, ValidationError  # noqa: PLC0415  # as above
-
+def _read_json(path: Path) -> object:
+    """Read a stored file as plain data; a damaged one is named."""
     try:
         if path.stat().st_size > _MAX_RECORD:
             message = f"{path} is too large to be a record of a run"
             raise StoreError(message)
-        return TypeAdapter(kind).validate_json(path.read_bytes())
+        return json.loads(path.read_bytes())
     except OSError as error:
         message = f"{path} cannot be read: {error.strerror}"
         raise StoreError(message) from error
+    except (ValueError, RecursionError) as error:
+        message = f"{path} is damaged: {error}"
+        raise StoreError(message) from error
+
+
+def _make_record(kind: type[Any], data: object, path: Path) -> Any:  # noqa: ANN401  # a record of the kind asked for
+    from pydantic import TypeAdapter, ValidationError  # noqa: PLC0415  # as above
+
+    try:
+        return TypeAdapter(kind).validate_python(data)
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"])) or "the file"

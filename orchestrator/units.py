@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 
-_DURATION = re.compile(r"(?:(?P<h>\d+(?:\.\d+)?)h)?(?:(?P<m>\d+(?:\.\d+)?)m)?(?:(?P<s>\d+(?:\.\d+)?)s)?")
-_MILLISECONDS = re.compile(r"(\d+)ms")
-_SIZE = re.compile(r"(?P<number>\d+(?:\.\d+)?)\s*(?P<unit>[kKMGT]?i?B?)")
+_NUMBER = r"\d{1,12}(?:\.\d{1,12})?"
+_DURATION = re.compile(rf"(?:(?P<h>{_NUMBER})h)?(?:(?P<m>{_NUMBER})m)?(?:(?P<s>{_NUMBER})s)?")
+_MILLISECONDS = re.compile(r"(\d{1,12})ms")
+_SIZE = re.compile(rf"(?P<number>{_NUMBER})\s*(?P<unit>[kKMGT]?i?B?)")
 _POWERS = {"": 0, "k": 1, "m": 2, "g": 3, "t": 4}
 _LONGEST_S = 7 * 24 * 3600.0
 
@@ -34,28 +35,17 @@ def parse_duration(value: object) -> float:
 def parse_size(value: object) -> int:
     """Give the bytes of `250MB` (10^6), `1.5GiB` (2^30) or a plain number."""
     found = _SIZE.fullmatch(str(value).strip())
-    if not found or isinstance(value, bool):
+    size = 0
+    if found and not isinstance(value, bool):
+        prefix = found["unit"].rstrip("B").lower()
+        step = 1024 if prefix.endswith("i") else 1000
+        size = int(float(found["number"]) * step ** _POWERS[prefix.removesuffix("i")])
+    if size <= 0:
         message = f"'{value}' is not a size; write 250MB or 1.5GiB"
         raise ValueError(message)
-    prefix = found["unit"].rstrip("B").lower()
-    step = 1024 if prefix.endswith("i") else 1000
-    return int(float(found["number"]) * step ** _POWERS[prefix.removesuffix("i")])
+    return size
 
 
-def render_size(size: int | None) -> str:
-    """Write a size in MB (10^6 bytes), the unit that registries and pulls are counted in."""
-    if size is None:
-        return ""
-    if size < 100_000:  # noqa: PLR2004  # below this, MB with one digit says nothing
-        return f"{size / 1000:.1f} kB"
-    return f"{size / 1_000_000:.1f} MB"
-
-
-def render_duration(seconds: float | None) -> str:
-    """Write a time as a table has it: one digit below a minute, minutes above."""
-    if seconds is None:
-        return ""
-    if seconds < 59.95:  # noqa: PLR2004  # rounds to 60.0 otherwise
-        return f"{seconds:.1f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    return f"{minutes}m{rest:02d}s"
+def render_span(seconds: float) -> str:
+    """Write a duration so that it can be read again."""
+    return f"{seconds:g}s"

@@ -43,3 +43,13 @@ class Repair:
             self._kept[path] = [at for at in range(len(value)) if (*path, at) not in self._refused]
             return [self._copy(value[at], (*path, at)) for at in self._kept[path]]
         return value
+
+    def explains(self, place: Path) -> bool:
+        """Tell whether a problem at a place only follows from what was left out.
+
+        An included cell without its refused value lacks an axis, and settings of a
+        refused value belong to none: one mistake is one error.
+        """
+        inside = any(refused[: len(place)] == place for refused in self._refused)
+        axes = {refused[1] for refused in self._refused if refused[0] == "axes" and len(refused) > 1}
+        return inside or (len(place) > 1 and place[0] == "settings" and place[1] in axes)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag, WithJsonSchema
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag, WithJsonSchema
 
 from orchestrator.units import DURATION_PATTERN, SIZE_PATTERN, parse_duration, parse_size
 
@@ -21,10 +21,11 @@ def _as_list(value: object) -> object:
     return value if isinstance(value, list) else [value]
 
 
+_WORDS = [{"type": "string"}, {"type": "number"}, {"type": "boolean"}]  # editors read 3.12 as a number; matrix does not
 Text = Annotated[
     str,
     BeforeValidator(_as_text),
-    WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "number"}, {"type": "boolean"}]}),
+    WithJsonSchema({"anyOf": _WORDS}),
 ]
 Duration = Annotated[
     float,
@@ -51,7 +52,7 @@ OneOrMore = BeforeValidator(_as_list)
 Values = Annotated[
     list[Text],
     OneOrMore,
-    WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]}),
+    WithJsonSchema({"anyOf": [*_WORDS, {"type": "array", "items": {"anyOf": _WORDS}}]}),
 ]
 Where = dict[str, Values]
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_.-]*$", max_length=60)]
@@ -110,7 +111,7 @@ class Healthy(_Noun):
 class HealthyCheck(_Check):
     """Start the image and wait for its own HEALTHCHECK."""
 
-    healthy: Annotated[Healthy, BeforeValidator(lambda value: {} if value is None else value)]
+    healthy: Annotated[Healthy | None, AfterValidator(lambda value: value or Healthy())]
 
 
 class ProbeCheck(_Check):

@@ -15,6 +15,7 @@ Path = tuple[str | int, ...]
 MAX_NODES = 200_000  # aliases may repeat a node; past this the file is a bomb, not a matrix
 MAX_DEPTH = 40
 
+_HALVES = re.compile("[\ud800-\udfff]")
 _SPECIAL = re.compile(r"[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
@@ -93,6 +94,9 @@ class _Reader:
 
     def _scalar(self, node: yaml.Node, line: int) -> str | int | bool | None:
         text = str(node.value)
+        if _HALVES.search(text):
+            self.source.problems.append((line, "half of a surrogate pair is no character; write the whole one"))
+            return _HALVES.sub("?", text)
         match node.tag.removeprefix("tag:yaml.org,2002:"):
             case "str" | "merge":
                 return text
@@ -139,7 +143,9 @@ class _Reader:
                 continue
             for key, item in parent.value:
                 self.seen += 1
-                if key.tag == "tag:yaml.org,2002:merge":
+                if not isinstance(key, yaml.ScalarNode):
+                    self.source.problems.append((key.start_mark.line + 1, "a key must be a plain word"))
+                elif key.tag == "tag:yaml.org,2002:merge":
                     pairs += self._merged_pairs(item, depth + 1)
                 else:
                     pairs.append((key, item))

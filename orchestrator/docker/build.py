@@ -12,7 +12,7 @@ from orchestrator.docker import process
 from orchestrator.docker.engine import child_environment
 from orchestrator.errors import UsageError
 from orchestrator.model import LABEL
-from orchestrator.places import dockerfile_of, inside_context, is_remote
+from orchestrator.places import dockerfile_of, inside_context, is_remote, named_context, secret_source
 from orchestrator.record import Base
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ def render_build_argv(  # noqa: PLR0913  # the parts of one command line
     if settings.requirements is not None:
         argv += ["--build-arg", f"REQUIREMENTS={inside_context(settings.requirements, settings.context)}"]
     for name, value in settings.contexts:
-        argv += ["--build-context", f"{name}={_build_context(value, folder)}"]
+        argv += ["--build-context", f"{name}={named_context(value, folder)}"]
     for secret in settings.secrets:
         argv += render_secret_argv(secret, folder)
     for name, value in (*settings.labels, (f"{LABEL}.matrix", matrix), (f"{LABEL}.cell", cell.id)):
@@ -80,22 +80,9 @@ def _output_argv(builder: Builder, target: Target, push: str | None) -> list[str
     return argv
 
 
-def _build_context(value: str, folder: Path) -> str:
-    """Make a folder named as a further context independent of the working folder."""
-    return value if "://" in value or value.startswith("target:") else str(folder / value)
-
-
 def render_secret_argv(secret: Secret, folder: Path) -> list[str]:
     """Name a secret's source; its value goes from there to the builder, never through here."""
-    if secret.env is not None:
-        present = secret.env in os.environ
-        source = f"env={secret.env}"
-    else:
-        name = os.environ.get(secret.file_env or "", "") if secret.file is None else secret.file
-        path = folder / name
-        present = bool(name) and path.is_file()
-        source = f"src={path}"
-    if present:
+    if source := secret_source(secret, folder):
         return ["--secret", f"id={secret.id},{source}"]
     if secret.optional or (secret.file_env is not None and not os.environ.get(secret.file_env)):
         return []

@@ -41,10 +41,13 @@ def _unpacked_size(blob: IO[bytes]) -> int | None:
     if not start.startswith(_GZIP):
         return os.fstat(blob.fileno()).st_size
     size = 0
-    for part in gunzip(blob):
-        size += len(part)
-        if size > MAX_UNPACKED:
-            return None
+    try:
+        for part in gunzip(blob):
+            size += len(part)
+            if size > MAX_UNPACKED:
+                return None
+    except (zlib.error, EOFError):  # damaged or cut off: nobody knows what it would be
+        return None
     return size
 
 
@@ -57,8 +60,11 @@ def gunzip(blob: IO[bytes]) -> Iterator[bytes]:
         data = unpacker.unconsumed_tail
         if unpacker.eof:
             data = unpacker.unused_data or blob.read(_CHUNK)
-            unpacker = zlib.decompressobj(wbits=31)
+            if data:
+                unpacker = zlib.decompressobj(wbits=31)
         data = data or blob.read(_CHUNK)
+    if not unpacker.eof:
+        raise EOFError
 
 
 def recall_tar(diff_id: str) -> LayerSize | None:

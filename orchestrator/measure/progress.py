@@ -76,7 +76,8 @@ class Progress:
         if vertex is None:
             vertex = self.vertices[digest] = Vertex(digest, str(raw.get("name", "")), len(self.vertices))
         vertex.name = str(raw.get("name") or vertex.name)
-        vertex.inputs = tuple(map(str, raw.get("inputs") or vertex.inputs))
+        inputs = raw.get("inputs")
+        vertex.inputs = tuple(map(str, inputs)) if isinstance(inputs, list) else vertex.inputs
         started, completed = parse_time(raw.get("started")), parse_time(raw.get("completed"))
         if started and (vertex.started is None or started < vertex.started):
             vertex.started = started

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
+from itertools import chain, count
 from typing import TYPE_CHECKING, Any
 
-from orchestrator.places import dockerfile_of, inside_context
+from orchestrator.places import dockerfile_of, inside_context, is_remote, named_context
 from orchestrator.plan.settings import render_settings
 
 if TYPE_CHECKING:
+    from collections.abc import Container
     from pathlib import Path
 
-    from orchestrator.model import Cell, Plan
+    from orchestrator.model import Cell, Plan, Secret
 
 FORMATS = ("table", "json", "ids", "github", "bake")
 SCHEMA = 1
@@ -65,35 +67,41 @@ def _as_table(plan: Plan) -> str:
 
 def _as_bake(plan: Plan, folder: Path) -> dict[str, Any]:
     """Write the cells as bake targets: the same builds, by another tool."""
-    targets = {_bake_name(cell.id): _bake_target(cell, folder) for cell in plan.cells}
+    targets: dict[str, dict[str, Any]] = {}
+    for cell in plan.cells:
+        targets[_bake_name(cell.id, targets)] = _bake_target(cell, folder.absolute())
     return {"group": {"default": {"targets": list(targets)}}, "target": targets}
 
 
-def _bake_name(cell_id: str) -> str:
-    """Give a target's name, which may not hold a dot."""
-    return "".join(mark if mark.isalnum() or mark in "-_" else "_" for mark in cell_id)
+def _bake_name(cell_id: str, taken: Container[str]) -> str:
+    """Give a target's name, which takes few marks, so that two ids may need a number to stay two."""
+    name = "".join(mark if mark.isascii() and (mark.isalnum() or mark in "-_") else "_" for mark in cell_id)
+    numbered = (f"{name}_{number}" for number in count(2))
+    return next(numbered_name for numbered_name in chain([name], numbered) if numbered_name not in taken)
 
 
 def _bake_target(cell: Cell, folder: Path) -> dict[str, Any]:
     settings = cell.settings
+    remote = is_remote(settings.context)
     args = dict(settings.args)
     if settings.requirements:
         args["REQUIREMENTS"] = inside_context(settings.requirements, settings.context)
     found: dict[str, Any] = {
-        "context": str(folder / settings.context),
-        "dockerfile": str(dockerfile_of(settings, folder).absolute()),
+        "context": settings.context if remote else str(folder / settings.context),
+        "dockerfile": settings.dockerfile if remote else str(dockerfile_of(settings, folder)),
         "args": args,
         "labels": dict(settings.labels),
-        "contexts": dict(settings.contexts),
+        "contexts": {name: named_context(value, folder) for name, value in settings.contexts},
         "target": settings.target,
         "network": settings.network,
         "platforms": [settings.platform] if settings.platform else None,
         "cache-from": list(settings.cache_from),
         "cache-to": list(settings.cache_to),
-        "secret": [_bake_secret(secret.id, secret.file, secret.env) for secret in settings.secrets if secret.file or secret.env],
+        "secret": [_bake_secret(secret, folder) for secret in settings.secrets if secret.file_env is None],
     }
     return {key: value for key, value in found.items() if value}
 
 
-def _bake_secret(name: str, file: str | None, env: str | None) -> str:
-    return f"id={name},{f'env={env}' if env else f'src={file}'}"
+def _bake_secret(secret: Secret, folder: Path) -> str:
+    """Name a secret as the file declares it: a plan does not depend on the variables of whoever asks."""
+    return f"id={secret.id}," + (f"env={secret.env}" if secret.env else f"src={folder / (secret.file or '')}")

@@ -49,5 +49,8 @@ def _parse(plan: Plan, words: str) -> str | dict[str, list[str]]:
                 meant = did_you_mean(axis, plan.axes) or f"; the axes are {', '.join(plan.axes)}"
                 message = f"'{axis}' in '{words}' is not an axis{meant}"
                 raise UsageError(message)
+        if not axis:
+            message = f"'{word}' in '{words}' has no axis in front of it; write base={word},… or give two options"
+            raise UsageError(message)
         rule.setdefault(axis, []).append((value if equals else word).strip())
     return rule

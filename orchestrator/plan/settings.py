@@ -18,6 +18,7 @@ from orchestrator.model import (
     StructureCheck,
     Timeouts,
 )
+from orchestrator.units import render_span
 
 MERGED_LISTS = frozenset({"smoke"})
 MERGED_MAPPINGS = frozenset({"args", "secrets", "env", "labels", "contexts", "timeout"})
@@ -89,7 +90,7 @@ def render_settings(settings: Settings) -> dict[str, Any]:
     if settings.cache_from or settings.cache_to:
         found["cache"] = {"from": list(settings.cache_from), "to": list(settings.cache_to)}
     found["smoke"] = [_render_check(check) for check in settings.smoke]
-    found["timeout"] = {"build": settings.timeout.build_s, "smoke": settings.timeout.smoke_s}
+    found["timeout"] = {"build": render_span(settings.timeout.build_s), "smoke": render_span(settings.timeout.smoke_s)}
     return {key: value for key, value in found.items() if value not in (None, {}, [])}
 
 
@@ -102,12 +103,12 @@ def _render_check(check: Check) -> dict[str, Any]:
             if check.stdout is not None:
                 found["stdout"] = check.stdout
         case HttpCheck():
-            http = {"port": check.port, "path": check.path, "status": check.status, "within": check.within_s}
+            http = {"port": check.port, "path": check.path, "status": check.status, "within": render_span(check.within_s)}
             http |= {"header": dict(check.header)} if check.header else {}
             http |= {"body": check.body} if check.body is not None else {}
             found = {"http": http}
         case HealthyCheck():
-            found = {"healthy": {"within": check.within_s}}
+            found = {"healthy": {"within": render_span(check.within_s)}}
         case ProbeCheck():
             found = {"probe": check.probe}
         case StructureCheck():
@@ -117,7 +118,8 @@ def _render_check(check: Check) -> dict[str, Any]:
 
 def _render_limits(limits: Limits) -> dict[str, Any]:
     defaults = Limits()
-    names = {"timeout": "timeout_s", "memory": "memory_bytes", "pids": "pids", "network": "network"}
-    found = {theirs: getattr(limits, ours) for theirs, ours in names.items() if getattr(limits, ours) != getattr(defaults, ours)}
+    names = {"memory": "memory_bytes", "pids": "pids", "network": "network"}
+    found: dict[str, Any] = {"timeout": render_span(limits.timeout_s)} if limits.timeout_s else {}
+    found |= {theirs: getattr(limits, ours) for theirs, ours in names.items() if getattr(limits, ours) != getattr(defaults, ours)}
     found |= {"capabilities": list(limits.capabilities)} if limits.capabilities else {}
     return found | ({"writable": True} if limits.writable else {})

@@ -7,7 +7,7 @@ from threading import Lock
 from typing import TYPE_CHECKING
 
 from orchestrator.progress.say import say
-from orchestrator.smoke.words import shorten
+from orchestrator.smoke.words import one_line, shorten
 
 if TYPE_CHECKING:
     from orchestrator.events import Event
@@ -26,7 +26,7 @@ class PlainProgress:
         """Write an event, if it is one that people want to read."""
         with self._lock:
             if text := self._words(event):
-                self.write(event, text)
+                self.write(event, one_line(text))
 
     def write(self, event: Event, text: str) -> None:
         """Write one line."""

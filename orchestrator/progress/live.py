@@ -13,7 +13,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from orchestrator.smoke.words import shorten
+from orchestrator.smoke.words import one_line, shorten
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 _COLOURS = {"passed": "green", "build-failed": "red", "smoke-failed": "red", "timeout": "red", "error": "magenta"}
 _NARROW = 60
+_TINY = 30
 
 
 @dataclass(slots=True)
@@ -61,23 +62,36 @@ class LiveTable:
     def draw(self, width: int, height: int) -> Table:
         """Draw as many rows as fit, those under way first, and count the others."""
         table = Table(box=None, pad_edge=False, show_edge=False, expand=False, header_style="none", caption_style="none")
-        table.add_column("cell", no_wrap=True, overflow="ellipsis", max_width=max(12, width // 2 - 12))
-        table.add_column("state", no_wrap=True)
-        table.add_column("time", justify="right", no_wrap=True)
-        if width >= _NARROW:
-            table.add_column("step", no_wrap=True, overflow="ellipsis", ratio=1)
+        for name, columns in _widths(width, max(map(len, self._rows), default=4)).items():
+            table.add_column(name, width=columns, no_wrap=True, overflow="ellipsis", justify="right" if name == "time" else "left")
         shown = sorted(self._rows.items(), key=lambda item: _rank(item[1]))[: max(1, height - 4)]
         names = {name for name, _ in shown}
         for name, row in self._rows.items():
             if name in names:
-                cells = [Text(name), Text(row.state, style=_COLOURS.get(row.state, "")), Text(_seconds(row))]
-                table.add_row(*cells, *([Text(shorten(row.detail))] if width >= _NARROW else []))
+                texts = [
+                    Text(name),
+                    Text(row.state, style=_COLOURS.get(row.state, "")),
+                    Text(_seconds(row)),
+                    Text(shorten(row.detail)),
+                ]
+                table.add_row(*texts[: len(table.columns)])
         done = sum(row.ended is not None for row in self._rows.values())
         table.caption = f"{done} of {len(self._rows)} done" + (
             f", {len(self._rows) - len(names)} not shown" if len(names) < len(self._rows) else ""
         )
         table.caption_justify = "left"
         return table
+
+
+def _widths(width: int, longest: int) -> dict[str, int]:
+    """Share a terminal's columns out: the state always, then the cell, the time, and what is left for the step."""
+    state, time, gap = 12, 6, 1
+    if width < _TINY:
+        return {"cell": max(4, width - state - gap), "state": state}
+    if width < _NARROW:
+        return {"cell": width - state - time - 2 * gap, "state": state, "time": time}
+    cell = max(12, min(longest, width // 2 - state))
+    return {"cell": cell, "state": state, "time": time, "step": width - cell - state - time - 3 * gap}
 
 
 def _rank(row: _Row) -> int:
@@ -107,6 +121,6 @@ def live_progress(cells: Sequence[str]) -> Iterator[Callable[[Event], None]]:
         def take(event: Event) -> None:
             table.take(event)
             if event.kind == "warning":
-                console.print(f"warning: {event.data.get('text')}", markup=False, highlight=False)
+                console.print(f"warning: {one_line(str(event.data.get('text')))}", markup=False, highlight=False)
 
         yield take

@@ -7,11 +7,12 @@ import io
 from typing import TYPE_CHECKING
 
 from orchestrator.report.table import make_table, outcome_of, smoke_of
+from orchestrator.smoke.words import one_line
 
 if TYPE_CHECKING:
     from orchestrator.record import CellRecord, RunRecord
 
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+_FORMULA = ("=", "+", "-", "@")
 FIGURES = ("compressed_bytes", "compressed_estimated", "uncompressed_bytes", "over_base_bytes", "build_wall_s", "relative_size")
 
 
@@ -21,7 +22,7 @@ def render_csv(record: RunRecord) -> str:
     relative = table.headers.index("relative size")
     file = io.StringIO()
     writer = csv.writer(file, lineterminator="\n")
-    writer.writerow([*record.axes, "cell", "outcome", *FIGURES, "smoke", "reason"])
+    writer.writerow([*map(_inert_value, record.axes), "cell", "outcome", *FIGURES, "smoke", "reason"])
     for cell, row in zip(record.cells, table.rows, strict=True):
         values = [cell.axes.get(axis, "") for axis in record.axes]
         figures = [*_figures(cell), row[relative].replace("–", "")]
@@ -43,7 +44,8 @@ def _figures(cell: CellRecord) -> list[str]:
 
 def _inert_value(text: str) -> str:
     """Keep a spreadsheet from running what an image said."""
-    return f"'{text}" if text.startswith(_FORMULA) else text
+    line = one_line(text)
+    return f"'{line}" if line.startswith(_FORMULA) else line
 
 
 def render_json(record: RunRecord) -> str:

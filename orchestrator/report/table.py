@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from orchestrator.model import Status
-from orchestrator.smoke.words import inert
+from orchestrator.smoke.words import one_line
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -31,7 +31,7 @@ def make_table(record: RunRecord) -> Table:
     """Lay a run out, a row for each cell in the order of the plan."""
     best = _smallest_of_groups(record)
     rows = [_make_row(record, cell, best.get(_group_of(record, cell))) for cell in record.cells]
-    return Table((*record.axes, "outcome", *MEASURES, "smoke", "reason"), tuple(rows))
+    return Table((*map(one_line, record.axes), "outcome", *MEASURES, "smoke", "reason"), tuple(rows))
 
 
 def _make_row(record: RunRecord, cell: CellRecord, best: int | None) -> tuple[str, ...]:
@@ -39,7 +39,7 @@ def _make_row(record: RunRecord, cell: CellRecord, best: int | None) -> tuple[st
     mark = "~" if image and image.compressed_estimated else ""
     size = image.compressed_bytes if image else None
     return (
-        *(cell.axes.get(axis, "") for axis in record.axes),
+        *(one_line(cell.axes.get(axis, "")) for axis in record.axes),
         outcome_of(cell),
         mark + megabytes(size) if size is not None else UNKNOWN,
         megabytes(image.uncompressed_bytes if image else None),
@@ -47,7 +47,7 @@ def _make_row(record: RunRecord, cell: CellRecord, best: int | None) -> tuple[st
         UNKNOWN if cell.build is None else f"{cell.build.wall_s:.1f}",
         f"{size / best:.2f}" if size and best and cell.as_expected else UNKNOWN,
         smoke_of(cell),
-        inert(cell.reason or ""),
+        one_line(cell.reason or ""),
     )
 
 
@@ -103,7 +103,7 @@ def make_heading(record: RunRecord) -> list[str]:
         )
     if not record.complete:
         lines.append("INCOMPLETE: the run was interrupted or stopped early; cells without a result are not listed")
-    return lines
+    return [one_line(line) for line in lines]
 
 
 def make_notes(record: RunRecord) -> list[str]:

@@ -7,6 +7,7 @@ import textwrap
 from typing import TYPE_CHECKING
 
 from orchestrator.report.table import UNKNOWN, Table, make_heading, make_notes, make_table
+from orchestrator.smoke.words import one_line
 
 if TYPE_CHECKING:
     from orchestrator.record import RunRecord
@@ -61,7 +62,7 @@ def _reasons(record: RunRecord) -> list[str]:
     cells: dict[str, list[str]] = {}
     for cell, row in zip(record.cells, table.rows, strict=True):
         if row[place]:
-            cells.setdefault(row[place], []).append(cell.id)
+            cells.setdefault(row[place], []).append(one_line(cell.id))
     return [f"{ids[0]}{f' and {len(ids) - 1} more' if len(ids) > 1 else ''}: {reason}" for reason, ids in cells.items()]
 
 
@@ -73,7 +74,7 @@ def render_markdown(record: RunRecord) -> str:
     """Write the table as Markdown; nothing that an image said can become markup."""
     table = make_table(record)
     heading = make_heading(record)
-    lines = [f"# {escape_markdown(record.name)}", "", *(f"{escape_markdown(line)}  " for line in heading), ""]
+    lines = [f"# {escape_markdown(one_line(record.name))}", "", *(f"{escape_markdown(line)}  " for line in heading), ""]
     lines.append("| " + " | ".join(map(escape_markdown, table.headers)) + " |")
     lines.append("|" + "|".join(" ---: " if name in _SHORT else " --- " for name in table.headers) + "|")
     lines += ["| " + " | ".join(map(escape_markdown, row)) + " |" for row in table.rows]

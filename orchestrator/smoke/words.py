@@ -58,7 +58,12 @@ def last_line(text: str) -> str:
     return lines[-1] if lines else ""
 
 
+def one_line(text: str) -> str:
+    """Make one line of anything, without what could rewrite a terminal."""
+    return " ".join(inert(text).split())
+
+
 def shorten(text: str) -> str:
     """Make one line of bounded length."""
-    line = " ".join(inert(text).split())
+    line = one_line(text)
     return line if len(line) <= REASON_LENGTH else line[: REASON_LENGTH - 1] + "…"

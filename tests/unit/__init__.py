@@ -1,0 +1,1 @@
+"""The fast tests: no process, no network, no engine."""

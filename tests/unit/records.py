@@ -1,0 +1,183 @@
+"""A run made by hand, with every status and with texts that an attacker would choose."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from functools import cache
+
+from orchestrator.model import Status
+from orchestrator.record import (
+    SCHEMA,
+    Base,
+    Build,
+    CellInputs,
+    CellRecord,
+    CheckResult,
+    Decision,
+    Environment,
+    Finding,
+    Gate,
+    Image,
+    Layer,
+    Package,
+    Packages,
+    RunInputs,
+    RunRecord,
+    Smoke,
+    Step,
+    Verdict,
+)
+from orchestrator.report.data import render_json
+
+STARTED = datetime(2026, 11, 21, 5, 6, 7, tzinfo=UTC)
+HOSTILE = "=cmd|'/c calc'!A0 | <script>alert(1)</script> **bold** `x` \x1b[31mred\x1b[0m\n::error::line two\u202egnp.exe"
+FORMULAS = ("=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1")
+
+
+def make_image(compressed: int | None, *, estimated: bool = False) -> Image:
+    """Make an image of two layers."""
+    return Image(
+        digest="sha256:" + "d" * 64,
+        compressed_bytes=compressed,
+        compressed_estimated=estimated,
+        uncompressed_bytes=None if compressed is None else compressed * 3,
+        over_base_bytes=None if compressed is None else compressed // 4,
+        layers=(
+            Layer("sha256:" + "a" * 64, "ADD file:x in /", 20_000_000, 60_000_000),
+            Layer("sha256:" + "b" * 64, None, None, None),
+        ),
+        packages=Packages(os=(Package("musl", "1.2.5"),), python=(Package("grpcio", "1.66.0", "wheel", native=True),)),
+    )
+
+
+def make_build(wall_s: float) -> Build:
+    """Make a build of two steps."""
+    return Build(
+        timing="shared",
+        jobs=2,
+        wall_s=wall_s,
+        pull_s=1.5,
+        export_s=0.25,
+        cached_steps=1,
+        total_steps=2,
+        steps=(
+            Step("[1/2] FROM x", None, "FROM x", STARTED, 0.0, "cached"),
+            Step("[build 2/2] RUN y", "build", "RUN y", None, None, "executed"),
+        ),
+    )
+
+
+def make_smoke(*outcomes: str) -> Smoke:
+    """Make a smoke test of checks with these outcomes."""
+    worst = next((outcome for outcome in ("failed", "timeout", "error") if outcome in outcomes), "passed")
+    checks = [
+        CheckResult(f"import m{at}", outcome, None if outcome == "passed" else "why", "detail", 0.5)
+        for at, outcome in enumerate(outcomes)
+    ]
+    return Smoke(worst, tuple(checks))
+
+
+def make_cell(base: str, python: str, status: Status, expected: Status = Status.PASSED, reason: str | None = None) -> CellRecord:
+    """Make a cell with nothing measured."""
+    axes = {"base": base, "python": python}
+    return CellRecord(f"{base}-{python}", axes, status, expected, as_expected=status is expected, reason=reason)
+
+
+def _measured(cell: CellRecord, image: Image | None, build: Build | None, smoke: Smoke | None) -> CellRecord:
+    return CellRecord(
+        cell.id, cell.axes, cell.status, cell.expected, cell.as_expected, cell.reason,
+        inputs=CellInputs("sha256:f", None, (Base("docker.io/library/x:1", "sha256:0"),), None, {"A": "b"}),
+        image=image, build=build, smoke=smoke, attempts=1,
+    )  # fmt: skip
+
+
+def make_record() -> RunRecord:
+    """Make a run with every status there is, expected and not."""
+    passed = _measured(make_cell("alpine", "3.12", Status.PASSED), make_image(20_000_000), make_build(12.34), make_smoke("passed"))
+    larger = _measured(make_cell("slim", "3.12", Status.PASSED), make_image(45_400_000, estimated=True), make_build(61.0), None)
+    tiny = _measured(make_cell("wolfi", "3.11", Status.PASSED), make_image(999), None, Smoke("skipped"))
+    expected = make_cell("alpine", "3.13", Status.BUILD_FAILED, Status.BUILD_FAILED, "[2/3] RUN pip: exit 1: error: no wheel")
+    unexpected = _measured(
+        make_cell("slim", "3.13", Status.PASSED, Status.BUILD_FAILED),
+        make_image(50_000_000),
+        make_build(9.96),
+        make_smoke("passed"),
+    )
+    smoke_failed = _measured(
+        make_cell("wolfi", "3.13", Status.SMOKE_FAILED, reason=HOSTILE),
+        make_image(None),
+        make_build(0.04),
+        make_smoke("passed", "failed", "skipped"),
+    )
+    return RunRecord(
+        schema=SCHEMA,
+        id="20261121T050607Z-abc123",
+        name="otel-python",
+        started_at=STARTED,
+        axes=("base", "python"),
+        compare="base",
+        finished_at=STARTED.replace(minute=30),
+        complete=True,
+        only=("base=*",),
+        environment=Environment(
+            docker="28.1.0",
+            buildx="0.23.0",
+            buildkit="v0.21.0",
+            driver="docker-container",
+            builder="matrix",
+            storage="overlay2",
+            cpus=2,
+            memory_bytes=8_000_000_000,
+            platform="linux/amd64",
+            cgroup="v2",
+            python="3.11.7",
+            tool="0.1.0",
+        ),
+        inputs=RunInputs("sha256:m", None, "c0ffee", git_dirty=True),
+        cells=(
+            passed,
+            larger,
+            tiny,
+            expected,
+            unexpected,
+            smoke_failed,
+            make_cell("alpine", "3.14", Status.TIMEOUT, reason="build: still running after 1800 s in [2/2] RUN make"),
+            make_cell("slim", "3.14", Status.ERROR, Status.ERROR, "the registry of x cannot be reached"),
+            make_cell("wolfi", "3.14", Status.SKIPPED, reason="there is no stand-in for it"),
+            make_cell("alpine", "3.9", Status.EXCLUDED, Status.EXCLUDED, "too old"),
+        ),
+        claims=(Verdict("Alpine is smaller than slim", "confirmed", ("20.0 MB < 45.4 MB",)),),
+        decision=Decision("alpine", ("alpine for 3.12",), ("smallest",), "slim", None),
+        gates=(Gate("size", "slim-3.12", 50_000_000, 45_400_000, passed=True),),
+    )
+
+
+@cache
+def run_json() -> str:
+    """Write the run as run.json has it, once for all tests."""
+    return render_json(make_record())
+
+
+def make_hostile_record() -> RunRecord:
+    """Make a run whose every text tries to be something else: a stored run may come from anywhere."""
+    axes = ("base", "py|thon")
+    cells = tuple(
+        CellRecord(
+            f"{formula}-x", {"base": formula, "py|thon": HOSTILE}, Status.PASSED, Status.PASSED, as_expected=True, reason=formula
+        )
+        for formula in FORMULAS
+    )
+    finding = Finding("x", HOSTILE, (HOSTILE,), HOSTILE)
+    hostile = CellRecord(
+        HOSTILE, {"base": HOSTILE}, Status.ERROR, Status.PASSED, as_expected=False, reason=HOSTILE, diagnosis=(finding,)
+    )
+    return RunRecord(
+        schema=SCHEMA,
+        id=f"id{HOSTILE}",
+        name=HOSTILE,
+        started_at=STARTED,
+        axes=axes,
+        compare="base",
+        environment=Environment(docker=HOSTILE, storage=HOSTILE, stand_in_bases=(f"python:3.13 ({HOSTILE})",)),
+        cells=(*cells, hostile),
+    )

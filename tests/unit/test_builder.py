@@ -1,0 +1,229 @@
+"""The builder: made once, reused, and healed when it is not what matrix.yaml asks for."""
+
+from __future__ import annotations
+
+import tomllib
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from orchestrator.docker import process
+from orchestrator.docker.builder import (
+    Existing,
+    driver_options,
+    ensure_builder,
+    parse_inspection,
+    remove_builder,
+    render_buildkitd_toml,
+    render_create_argv,
+    was_made_here,
+)
+from orchestrator.errors import EngineError
+from orchestrator.model import BuilderSpec
+from tests.unit.docker_fake import Answer, FakeDocker, make_engine
+
+ENGINE = make_engine(storage="overlay2", containerd_store=False)
+SPEC = BuilderSpec(driver="docker-container", mirrors=(("docker.io", ("127.0.0.1:5000", "mirror.example")),), env=(("A", "b"),))
+ABSENT: Answer = (1, 'ERROR: no builder "matrix" found')
+INSPECTED = """\
+Name:          matrix
+Driver:        docker-container
+Last Activity: 2026-01-01 00:00:00 +0000 UTC
+
+Nodes:
+Name:                  matrix0
+Endpoint:              unix:///var/run/docker.sock
+Driver Options:        env.A="b" env.MATRIX_BUILDER="0123456789ab" image="moby/buildkit:buildx-stable-1" network="host"
+Status:                running
+BuildKit daemon flags: --allow-insecure-entitlement network.host
+BuildKit version:      v0.21.0
+Platforms:             linux/amd64
+File#buildkitd.toml:
+ > [registry]
+ >   [registry."docker.io"]
+ >     mirrors = ["127.0.0.1:5000", "mirror.example"]
+ >   [registry."127.0.0.1:5000"]
+ >     http = true
+"""
+
+
+@pytest.fixture
+def docker(monkeypatch: pytest.MonkeyPatch) -> FakeDocker:
+    """Give a docker that has no builder yet and makes one when asked."""
+    fake = FakeDocker(
+        buildx_inspect___bootstrap="",
+        buildx_inspect_bootstrap="",
+        buildx_inspect=[ABSENT, INSPECTED],
+        buildx_create="",
+        buildx_rm="",
+    )
+    monkeypatch.setattr(process, "run", fake)
+    return fake
+
+
+def use(monkeypatch: pytest.MonkeyPatch, **answers: Answer | list[Answer]) -> FakeDocker:
+    """Put a docker with these answers in the place of the real one."""
+    fake = FakeDocker(buildx_inspect_bootstrap="", **answers)
+    monkeypatch.setattr(process, "run", fake)
+    return fake
+
+
+def test_what_buildx_prints_of_a_builder_is_read() -> None:
+    """Driver, options, version and configuration are those of the first node."""
+    found = parse_inspection(INSPECTED)
+    assert (found.driver, found.endpoint, found.buildkit) == ("docker-container", "unix:///var/run/docker.sock", "v0.21.0")
+    assert found.options["env.A"] == "b"
+    assert found.options["image"] == "moby/buildkit:buildx-stable-1"
+    assert tomllib.loads(found.config) == tomllib.loads(render_buildkitd_toml(SPEC))
+
+
+def test_a_builder_of_which_little_is_known_is_read_too() -> None:
+    """A builder that does not run has no version, and an unreleased one has none that says anything."""
+    assert parse_inspection("") == Existing("", {}, "", "", None)
+    assert parse_inspection("BuildKit version: v0.0.0+unknown\n").buildkit is None
+
+
+def test_mirrors_on_this_machine_are_asked_without_tls() -> None:
+    """The daemon's configuration lists the mirrors, and says nothing when there are none."""
+    assert tomllib.loads(render_buildkitd_toml(SPEC)) == {
+        "registry": {"docker.io": {"mirrors": ["127.0.0.1:5000", "mirror.example"]}, "127.0.0.1:5000": {"http": True}}
+    }
+    assert render_buildkitd_toml(BuilderSpec()) == ""
+
+
+def test_options_follow_from_the_file_and_the_driver() -> None:
+    """Each driver is given what it understands."""
+    spec = replace(SPEC, options=(("memory", "4g"),))
+    assert driver_options(spec, "docker-container") == {"memory": "4g", "image": spec.image, "network": "host", "env.A": "b"}
+    assert driver_options(spec, "kubernetes") == {"memory": "4g", "image": spec.image}
+    assert driver_options(replace(spec, options=(("image", "x"),)), "kubernetes") == {"image": "x"}
+    assert driver_options(spec, "remote") == {"memory": "4g"}
+
+
+def test_the_command_that_makes_a_builder_marks_it_as_ours() -> None:
+    """A builder is made with the file's settings, and with a mark by which `clean` knows it."""
+    argv = render_create_argv("docker", replace(SPEC, env=(("NO_PROXY", "a,b"),)), "docker-container", Path("/x/c.toml"))
+    assert argv[:8] == ["docker", "buildx", "create", "--name", "matrix", "--driver", "docker-container", "--bootstrap"]
+    assert '"env.NO_PROXY=a,b"' in argv
+    assert [word for word in argv if word.startswith("env.MATRIX_BUILDER=")]
+    assert argv[-2:] == ["--buildkitd-config", "/x/c.toml"]
+
+
+def test_a_remote_builder_is_passed_on_as_it_is() -> None:
+    """The endpoint of a remote builder is buildx's to understand."""
+    spec = BuilderSpec(driver="remote", endpoint="tcp://buildkit:1234", options=(("cacert", "ca.pem"),))
+    assert render_create_argv("docker", spec, "remote", None)[3:] == [
+        "--name", "matrix", "--driver", "remote", "--bootstrap", "--driver-opt", "cacert=ca.pem", "tcp://buildkit:1234",
+    ]  # fmt: skip
+
+
+def test_a_builder_that_is_not_there_is_created(docker: FakeDocker) -> None:
+    """The first bootstrap makes the builder and says so."""
+    builder = ensure_builder(ENGINE, SPEC)
+    assert (builder.driver, builder.buildkit, builder.exports_oci) == ("docker-container", "v0.21.0", True)
+    assert builder.did == "created builder 'matrix'"
+    assert builder.loads_by_copy
+    assert len(docker.did("buildx", "create")) == 1
+
+
+def test_a_builder_that_fits_is_reused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A second bootstrap changes nothing and says so."""
+    docker = use(monkeypatch, buildx_inspect=INSPECTED)
+    assert ensure_builder(ENGINE, SPEC).did == "reused builder 'matrix'"
+    assert docker.did("buildx", "create") == docker.did("buildx", "rm") == []
+
+
+@pytest.mark.parametrize(
+    ("spec", "differing"),
+    [
+        (replace(SPEC, image="moby/buildkit:v0.20.0"), "image"),
+        (replace(SPEC, network="bridge"), "network"),
+        (replace(SPEC, env=(("A", "c"), ("B", "d"))), "A, B"),
+        (replace(SPEC, mirrors=()), "mirrors"),
+    ],
+)
+def test_a_builder_of_ours_that_differs_is_made_anew(spec: BuilderSpec, differing: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A changed setting is healed by making the builder again, and the words name the setting."""
+    docker = use(monkeypatch, buildx_inspect=INSPECTED, buildx_create="", buildx_rm="")
+    assert ensure_builder(ENGINE, spec).did == f"made builder 'matrix' anew: {differing} differed"
+    assert [argv[1] for argv in docker.asked if argv[1] in ("rm", "create")] == ["rm", "create"]
+
+
+def test_a_builder_of_somebody_elses_is_not_touched(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A builder without our mark is left alone unless that is asked for."""
+    theirs = INSPECTED.replace('env.MATRIX_BUILDER="0123456789ab" ', "")
+    docker = use(monkeypatch, buildx_inspect=theirs, buildx_create="", buildx_rm="")
+    with pytest.raises(EngineError, match=r"builder 'matrix' was not made by matrix and differs from matrix\.yaml in mirrors; "):
+        ensure_builder(ENGINE, replace(SPEC, mirrors=()))
+    assert docker.did("buildx", "rm") == []
+    assert ensure_builder(ENGINE, replace(SPEC, mirrors=()), force=True).did.startswith("made builder 'matrix' anew")
+
+
+def test_a_remote_builder_that_moved_is_made_anew_when_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The endpoint is a setting like any other; a remote builder cannot carry our mark, so it takes --force."""
+    text = "Driver: remote\nEndpoint: tcp://old:1\n"
+    use(monkeypatch, buildx_inspect=text, buildx_create="", buildx_rm="")
+    spec = BuilderSpec(driver="remote", endpoint="tcp://new:1")
+    with pytest.raises(EngineError, match=r"differs from matrix\.yaml in endpoint; give another builder\.name, or"):
+        ensure_builder(ENGINE, spec)
+    assert ensure_builder(ENGINE, spec, force=True).did == "made builder 'matrix' anew: endpoint differed"
+
+
+def test_a_builder_whose_configuration_cannot_be_read_differs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A daemon's configuration that is no TOML is made anew, not believed."""
+    use(monkeypatch, buildx_inspect=INSPECTED.replace("http = true", "http = = true"), buildx_create="", buildx_rm="")
+    assert "mirrors differed" in ensure_builder(ENGINE, SPEC).did
+
+
+def test_by_itself_matrix_takes_a_builder_of_its_own(docker: FakeDocker) -> None:
+    """`driver: auto` makes a container builder where its image is there or can be had."""
+    monkeypatched = replace(SPEC, driver="auto")
+    docker.also(image_inspect=(1, ""), pull="done")  # the fake's own script
+    assert ensure_builder(ENGINE, monkeypatched).driver == "docker-container"
+    assert docker.did("pull") == [["pull", "--quiet", SPEC.image]]
+
+
+def test_without_the_builders_image_the_engines_own_buildkit_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the builder image cannot be had, `auto` says so and uses what the engine has."""
+    use(monkeypatch, buildx_inspect=ABSENT, image_inspect=(1, ""), pull=(1, ""), context_show="desktop\n")
+    builder = ensure_builder(ENGINE, replace(SPEC, driver="auto"))
+    assert (builder.name, builder.driver, builder.exports_oci, builder.loads_by_copy) == ("desktop", "docker", False, False)
+    assert builder.did == f"using the engine's own BuildKit (the builder image {SPEC.image} cannot be had here)"
+
+
+def test_the_engines_own_buildkit_can_be_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`driver: docker` makes nothing; with containerd's store its images leave as layouts."""
+    use(monkeypatch, context_show=(1, ""))
+    builder = ensure_builder(replace(ENGINE, containerd_store=True), BuilderSpec(driver="docker"))
+    assert (builder.name, builder.exports_oci) == ("default", True)
+
+
+def test_a_builder_that_cannot_be_made_leaves_nothing_behind(monkeypatch: pytest.MonkeyPatch) -> None:
+    """When making a builder fails, its half is removed and buildx's last word is passed on."""
+    docker = use(monkeypatch, buildx_inspect=ABSENT, buildx_create=(1, "pulling\nERROR: no such image\n"), buildx_rm="")
+    with pytest.raises(EngineError, match=r"^builder 'matrix' \(docker-container\) could not be made: ERROR: no such image$"):
+        ensure_builder(ENGINE, SPEC)
+    assert docker.did("buildx", "rm")
+
+
+def test_a_builder_that_does_not_start_names_the_cure(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A builder that is there and does not run is an engine error."""
+    docker = FakeDocker(buildx_inspect_bootstrap=(1, "ERROR: boom"), buildx_inspect=INSPECTED)
+    monkeypatch.setattr(process, "run", docker)
+    with pytest.raises(EngineError, match="builder 'matrix' does not start: ERROR: boom; `matrix clean` removes it"):
+        ensure_builder(ENGINE, SPEC)
+
+
+def test_a_builder_that_cannot_be_asked_after_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not knowing is not the same as not being there."""
+    use(monkeypatch, buildx_inspect=(1, "ERROR: config is broken"))
+    with pytest.raises(EngineError, match="buildx cannot inspect builder 'matrix': ERROR: config is broken"):
+        ensure_builder(ENGINE, SPEC)
+
+
+def test_only_a_builder_with_our_mark_is_ours(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`clean` asks first."""
+    use(monkeypatch, buildx_inspect=[INSPECTED, INSPECTED.replace("MATRIX_BUILDER", "X"), ABSENT], buildx_rm=(1, "no builder"))
+    assert [was_made_here(ENGINE, "matrix") for _ in range(3)] == [True, False, False]
+    assert remove_builder(ENGINE, "matrix") is False

@@ -1,0 +1,144 @@
+"""The command line without an engine: what it prints, where, and with which exit code."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+from typer.testing import CliRunner
+
+from orchestrator import __version__, cli
+from orchestrator.cli import app, main
+from orchestrator.config import load
+from orchestrator.store import RunFolder
+from tests.unit.folders import make_files
+from tests.unit.records import make_record, run_json
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+TEXT = "version: 1\nname: m\naxes: {base: [alpine, slim], python: ['3.12', '3.13']}\nexclude: [{base: alpine, python: '3.13'}]\n"
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Give a working folder with a matrix.yaml, and a stored run."""
+    make_files(tmp_path, "Dockerfile")
+    (tmp_path / "matrix.yaml").write_text(TEXT)
+    run = RunFolder(tmp_path / "reports" / "runs" / make_record().id)
+    run.create()
+    run.save_text("run.json", run_json())
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def end_of(monkeypatch: pytest.MonkeyPatch, *argv: str) -> int:
+    """Run the command line to its end; give its exit code."""
+    monkeypatch.setattr(sys, "argv", ["matrix", *argv])
+    with pytest.raises(SystemExit) as caught:
+        main()
+    return int(caught.value.code or 0)
+
+
+@pytest.mark.usefixtures("folder")
+def test_a_plan_is_printed_on_standard_output(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """Results go to standard output and nothing else does."""
+    assert end_of(monkeypatch, "plan", "--format", "ids", "--only", "python=3.12") == 0
+    out, err = capsys.readouterr()
+    assert (out, err) == ("alpine-3.12\nslim-3.12\n", "")
+
+
+def test_a_result_is_written_to_a_file_when_asked(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """With -o the result is in the file, and standard output stays empty."""
+    assert end_of(monkeypatch, "plan", "--format", "json", "-o", "plan.json") == 0
+    out, err = capsys.readouterr()
+    assert (out, err) == ("", "wrote plan.json\n")
+    assert len(json.loads((folder / "plan.json").read_text())["cells"]) == 3
+    assert end_of(monkeypatch, "plan", "-o", "no/such/folder/plan") == 2
+    assert capsys.readouterr().err == "matrix: no/such/folder/plan cannot be written: No such file or directory\n"
+
+
+@pytest.mark.parametrize("kind", ["table", "markdown", "csv", "json"])
+@pytest.mark.usefixtures("folder")
+def test_a_stored_run_is_reported_without_docker(
+    kind: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Any report of any stored run needs no engine."""
+    assert end_of(monkeypatch, "report", "latest", "--format", kind, "--only", "base=slim") == 0
+    out = capsys.readouterr().out
+    assert "slim" in out
+    assert "wolfi" not in out
+
+
+@pytest.mark.parametrize(
+    ("argv", "code", "words"),
+    [
+        (["plan", "-f", "gone.yaml"], 2, "gone.yaml: no such file; `matrix init` writes one"),
+        (["plan", "--only", "base=debian"], 3, "matrix: no cell is left by --only base=debian; `matrix plan` lists them"),
+        (["plan", "--only", "bas=slim"], 2, "matrix: 'bas' in 'bas=slim' is not an axis; did you mean 'base'?"),
+        (
+            ["plan", "--format", "jsn"],
+            2,
+            "matrix: --format 'jsn' is not one of table, json, ids, github, bake; did you mean 'json'?",
+        ),
+        (["report", "2025"], 2, "matrix: there is no run '2025' in "),
+        (["report", "--format", "xml"], 2, "matrix: --format 'xml' is not one of table, markdown, csv, json"),
+        (["run", "--progress", "fancy"], 2, "matrix: --progress 'fancy' is not one of auto, plain, json, none"),
+    ],
+)
+@pytest.mark.usefixtures("folder")
+def test_what_the_user_can_mend_is_a_sentence_with_an_exit_code(
+    argv: list[str], code: int, words: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Errors are words on standard error, never a traceback, and results stay empty."""
+    assert end_of(monkeypatch, *argv) == code
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert words in err
+    assert "Traceback" not in err
+
+
+def test_all_errors_of_a_matrix_are_printed_one_a_line(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Editors can jump to file and line."""
+    (folder / "matrix.yaml").write_text(TEXT + "typo: 1\nexpect: [{os: x, outcome: timeout}]\n")
+    assert end_of(monkeypatch, "plan") == 2
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[0].startswith("matrix.yaml:5: typo: unknown key")
+    assert lines[1] == "matrix.yaml:6: expect[0].os: 'os' is not an axis; the axes are base, python"
+
+
+@pytest.mark.usefixtures("folder")
+def test_a_bug_of_ours_says_that_it_is_one(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """What nobody has foreseen ends with 70, a traceback to paste, and the version."""
+
+    def fail(_: object) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(load, "load_matrix", fail)
+    assert end_of(monkeypatch, "plan") == 70
+    err = capsys.readouterr().err
+    assert "ZeroDivisionError" in err
+    assert err.endswith(f"matrix {__version__}: this is a bug in matrix; please report the lines above\n")
+
+
+def test_every_command_explains_itself() -> None:
+    """--help is there for the tool and for each of its commands, in words."""
+    commands = {command.name or (command.callback.__name__ if command.callback else "") for command in app.registered_commands}
+    assert {"init", "doctor", "plan", "bootstrap", "run", "report", "schema", "clean"} <= commands
+    for argv in ([], *([command] for command in sorted(commands))):
+        answer = CliRunner().invoke(app, [*argv, "--help"])
+        assert answer.exit_code == 0
+        assert "Usage: matrix" in answer.output
+
+
+def test_the_version_is_printed(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """`matrix --version` says which one this is."""
+    assert end_of(monkeypatch, "--version") == 0
+    assert capsys.readouterr().out == f"matrix {__version__}\n"
+    assert cli.__doc__

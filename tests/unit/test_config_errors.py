@@ -1,0 +1,359 @@
+"""What is wrong with a matrix.yaml is said with file, line and key, and what to do about it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from orchestrator.config import load
+from orchestrator.config.load import load_matrix, parse_matrix
+from orchestrator.errors import ConfigError, ExitCode
+from tests.unit.folders import HEAD, make_files, problems_of
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+AXES = HEAD + "axes: {base: [alpine, slim], python: ['3.12', '3.13']}\n"
+PROBES = "'otlp-grpc', 'otlp-http', 'telemetry', 'tls', 'timezone', 'locale', 'dns', 'native' or 'pyroscope'"
+NAMES_CELLS = "cannot name a cell; use letters, digits and _ . + : @ / -, not a mark in front"
+CHECK_KEYS = "a check has one of the keys import, run, http, healthy, probe, structure"
+
+ONE_PROBLEM = {
+    "unknown key at the top": ("axis: {}", "4: axis: unknown key; did you mean 'axes'?"),
+    "unknown setting": ("defaults: {dockerfil: D}", "4: defaults.dockerfil: unknown key; did you mean 'dockerfile'?"),
+    "unknown setting of a value": (
+        "settings:\n  base:\n    slim:\n      contex: .",
+        "7: settings.base.slim.contex: unknown key; did you mean 'context'?",
+    ),
+    "unknown key of a secret": (
+        "defaults: {secrets: {s: {fil: x}}}",
+        "4: defaults.secrets.s.fil: unknown key; did you mean 'file'?",
+    ),
+    "unknown key with an alias": ("defaults: {cache: {frm: [x]}}", "4: defaults.cache.frm: unknown key; did you mean 'from'?"),
+    "unknown key of a request": (
+        "defaults: {smoke: [{http: {port: 80, hedder: {}}}]}",
+        "4: defaults.smoke[0].http.hedder: unknown key; did you mean 'header'?",
+    ),
+    "unknown key far from any": (
+        "builder: {zzz: 1}",
+        "4: builder.zzz: unknown key; known here: name, driver, image, network, endpoint, ",
+    ),
+    "unknown axis in settings": ("settings: {bas: {slim: {}}}", "4: settings.bas: 'bas' is not an axis; did you mean 'base'?"),
+    "unknown axis without a near one": (
+        "settings: {os: {slim: {}}}",
+        "4: settings.os: 'os' is not an axis; the axes are base, python",
+    ),
+    "unknown axis in exclude": (
+        "exclude: [{pyton: '3.12'}]",
+        "4: exclude[0].pyton: 'pyton' is not an axis; did you mean 'python'?",
+    ),
+    "unknown axis in expect": (
+        "expect: [{bse: slim, outcome: timeout}]",
+        "4: expect[0].bse: 'bse' is not an axis; did you mean 'base'?",
+    ),
+    "unknown axis in include": (
+        "include: [{base: slim, python: '3.14', deps: x}]",
+        "4: include[0].deps: 'deps' is not an axis; the axes are base, python",
+    ),
+    "unknown axis in a claim": (
+        "claims: [{say: s, left: {os: x}, right: {base: slim}, is: smaller}]",
+        "4: claims[0].left.os: 'os' is not an axis; the axes are base, python",
+    ),
+    "unknown axis in a budget": (
+        "budgets: [{where: {bas: slim}, size: 1MB}]",
+        "4: budgets[0].where.bas: 'bas' is not an axis; did you mean 'base'?",
+    ),
+    "unknown axis to decide": ("decide: {between: bass}", "4: decide.between: 'bass' is not an axis; did you mean 'base'?"),
+    "unknown value in exclude": (
+        "exclude: [{base: alpin}]",
+        "4: exclude[0].base: 'alpin' is not a value of axis 'base'; did you mean 'alpine'?",
+    ),
+    "unknown value in a claim": (
+        "claims: [{say: s, left: {base: slim}, right: {base: wolfi}, is: smaller}]",
+        "4: claims[0].right.base: 'wolfi' is not a value of axis 'base'",
+    ),
+    "settings of an unknown value": (
+        "settings: {base: {wolfi: {}}}",
+        "4: settings.base.wolfi: 'wolfi' is not a value of axis 'base'",
+    ),
+    "an included cell that lacks an axis": (
+        "include: [{base: wolfi}]",
+        "4: include[0]: an included cell has a value on every axis; this one lacks python",
+    ),
+    "unknown placeholder": (
+        "defaults: {args: {BASE: 'python:{pyton}'}}",
+        "4: defaults.args.BASE: '{pyton}' names no axis; did you mean 'python'?",
+    ),
+    "unknown placeholder without a near one": (
+        "settings: {base: {slim: {target: '{os}'}}}",
+        "4: settings.base.slim.target: '{os}' names no axis; the axes are base, python",
+    ),
+    "a pattern for output that is none": (
+        "defaults: {smoke: [{run: [a], stdout: 'a('}]}",
+        "4: defaults.smoke[0].stdout: 'a(' is not a regular expression: missing ), unterminated subpattern at position 1",
+    ),
+    "a pattern for a header that is none": (
+        "defaults: {smoke: [{http: {port: 80, header: {Server: '*'}}}]}",
+        "4: defaults.smoke[0].http.header.Server: '*' is not a regular expression: nothing to repeat at position 0",
+    ),
+    "a pattern for a body that is none": (
+        "defaults: {smoke: [{http: {port: 80, body: '[z-a]'}}]}",
+        "4: defaults.smoke[0].http.body: '[z-a]' is not a regular expression: bad character range z-a at position 1",
+    ),
+    "missing Dockerfile with a near one": (
+        "defaults: {dockerfile: Dockerfil}",
+        "4: defaults.dockerfile: no such file: 'Dockerfil'; did you mean 'Dockerfile'? (cell alpine-3.12)",
+    ),
+    "missing requirements": (
+        "settings: {python: {'3.13': {requirements: deps.txt}}}",
+        "4: settings.python.3.13.requirements: no such file: 'deps.txt' (cell alpine-3.13)",
+    ),
+    "missing structure file": (
+        "defaults: {smoke: [{structure: cst.yaml}]}",
+        "4: defaults.smoke: no such file: 'cst.yaml' (cell alpine-3.12)",
+    ),
+    "missing outcome": ("expect: [{base: slim}]", "4: expect[0].outcome: is missing"),
+    "missing port": ("defaults: {smoke: [{http: {path: /}}]}", "4: defaults.smoke[0].http.port: is missing"),
+    "a word that is not one of a few": (
+        "expect: [{base: slim, outcome: build-fail}]",
+        (
+            "4: expect[0].outcome: 'build-fail' must be 'passed', 'build-failed', 'smoke-failed', 'timeout' or 'error'; "
+            "did you mean 'build-failed'?"
+        ),
+    ),
+    "a probe that is not there": (
+        "defaults: {smoke: [{probe: otlp-grcp}]}",
+        f"4: defaults.smoke[0].probe: 'otlp-grcp' must be {PROBES}; did you mean 'otlp-grpc'?",
+    ),
+    "a check of no kind": ("defaults: {smoke: [{rum: [a]}]}", f"4: defaults.smoke[0]: {CHECK_KEYS}"),
+    "a check that is a word": ("defaults: {smoke: [run]}", f"4: defaults.smoke[0]: {CHECK_KEYS}"),
+    "a list where a mapping belongs": ("defaults: [a]", "4: defaults: must be a mapping, not a list"),
+    "a number where a mapping belongs": ("defaults: 3", "4: defaults: must be a mapping, not a number"),
+    "nothing where a mapping belongs": ("defaults:", "4: defaults: must be a mapping, not nothing"),
+    "a word where a mapping belongs": ("defaults: {timeout: 3m}", "4: defaults.timeout: must be a mapping, not the text '3m'"),
+    "a boolean where a mapping belongs": ("builder: true", "4: builder: must be a mapping, not true or false"),
+    "a mapping where a list belongs": ("exclude: {base: slim}", "4: exclude: must be a list, not a mapping"),
+    "a word where a list belongs": (
+        "defaults: {smoke: [{import: json}]}",
+        "4: defaults.smoke[0].import: must be a list, not the text 'json'",
+    ),
+    "a mapping where a text belongs": ("defaults: {target: {a: b}}", "4: defaults.target: must be a text, not a mapping"),
+    "nothing where a value belongs": ("exclude: [{base: }]", "4: exclude[0].base: must be a text, not nothing"),
+    "a mapping among values": ("exclude: [{base: [slim, {b: c}]}]", "4: exclude[0].base[1]: must be a text, not a mapping"),
+    "a number that is a word": ("defaults: {retries: two}", "4: defaults.retries: 'two' is not a whole number"),
+    "a number that is not whole": ("defaults: {retries: 1.5}", "4: defaults.retries: '1.5' is not a whole number"),
+    "a number in hexadecimal": ("defaults: {retries: 0x10}", "4: defaults.retries: '0x10' is not a whole number"),
+    "a number out of range": ("defaults: {retries: 99}", "4: defaults.retries: must be less than or equal to 10"),
+    "a duration that is none": (
+        "defaults: {timeout: {build: soon}}",
+        "4: defaults.timeout.build: 'soon' is not a duration; write 90s, 1m30s or 2h (more than 0, up to 7 days)",
+    ),
+    "a size that is none": ("budgets: [{size: big}]", "4: budgets[0].size: 'big' is not a size; write 250MB or 1.5GiB"),
+    "a key that is there twice": ("name: other", "4: key 'name' is there twice; the first is on line 2"),
+    "an included value that names no cell": (
+        "include: [{base: 'a b', python: '3.12'}]",
+        f"4: include[0].base: 'a b' {NAMES_CELLS}",
+    ),
+}
+
+
+@pytest.mark.parametrize(("text", "problem"), ONE_PROBLEM.values(), ids=ONE_PROBLEM)
+def test_an_error_names_file_line_and_key_and_says_what_to_do(text: str, problem: str, tmp_path: Path) -> None:
+    """Each thing that can be wrong is one sentence, with the nearest name where there is one, and nothing besides."""
+    problems = problems_of(AXES + text + "\n", tmp_path)
+    assert [found[: len(f"matrix.yaml:{problem}")] for found in problems] == [f"matrix.yaml:{problem}"]
+
+
+IN_AXES = {
+    "empty": ("axes: {a: []}", "3: axes.a: "),
+    "none": ("axes: {}", "3: axes: "),
+    "not a list": ("axes: {a: b}", "3: axes.a: must be a list, not the text 'b'"),
+    "a list": ("axes: [a]", "3: axes: must be a mapping, not a list"),
+    "missing": ("", "1: axes: is missing"),
+    "a value with no settings": (
+        "axes: {base: [slim, alpin]}\nsettings: {base: {alpine: {}}}",
+        "3: axes.base[1]: 'alpin' has no settings; did you mean 'alpine'?",
+    ),
+    "a value that is nothing": ("axes: {a: [x, ~]}", "3: axes.a[1]: must be a text, not nothing"),
+    "a value that is a list": ("axes: {a: [[x]]}", "3: axes.a[0]: must be a text, not a list"),
+    "a hidden file": ("axes: {a: [.x]}", f"3: axes.a[0]: '.x' {NAMES_CELLS}"),
+    "a leading mark": ("axes: {a: [-x]}", f"3: axes.a[0]: '-x' {NAMES_CELLS}"),
+    "a line break": ('axes: {a: ["x\\ny"]}', f"3: axes.a[0]: 'x\ny' {NAMES_CELLS}"),
+    "a blank": ("axes:\n  a:\n    - ok\n    - 'x y'", f"6: axes.a[1]: 'x y' {NAMES_CELLS}"),
+    "two cells with one id": (
+        "axes: {a: [x-y, x], b: [z, y-z]}",
+        "3: axes: two cells have the id 'x-y-z' (a=x-y, b=z and a=x, b=y-z); rename a value",
+    ),
+    "the same cell included twice": (
+        "axes: {a: [x]}\ninclude: [{a: z}, {a: z}]",
+        "4: include: two cells have the id 'z' (a=z and a=z); rename a value",
+    ),
+}
+
+
+@pytest.mark.parametrize(("text", "problem"), IN_AXES.values(), ids=IN_AXES)
+def test_axes_must_be_able_to_name_cells(text: str, problem: str, tmp_path: Path) -> None:
+    """Axes have values, values name folders and images, and no two cells share an id."""
+    problems = problems_of(HEAD + text + "\n", tmp_path)
+    assert [found[: len(f"matrix.yaml:{problem}")] for found in problems] == [f"matrix.yaml:{problem}"]
+
+
+def test_a_value_that_is_there_twice_is_named(tmp_path: Path) -> None:
+    """A value given twice on one axis is pointed at where it stands the second time."""
+    problems = problems_of(HEAD + "axes:\n  a:\n    - x\n    - y\n    - x\n", tmp_path)
+    assert "matrix.yaml:7: axes.a[2]: 'x' is there twice" in problems
+
+
+def test_an_empty_axis_says_that_it_needs_a_value(tmp_path: Path) -> None:
+    """An axis without a value has no cells, so it is refused where it stands."""
+    (problem,) = problems_of(HEAD + "axes:\n  a: [x]\n  b: []\n", tmp_path)
+    assert problem.startswith("matrix.yaml:5: axes.b: ")
+    assert "at least" in problem
+
+
+def test_all_errors_of_a_file_are_said_at_once_in_file_order(tmp_path: Path) -> None:
+    """One run of the tool is enough to see all that is to be mended, from the schema to missing files."""
+    text = """\
+version: 1
+name: UPPER
+axes:
+  base: [alpin, slim]
+  python: ["3.12", "3 12"]
+defaults:
+  dockerfile: Dockerfil
+  retries: often
+  smoke:
+    - {run: [a], stdout: '('}
+settings:
+  base:
+    alpine: {arg: {}}
+  pyton: {}
+exclude:
+  - {base: wolfi}
+typo: 1
+"""
+    assert problems_of(text, tmp_path) == [
+        "matrix.yaml:2: name: String should match pattern '^[a-z0-9][a-z0-9_.-]*$'",
+        "matrix.yaml:4: axes.base[0]: 'alpin' has no settings; did you mean 'alpine'?",
+        f"matrix.yaml:5: axes.python[1]: '3 12' {NAMES_CELLS}",
+        "matrix.yaml:7: defaults.dockerfile: no such file: 'Dockerfil'; did you mean 'Dockerfile'? (cell alpin-3.12)",
+        "matrix.yaml:8: defaults.retries: 'often' is not a whole number",
+        (
+            "matrix.yaml:10: defaults.smoke[0].stdout: '(' is not a regular expression: "
+            "missing ), unterminated subpattern at position 0"
+        ),
+        "matrix.yaml:13: settings.base.alpine.arg: unknown key; did you mean 'args'?",
+        "matrix.yaml:14: settings.pyton: 'pyton' is not an axis; did you mean 'python'?",
+        "matrix.yaml:16: exclude[0].base: 'wolfi' is not a value of axis 'base'",
+        (
+            "matrix.yaml:17: typo: unknown key; known here: version, name, axes, defaults, settings, exclude, "
+            "include, expect, claims, "
+            "decide, budgets, builder, traces"
+        ),
+    ]
+
+
+def test_what_follows_a_refused_list_item_keeps_its_own_line(tmp_path: Path) -> None:
+    """An item that the schema refused does not move the places of those behind it."""
+    text = AXES + "exclude:\n  - {base: [[]]}\n  - {base: slim}\n  - {bas: slim}\n"
+    assert problems_of(text, tmp_path) == [
+        "matrix.yaml:5: exclude[0].base[0]: must be a text, not a list",
+        "matrix.yaml:7: exclude[2].bas: 'bas' is not an axis; did you mean 'base'?",
+    ]
+
+
+def test_a_wrong_key_beside_a_checks_kind_is_named_itself(tmp_path: Path) -> None:
+    """What is wrong with a check's limits is said of that key, not of the check's kind."""
+    text = AXES + "defaults:\n  smoke:\n    - run: [a]\n      timeout: soon\n    - import: [json]\n      pid: 3\n"
+    assert problems_of(text, tmp_path) == [
+        "matrix.yaml:7: defaults.smoke[0].timeout: 'soon' is not a duration; write 90s, 1m30s or 2h (more than 0, up to 7 days)",
+        "matrix.yaml:9: defaults.smoke[1].pid: unknown key; did you mean 'pids'?",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("setting", "problem"),
+    [
+        ("memory: '" + "9" * 400 + "MB'", "is not a size; write 250MB or 1.5GiB"),
+        ("timeout: '" + "9" * 400 + "ms'", "is not a duration; write 90s, 1m30s or 2h"),
+        ("timeout: '" + "9" * 5000 + "ms'", "is not a duration; write 90s, 1m30s or 2h"),
+        ("timeout: '" + "9" * 400 + "h'", "is not a duration; write 90s, 1m30s or 2h"),
+        ("memory: 0", "0"),
+        ("stdout: '" + "(" * 3000 + "'", "is not a regular expression"),
+    ],
+    ids=["size", "milliseconds", "very many digits", "hours", "no memory at all", "deep pattern"],
+)
+def test_figures_and_patterns_beyond_all_bounds_are_refused(setting: str, problem: str, tmp_path: Path) -> None:
+    """A figure or a pattern that no machine can take is an error of the file, not of the tool."""
+    (found,) = problems_of(AXES + f"defaults: {{smoke: [{{run: [a], {setting}}}]}}\n", tmp_path)
+    assert found.startswith("matrix.yaml:4: defaults.smoke[0]")
+    assert problem in found
+
+
+def test_a_name_that_no_disk_can_hold_is_a_file_that_is_not_there(tmp_path: Path) -> None:
+    """A path longer than the system allows is answered like any other missing file."""
+    (problem,) = problems_of(AXES + f"defaults: {{dockerfile: {'x' * 5000}}}\n", tmp_path)
+    assert problem.startswith("matrix.yaml:4: defaults.dockerfile: no such file: 'xxx")
+
+
+def test_only_what_is_a_pattern_is_read_as_one(tmp_path: Path) -> None:
+    """A variable that happens to be called `body` or `stdout` holds text, not a regular expression."""
+    text = AXES + "defaults: {env: {body: '('}, args: {stdout: '*'}, labels: {body: '['}}\n"
+    _, plan = parse_matrix(text, "matrix.yaml", make_files(tmp_path, "Dockerfile"))
+    assert plan.cells[0].settings.env == (("body", "("),)
+
+
+def test_a_refused_value_is_not_reported_as_missing_besides(tmp_path: Path) -> None:
+    """One mistake is one error: what the schema refused is not said to be lacking or unknown as well."""
+    text = HEAD + "axes: {base: [alpine, 'b d']}\nsettings: {base: {'b d': {target: x}}}\n"
+    assert problems_of(text, tmp_path) == [f"matrix.yaml:3: axes.base[1]: 'b d' {NAMES_CELLS}"]
+
+
+def test_an_escaped_half_character_is_refused(tmp_path: Path) -> None:
+    """Half a surrogate pair is no text: no plan could be printed and no build started with it."""
+    (problem,) = problems_of(AXES + 'defaults:\n  args: {A: "\\ud800"}\n', tmp_path)
+    assert problem.startswith("matrix.yaml:5: ")
+    problem.encode()
+
+
+def test_a_matrix_without_any_dockerfile_says_which_it_looked_for(tmp_path: Path) -> None:
+    """Where the file names none, the default that is missing is said of the defaults."""
+    with pytest.raises(ConfigError) as caught:
+        parse_matrix(HEAD + "axes: {a: [x, y]}\n", "matrix.yaml", tmp_path)
+    assert str(caught.value) == "matrix.yaml:1: defaults: no such file: 'Dockerfile' (cell x)"
+
+
+def test_a_file_that_is_not_there_names_the_command_that_writes_one(tmp_path: Path) -> None:
+    """Without a matrix.yaml the error says how to get one."""
+    with pytest.raises(ConfigError) as caught:
+        load_matrix(tmp_path / "matrix.yaml")
+    assert str(caught.value) == f"{tmp_path}/matrix.yaml: no such file; `matrix init` writes one, -f/--file names another"
+    assert caught.value.exit_code is ExitCode.USAGE
+
+
+def test_a_folder_is_no_file(tmp_path: Path) -> None:
+    """A folder in the place of the file is an error in the system's words."""
+    with pytest.raises(ConfigError) as caught:
+        load_matrix(tmp_path)
+    assert str(caught.value) == f"{tmp_path}: cannot be read: Is a directory"
+
+
+def test_a_file_that_is_no_text_says_so_with_the_line(tmp_path: Path) -> None:
+    """Bytes that are not UTF-8 are named with the line they are on."""
+    path = tmp_path / "matrix.yaml"
+    path.write_bytes(b"version: 1\nname: caf\xe9\n")
+    with pytest.raises(ConfigError) as caught:
+        load_matrix(path)
+    assert str(caught.value) == f"{path}:2: not UTF-8 (byte 0xe9); save the file as UTF-8"
+
+
+def test_a_file_far_too_large_is_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Something that is no matrix.yaml at all is told from one by its size."""
+    monkeypatch.setattr(load, "MAX_BYTES", 2_000_000)
+    path = tmp_path / "matrix.yaml"
+    with path.open("wb") as file:
+        file.truncate(2_000_001)
+    with pytest.raises(ConfigError) as caught:
+        load_matrix(path)
+    assert str(caught.value) == f"{path}: larger than 2 MB; this is not a matrix.yaml"

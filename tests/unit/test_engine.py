@@ -1,0 +1,131 @@
+"""The engine: found, asked, and explained when it is silent."""
+
+from __future__ import annotations
+
+import json
+import shutil
+
+import pytest
+
+from orchestrator.docker import process
+from orchestrator.docker.engine import connect, explain_silence, find_buildx, find_client
+from orchestrator.docker.process import Exit
+from orchestrator.errors import EngineError, ExitCode
+from tests.unit.docker_fake import FakeDocker, make_engine, make_which
+
+INFO = {
+    "ServerVersion": "28.1.0",
+    "Driver": "overlay2",
+    "DriverStatus": [["Backing Filesystem", "extfs"]],
+    "NCPU": 2,
+    "MemTotal": 8_000_000_000,
+    "OSType": "linux",
+    "Architecture": "x86_64",
+    "CgroupVersion": "2",
+}
+BUILDX = "github.com/docker/buildx v0.23.0 abcdef\n"
+
+
+@pytest.fixture(autouse=True)
+def _client_on_the_path(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shutil, "which", make_which(found=True))
+
+
+def use(monkeypatch: pytest.MonkeyPatch, fake: FakeDocker) -> FakeDocker:
+    """Put a fake docker in the place of the real one."""
+    monkeypatch.setattr(process, "run", fake)
+    return fake
+
+
+def test_an_engine_that_answers_is_described(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Version, store, machine and platform are read once, from the engine itself."""
+    use(monkeypatch, FakeDocker(buildx_version=BUILDX, info=json.dumps(INFO), context_inspect="unix:///var/run/docker.sock\n"))
+    assert connect() == make_engine(storage="overlay2", containerd_store=False)
+
+
+def test_an_engine_with_containerds_store_and_elsewhere_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """How images are kept, and whether the engine is on this machine, decides how they are moved."""
+    info = {
+        **INFO,
+        "DriverStatus": [["driver-type", "io.containerd.snapshotter.v1"]],
+        "Architecture": "riscv64",
+        "CgroupVersion": "",
+    }
+    use(monkeypatch, FakeDocker(buildx_version=BUILDX, info=json.dumps(info)))
+    monkeypatch.setenv("DOCKER_HOST", "tcp://build:2375")
+    engine = connect()
+    assert (engine.containerd_store, engine.is_local, engine.platform, engine.cgroup) == (True, False, "linux/riscv64", "v1")
+
+
+def test_without_a_client_the_way_to_one_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No docker command is an engine error with what to install."""
+    monkeypatch.setattr(shutil, "which", make_which(found=False))
+    with pytest.raises(EngineError, match="no 'docker' command is on the PATH; install Docker Engine with buildx") as caught:
+        find_client()
+    assert caught.value.exit_code is ExitCode.ENGINE
+
+
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        ((1, "docker: 'buildx' is not a docker command."), "docker has no buildx; install the package docker-buildx"),
+        ("nonsense", "docker has no buildx"),
+        ("github.com/docker/buildx 0.12.1 abc", "buildx 0.12.1 is too old; 0.13.0 or newer is needed"),
+    ],
+)
+def test_a_buildx_that_will_not_do_is_named(answer: str | tuple[int, str], words: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A missing or old buildx is told apart, with the version that is needed."""
+    use(monkeypatch, FakeDocker(buildx_version=answer))
+    with pytest.raises(EngineError, match=words):
+        find_buildx("docker")
+
+
+@pytest.mark.parametrize(
+    ("answer", "version"),
+    [
+        (BUILDX, "0.23.0"),
+        ("github.com/docker/buildx v0.13 x", "0.13"),
+        ("github.com/docker/buildx v0.30.1-desktop.1 x", "0.30.1-desktop.1"),
+        ("github.com/docker/buildx 0.13.1+ds1-3 0.13.1+ds1-3", "0.13.1+ds1-3"),
+        ("github.com/docker/buildx v1.0.0 x", "1.0.0"),
+    ],
+)
+def test_every_way_to_write_a_version_is_read(answer: str, version: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Distributions and Docker write versions of their own."""
+    use(monkeypatch, FakeDocker(buildx_version=answer))
+    assert find_buildx("docker") == version
+
+
+def test_a_silent_engine_is_explained_in_its_own_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the client says of the engine is passed on, with the address and what to do."""
+    info = json.dumps({"ServerVersion": "", "ServerErrors": ["Cannot connect to the Docker daemon"]})
+    use(monkeypatch, FakeDocker(buildx_version=BUILDX, info=info))
+    with pytest.raises(EngineError) as caught:
+        connect()
+    assert str(caught.value) == explain_silence("Cannot connect to the Docker daemon", "unix:///var/run/docker.sock")
+
+
+def test_an_engine_that_hangs_is_told_from_one_that_refuses(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No answer in time is said to be that."""
+    use(monkeypatch, FakeDocker(buildx_version=BUILDX, info=Exit(None, timed_out=True)))
+    with pytest.raises(EngineError, match="did not answer within 30 s; restart it and try again"):
+        connect()
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (
+            "permission denied while trying to connect",
+            "no permission to talk to the engine at unix:///s; join its group (`sudo usermod",
+        ),
+        (
+            "Cannot connect",
+            "no engine answers at unix:///s: Cannot connect; start it (`sudo systemctl start docker`), set DOCKER_HOST",
+        ),
+        ("  ", "no engine answers at unix:///s: no reason given; start it"),
+    ],
+)
+def test_silence_has_a_cause_and_a_cure(words: str, said: str) -> None:
+    """Why no engine answers, and the command to type."""
+    assert explain_silence(words, "unix:///s").startswith(said)

@@ -1,0 +1,202 @@
+"""Why a build failed: real last words of buildx, and what follows from them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pytest
+
+from orchestrator.failures import classify_failure
+from orchestrator.measure.progress import Vertex
+
+
+@dataclass(frozen=True)
+class Case:
+    """The last words of a build, and how they are to be judged."""
+
+    error: str
+    words: str
+    ours: bool = False
+    passing: bool = False
+    step: Vertex | None = None
+    log: tuple[str, ...] = ()
+
+
+STEP = Vertex("sha256:s", "[2/3] RUN pip install grpcio", 2, error="process did not complete successfully: exit code: 1")
+RAN = 'process "/bin/sh -c pip install grpcio" did not complete successfully: exit code: '
+META = "failed to resolve source metadata for docker.io/library/"
+
+CASES = {
+    "a step's exit code, with a network error in its log": Case(
+        f"ERROR: failed to build: failed to solve: {RAN}56",
+        "[2/3] RUN pip install grpcio: exit 56: curl: (56) Recv failure: Connection reset by peer",
+        ours=True,
+        step=STEP,
+        log=("#5 downloading", "curl: (56) Recv failure: Connection reset by peer", ""),
+    ),
+    "a step's exit code, with a 503 in its command": Case(
+        'ERROR: failed to solve: process "/bin/sh -c echo 503 Service Unavailable; exit 1" did not complete '
+        "successfully: exit code: 1",
+        "[2/3] RUN pip install grpcio: exit 1",
+        ours=True,
+        step=STEP,
+    ),
+    "a step that says no space left": Case(
+        f"ERROR: failed to solve: {RAN}1",
+        "[2/3] RUN pip install grpcio: exit 1: OSError: [Errno 28] No space left on device",
+        ours=True,
+        step=STEP,
+        log=("OSError: [Errno 28] No space left on device",),
+    ),
+    "a step with nothing said": Case(f"ERROR: failed to solve: {RAN}127", "a step: exit 127", ours=True),
+    "the line that tells most is not always the last": Case(
+        f"ERROR: failed to solve: {RAN}1",
+        "[2/3] RUN pip install grpcio: exit 1: error: command 'gcc' failed: No such file or directory",
+        ours=True,
+        step=STEP,
+        log=("error: command 'gcc' failed: No such file or directory", "[notice] a new release of pip is available", " "),
+    ),
+    "an image that does not exist": Case(
+        f"ERROR: failed to build: failed to solve: python:9.9-slim: {META}python:9.9-slim: "
+        "docker.io/library/python:9.9-slim: not found",
+        "the base image python:9.9-slim does not exist, or may not be pulled: docker.io/library/python:9.9-slim: not found",
+        ours=True,
+    ),
+    "an image that may not be pulled": Case(
+        f"ERROR: failed to solve: nope: {META}nope:latest: pull access denied, repository does not exist or may require "
+        "authorization: server message: insufficient_scope: authorization failed",
+        "the base image nope:latest does not exist, or may not be pulled: ",
+        ours=True,
+    ),
+    "an image without this platform": Case(
+        f"ERROR: failed to solve: old:1: {META}old:1: no match for platform in manifest: not found",
+        "the base image old:1 does not exist, or may not be pulled: no match for platform in manifest: not found",
+        ours=True,
+    ),
+    "a registry that is overloaded": Case(
+        f"ERROR: failed to solve: python:3.13: {META}python:3.13: unexpected status from HEAD request to "
+        "https://registry.example/v2/library/python/manifests/3.13: 503 Service Unavailable",
+        "the registry of the base image python:3.13 cannot be reached: ",
+        passing=True,
+    ),
+    "a registry that limits": Case(
+        f"ERROR: failed to solve: python:3.13: {META}python:3.13: failed to copy: httpReadSeeker: failed "
+        "open: unexpected status code "
+        "https://registry.example/v2/library/python/manifests/sha256:a: 429 Too Many Requests - Server "
+        "message: toomanyrequests",
+        "cannot be reached: ",
+        passing=True,
+    ),
+    "a registry without an address": Case(
+        f"ERROR: failed to solve: alpine: {META}alpine:latest: failed to do request: Head "
+        '"https://registry.example/v2/": dial tcp: '
+        "lookup registry.example on 127.0.0.11:53: no such host",
+        "the registry of the base image alpine:latest cannot be reached: ",
+        passing=True,
+    ),
+    "a registry that refuses connections": Case(
+        f'ERROR: failed to solve: alpine: {META}alpine:latest: failed to do request: Head "http://127.0.0.1:5000/v2/": '
+        "dial tcp 127.0.0.1:5000: connect: connection refused",
+        "the registry of the base image alpine:latest cannot be reached: ",
+        passing=True,
+    ),
+    "a registry whose login needs a program that is not there": Case(
+        f'ERROR: failed to solve: alpine: {META}alpine:latest: error getting credentials - err: exec: "docker-credential-desktop": '
+        "executable file not found in $PATH, out: ``",
+        "error getting credentials - err: exec",
+    ),
+    "a private image without its registry's word": Case(
+        "ERROR: failed to solve: pull access denied",
+        "does not exist, or may not be pulled: pull access denied",
+        ours=True,
+    ),
+    "a context with an unreadable file": Case(
+        "ERROR: failed to build: failed to solve: error from sender: open /src/secret: permission denied",
+        "the context cannot be read: open /src/secret: permission denied; make it readable, or leave it out "
+        "by a line in .dockerignore",
+        ours=True,
+    ),
+    "a layer whose download broke off": Case(
+        "ERROR: failed to solve: failed to copy: read tcp 10.0.0.2:40000->104.16.0.1:443: read: connection reset by peer",
+        "failed to copy: read tcp 10.0.0.2:40000->104.16.0.1:443: read: connection reset by peer",
+        passing=True,
+    ),
+    "a remote file behind a broken gateway": Case(
+        "ERROR: failed to solve: failed to load cache key: invalid response status 502 Bad Gateway",
+        "failed to load cache key: invalid response status 502 Bad Gateway",
+        passing=True,
+    ),
+    "a builder that went away": Case(
+        "ERROR: failed to build: failed to receive status: rpc error: code = Unavailable desc = closing "
+        "transport due to: connection "
+        'error: desc = "error reading from server: EOF", received prior goaway',
+        "failed to receive status: rpc error: code = Unavailable",
+        passing=True,
+    ),
+    "a transport that closes": Case(
+        "ERROR: failed to solve: rpc error: code = Unavailable desc = transport is closing",
+        "rpc error: code = Unavailable desc = transport is closing",
+        passing=True,
+    ),
+    "a builder that cannot be dialled": Case(
+        'ERROR: failed to build: failed to dial gRPC: cannot connect to the Docker daemon at "unix:///var/run/docker.sock"',
+        "failed to dial gRPC: ",
+        passing=True,
+    ),
+    "no builder": Case('ERROR: no builder "matrix" found', 'no builder "matrix" found', passing=True),
+    "a Dockerfile that does not parse": Case(
+        "ERROR: failed to build: failed to solve: dockerfile parse error on line 3: unknown instruction: RUNN (did you mean RUN?)",
+        "the Dockerfile cannot be read: on line 3: unknown instruction: RUNN (did you mean RUN?)",
+        ours=True,
+    ),
+    "a Dockerfile that quotes a network error": Case(
+        "ERROR: failed to build: failed to solve: dockerfile parse error on line 3: unknown instruction: 503 Service",
+        "the Dockerfile cannot be read: on line 3: unknown instruction: 503 Service",
+        ours=True,
+    ),
+    "a Dockerfile that is not there": Case(
+        "ERROR: failed to build: failed to solve: failed to read dockerfile: open Dockerfile: no such file or directory",
+        "the Dockerfile cannot be read: failed to read dockerfile: open Dockerfile: no such file or directory",
+        ours=True,
+    ),
+    "a file that is not in the context": Case(
+        'ERROR: failed to solve: failed to compute cache key: failed to calculate checksum of ref x::y: "/nope.txt": not found',
+        'failed to compute cache key: failed to calculate checksum of ref x::y: "/nope.txt": not found',
+        ours=True,
+    ),
+    "a stage that is not there": Case(
+        'ERROR: failed to solve: target stage "finl" could not be found', 'target stage "finl" could not be found', ours=True
+    ),
+    "a full disk": Case(
+        "ERROR: failed to solve: failed to copy files: write /var/lib/docker/tmp/x: no space left on device",
+        "no room left on the engine's disk: failed to copy files: write /var/lib/docker/tmp/x: no space left on device; "
+        "`docker buildx prune` frees some",
+    ),
+    "a disk over its quota": Case("ERROR: failed to solve: mkdir /x: disk quota exceeded", "no room left on the engine's disk: "),
+    "several errors": Case("ERROR: one\nsome words\nERROR: failed to solve: two", "two", ours=True),
+    "words without a mark": Case("something odd\nhappened at the end", "happened at the end", ours=True),
+    "a step's error without a last line": Case(
+        "",
+        "[2/2] RUN x: exit 2",
+        ours=True,
+        step=Vertex("sha256:x", "[2/2] RUN x", 1, error='process "x" did not complete successfully: exit code: 2'),
+    ),
+    "nothing at all": Case("", "buildx gave no reason"),
+}
+
+
+@pytest.mark.parametrize("case", CASES.values(), ids=CASES)
+def test_the_last_error_of_a_build_is_judged(case: Case) -> None:
+    """The Dockerfile's own failures are told from the world's, and only what may pass is worth another try."""
+    failure = classify_failure(case.step, case.error.split("\n"), case.log)
+    assert (failure.is_ours, failure.passing) == (case.ours, case.passing)
+    assert case.words in failure.reason
+
+
+def test_a_reason_is_one_harmless_line_of_bounded_length() -> None:
+    """Whatever a build prints, its reason is a line for a table, without what could rewrite a terminal."""
+    hostile = f"\x1b[31merror\x1b[0m {'x' * 5000} \u202e failed"
+    for case in CASES.values():
+        failure = classify_failure(case.step, [*case.error.split("\n"), "see: \x1b[2J"], [*case.log, hostile])
+        assert not {"\x1b", "\u202e", "\n"} & set(failure.reason)
+        assert len(failure.reason) < 800

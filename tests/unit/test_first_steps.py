@@ -1,0 +1,134 @@
+"""What a newcomer meets first: `init`, `doctor`, and the exit code of the first run."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+
+from orchestrator.config.load import load_matrix
+from orchestrator.docker import process
+from orchestrator.doctor import examine, render_examination
+from orchestrator.errors import ExitCode, StoreError, UsageError
+from orchestrator.model import Status
+from orchestrator.pipeline import exit_code_of
+from orchestrator.starter import FILES, write_starter
+from tests.unit.docker_fake import Answer, FakeDocker, make_which
+from tests.unit.folders import make_files
+from tests.unit.records import make_cell, make_record
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+INFO = json.dumps({"ServerVersion": "28.1.0", "Driver": "overlay2", "NCPU": 2, "OSType": "linux", "Architecture": "x86_64"})
+BUILDX = "github.com/docker/buildx v0.23.0 abcdef\n"
+ABSENT: Answer = (1, 'ERROR: no builder "matrix" found')
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Give a folder with a matrix.yaml, on a machine that has a docker."""
+    make_files(tmp_path, "Dockerfile")
+    (tmp_path / "matrix.yaml").write_text("version: 1\nname: m\naxes: {a: [x, y]}\n")
+    monkeypatch.setattr(shutil, "which", make_which(found=True))
+    return tmp_path
+
+
+def examined(folder: Path, monkeypatch: pytest.MonkeyPatch, **answers: Answer) -> dict[str, tuple[bool, str]]:
+    """Look at a machine whose docker gives these answers; give what was found."""
+    monkeypatch.setattr(process, "run", FakeDocker(**{"buildx_version": BUILDX, "info": INFO, "buildx_inspect": ABSENT, **answers}))
+    return {found.what: (found.ok, found.words) for found in examine(folder / "matrix.yaml")}
+
+
+def test_what_init_writes_is_a_matrix(tmp_path: Path) -> None:
+    """A newcomer's first matrix loads as it is, with more than one cell and nothing but the files that were written."""
+    written = write_starter(tmp_path / "new", force=False)
+    assert written == [tmp_path / "new" / name for name in FILES]
+    assert len(load_matrix(tmp_path / "new" / "matrix.yaml").plan.cells) > 1
+
+
+def test_init_overwrites_only_when_told(tmp_path: Path) -> None:
+    """A file that is there is named and kept, and nothing else is written beside it."""
+    (tmp_path / "Dockerfile").write_text("mine")
+    with pytest.raises(UsageError) as caught:
+        write_starter(tmp_path, force=False)
+    assert str(caught.value) == f"{tmp_path}/Dockerfile is there already; --force overwrites"
+    assert [item.name for item in tmp_path.iterdir()] == ["Dockerfile"]
+    write_starter(tmp_path, force=True)
+    assert (tmp_path / "Dockerfile").read_text() != "mine"
+
+
+def test_init_names_a_place_that_cannot_be_written(tmp_path: Path) -> None:
+    """A file in the place of the folder is an error in the system's words."""
+    (tmp_path / "file").touch()
+    with pytest.raises(StoreError, match="cannot be written: "):
+        write_starter(tmp_path / "file", force=False)
+
+
+def test_doctor_finds_a_machine_that_has_everything(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each thing that a run needs is a line, with what was found."""
+    found = examined(folder, monkeypatch)
+    assert found["matrix file"] == (True, f"{folder}/matrix.yaml: 2 cells")
+    assert found["engine"] == (True, "Docker 28.1.0, buildx 0.23.0, linux/amd64, 2 CPUs")
+    assert found["builder"][1] == "'matrix' is not there yet; `matrix bootstrap`, or the first run, makes it"
+    assert found["image store"][1].startswith("overlay2: works; compressed sizes are estimates")
+    text = "Driver: docker-container\nBuildKit version: v0.21.0\n"
+    assert examined(folder, monkeypatch, buildx_inspect=text)["builder"][1] == "'matrix': docker-container, BuildKit v0.21.0"
+
+
+def test_doctor_goes_on_after_the_first_thing_that_is_missing(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One thing missing does not hide the next, and the exit code is that of the worst."""
+    (folder / "matrix.yaml").write_text("version: 1\nname: m\naxes: {}\n")
+    found = examined(folder, monkeypatch, info=(1, "Cannot connect"))
+    assert not found["matrix file"][0]
+    assert found["engine"][1].startswith("no engine answers at unix:///var/run/docker.sock: Cannot connect")
+    assert found["cache folder"][0]
+
+
+def test_doctor_survives_a_builder_that_cannot_be_asked_after(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A broken buildx configuration is a finding, not the end of the examination."""
+    found = examined(folder, monkeypatch, buildx_inspect=(1, "ERROR: config is broken"))
+    assert found["builder"] == (False, "buildx cannot inspect builder 'matrix': ERROR: config is broken")
+    assert "cache folder" in found
+
+
+def test_doctor_survives_a_cache_that_cannot_be_made(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A cache folder in an impossible place is a finding with its cure."""
+    monkeypatch.setenv("MATRIX_CACHE_DIR", str(folder / "Dockerfile"))
+    found = examined(folder, monkeypatch)
+    assert not found["cache folder"][0]
+    assert found["cache folder"][1].endswith("MATRIX_CACHE_DIR names another")
+
+
+def test_doctor_is_read_by_people_and_machines(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is missing stands out in a table, and is false in JSON."""
+    (folder / "matrix.yaml").unlink()
+    monkeypatch.setattr(process, "run", FakeDocker(buildx_version=BUILDX, info=INFO, buildx_inspect=ABSENT))
+    findings = examine(folder / "matrix.yaml")
+    table = render_examination(findings, "table")
+    assert f"MISSING  matrix file   {folder}/matrix.yaml: no such file; `matrix init` writes one" in table
+    assert "ok       engine        Docker 28.1.0" in table
+    rows = json.loads(render_examination(findings, "json"))
+    assert [row["ok"] for row in rows if row["what"] == "matrix file"] == [False]
+
+
+@pytest.mark.parametrize(
+    ("status", "expected", "code"),
+    [
+        (Status.PASSED, Status.PASSED, ExitCode.OK),
+        (Status.BUILD_FAILED, Status.BUILD_FAILED, ExitCode.OK),
+        (Status.PASSED, Status.BUILD_FAILED, ExitCode.UNEXPECTED),
+        (Status.SMOKE_FAILED, Status.PASSED, ExitCode.UNEXPECTED),
+        (Status.TIMEOUT, Status.PASSED, ExitCode.UNEXPECTED),
+        (Status.ERROR, Status.PASSED, ExitCode.ENGINE),
+        (Status.ERROR, Status.ERROR, ExitCode.OK),
+    ],
+)
+def test_a_run_is_judged_by_what_was_expected(status: Status, expected: Status, code: ExitCode) -> None:
+    """The exit code says whether all ended as expected, and whether it was the engine that did not."""
+    record = replace(make_record(), cells=(make_cell("a", "b", Status.PASSED), make_cell("x", "y", status, expected)))
+    assert exit_code_of(record) is code
+    assert exit_code_of(replace(record, interrupted=True)) is ExitCode.INTERRUPTED

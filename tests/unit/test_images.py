@@ -1,0 +1,173 @@
+"""OCI layouts as builders write them: read, archived for any engine, and never left by a digest."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import io
+import json
+import tarfile
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from orchestrator.docker import images
+from orchestrator.docker.images import ImageStore, make_raw_image
+from orchestrator.errors import EngineError
+from orchestrator.measure.image import LayerSize
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+CONFIG = {
+    "rootfs": {"diff_ids": ["sha256:one", "sha256:two"]},
+    "config": {"Labels": {"a": "b"}, "Entrypoint": ["python"], "Cmd": ["-V"], "User": "app"},
+    "history": [
+        {"created_by": "/bin/sh -c #(nop) ADD file:x in / "},
+        {"created_by": "ENV A=b", "empty_layer": True},
+        {"created_by": "RUN /bin/sh -c true # buildkit"},
+    ],
+}
+TARS = (bytes(10_240), bytes(20_480))
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> ImageStore:
+    """Give the store of a run."""
+    return ImageStore(tmp_path / "images" / "run")
+
+
+def put(store: ImageStore, data: bytes) -> str:
+    """Write a blob; give its digest."""
+    digest = hashlib.sha256(data).hexdigest()
+    folder = store.folder / "blobs" / "sha256"
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / digest).write_bytes(data)
+    return f"sha256:{digest}"
+
+
+def put_json(store: ImageStore, data: object) -> str:
+    """Write a document as a blob; give its digest."""
+    return put(store, json.dumps(data).encode())
+
+
+def put_image(store: ImageStore, layout: Path, *entries: dict[str, Any]) -> str:
+    """Write an image into a layout, behind other entries of its index; give its manifest's digest."""
+    layers = [{"digest": put(store, gzip.compress(tar, mtime=0))} for tar in TARS]
+    manifest = put_json(store, {"config": {"digest": put_json(store, CONFIG)}, "layers": layers})
+    (layout / "index.json").write_text(json.dumps({"manifests": [*entries, {"digest": manifest}]}))
+    return manifest
+
+
+def test_an_image_is_read_with_its_sizes_instructions_and_labels(store: ImageStore) -> None:
+    """A layout tells all that a report needs, without an engine."""
+    layout = store.prepare("slim-3.12")
+    digest = put_image(store, layout)
+    raw = store.read(layout)
+    assert (raw.digest, raw.diff_ids) == (digest, ("sha256:one", "sha256:two"))
+    assert raw.instructions == ("ADD file:x in /", "RUN true")
+    assert raw.sizes == tuple(LayerSize(len(gzip.compress(tar, mtime=0)), len(tar)) for tar in TARS)
+    assert (raw.labels, raw.command, raw.user) == ({"a": "b"}, ("python", "-V"), "app")
+
+
+def test_an_image_behind_an_index_of_platforms_is_read(store: ImageStore) -> None:
+    """An index with an attestation beside the image is passed through to the image."""
+    layout = store.prepare("x")
+    digest = put_image(store, layout)
+    attestation = {"digest": "sha256:" + "0" * 64, "annotations": {"vnd.docker.reference.type": "attestation-manifest"}}
+    index = put_json(store, {"manifests": [attestation, {"digest": digest}]})
+    (layout / "index.json").write_text(json.dumps({"manifests": [{"digest": index}]}))
+    assert store.read(layout).digest == digest
+
+
+def test_an_index_that_does_not_end_is_refused(store: ImageStore) -> None:
+    """An index in an index in an index is no image of one platform."""
+    layout = store.prepare("x")
+    digest = put_image(store, layout)
+    for _ in range(4):
+        digest = put_json(store, {"manifests": [{"digest": digest}]})
+    (layout / "index.json").write_text(json.dumps({"manifests": [{"digest": digest}]}))
+    with pytest.raises(EngineError, match="is an index within an index; matrix reads one platform for each cell"):
+        store.read(layout)
+
+
+@pytest.mark.parametrize(
+    "digest", ["sha256:../../../etc/passwd", "../x", "sha512:" + "a" * 64, "sha256:" + "A" * 64, "sha256:" + "a" * 65, ""]
+)
+def test_no_digest_leads_out_of_the_store(digest: str, store: ImageStore) -> None:
+    """A manifest that names a path instead of a digest is refused, with what it named."""
+    layout = store.prepare("x")
+    (layout / "index.json").write_text(json.dumps({"manifests": [{"digest": digest}]}))
+    with pytest.raises(EngineError, match="the image names a blob that is no digest: "):
+        store.read(layout)
+
+
+def test_a_layers_digest_is_held_to_the_same_rule(store: ImageStore) -> None:
+    """What is inside a manifest is no more trusted than the index."""
+    layout = store.prepare("x")
+    manifest = put_json(store, {"config": {"digest": put_json(store, CONFIG)}, "layers": [{"digest": "sha256:../../run.json"}]})
+    (layout / "index.json").write_text(json.dumps({"manifests": [{"digest": manifest}]}))
+    with pytest.raises(EngineError, match="no digest"):
+        store.read(layout)
+
+
+def test_a_document_of_no_sensible_size_is_not_read(store: ImageStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A manifest as large as a layer is refused before it fills the memory."""
+    monkeypatch.setattr(images, "_MAX_JSON", 100)
+    layout = store.prepare("x")
+    put_image(store, layout)
+    with pytest.raises(EngineError, match="is too large for a manifest or a configuration"):
+        store.read(layout)
+
+
+def test_cells_share_their_blobs(store: ImageStore) -> None:
+    """Two layouts keep one copy of a common base, each with an index of its own."""
+    first, second = store.prepare("a"), store.prepare("b")
+    assert first != second
+    put_image(store, first)
+    (first / "blobs" / "sha256" / "probe").touch()
+    assert (second / "blobs" / "sha256" / "probe").exists()
+
+
+def test_preparing_a_cell_again_starts_anew(store: ImageStore) -> None:
+    """A second attempt finds no index of the first; the blobs stay."""
+    layout = store.prepare("a")
+    digest = put_image(store, layout)
+    assert store.prepare("a") == layout
+    assert not (layout / "index.json").exists()
+    assert (store.folder / "blobs" / "sha256" / digest.removeprefix("sha256:")).exists()
+
+
+def test_any_name_of_a_cell_is_a_layout_within_the_store(store: ImageStore) -> None:
+    """A cell's name cannot lead a builder out of the store."""
+    assert store.prepare("../../x").parent == store.folder
+
+
+def test_an_archive_is_one_that_engines_of_any_age_load(store: ImageStore) -> None:
+    """The archive names config, tag and layers, and holds each blob once."""
+    layout = store.prepare("x")
+    put_image(store, layout)
+    data = b"".join(store.archive(layout, "matrix.local/m:x"))
+    with tarfile.open(fileobj=io.BytesIO(data)) as archive:
+        names = archive.getnames()
+        manifest = json.load(archive.extractfile("manifest.json") or io.BytesIO())
+        (entry,) = manifest
+        assert entry["RepoTags"] == ["matrix.local/m:x"]
+        assert sorted(names) == sorted({"manifest.json", entry["Config"], *entry["Layers"]})
+        assert json.load(archive.extractfile(entry["Config"]) or io.BytesIO()) == CONFIG
+        found = [(archive.extractfile(name) or io.BytesIO()).read() for name in entry["Layers"]]
+        assert [gzip.decompress(layer) for layer in found] == list(TARS)
+
+
+def test_a_run_leaves_no_image_behind(store: ImageStore) -> None:
+    """Removing a store removes all of it, and twice is as good as once."""
+    store.prepare("x")
+    store.remove()
+    store.remove()
+    assert not store.folder.exists()
+
+
+def test_a_configuration_may_lack_anything() -> None:
+    """An image from scratch has no history, no labels and no command."""
+    raw = make_raw_image("sha256:i", {"rootfs": None, "config": None}, [])
+    assert (raw.diff_ids, raw.sizes, raw.instructions, raw.labels, raw.command, raw.user) == ((), (), (), {}, (), "")

@@ -1,0 +1,123 @@
+"""Where a cell's files lie, which cells have no base, and where matrix keeps its own things."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from orchestrator.errors import StoreError, UsageError
+from orchestrator.model import Cell, Settings
+from orchestrator.paths import cache_folder, forget_lock, held, is_held, run_lock
+from orchestrator.places import dockerfile_of, inside_context, is_remote
+from orchestrator.standins import VARIABLE, StandIns, find_stand_ins, lacking_reason
+from tests.unit.folders import make_files
+
+
+@pytest.mark.parametrize(
+    "context", ["https://x/r.git", "http://x/a.tar", "git://x", "git@github.com:a/b.git", "ssh://git@x/r", "github.com/a/b"]
+)
+def test_a_context_that_the_builder_fetches_is_known(context: str) -> None:
+    """Addresses are not folders."""
+    assert is_remote(context)
+
+
+@pytest.mark.parametrize("context", [".", "app", "../x", "/abs", "https", "github.com.d"])
+def test_a_folder_is_no_address(context: str) -> None:
+    """A folder may be called nearly anything."""
+    assert not is_remote(context)
+
+
+def test_a_dockerfile_lies_beside_the_matrix_or_else_in_its_context(tmp_path: Path) -> None:
+    """Beside matrix.yaml wins; where it is nowhere, beside is where it is missed."""
+    make_files(tmp_path, "Dockerfile", "app/Dockerfile", "app/Inner")
+    assert dockerfile_of(Settings(context="app"), tmp_path) == tmp_path / "Dockerfile"
+    assert dockerfile_of(Settings(context="app", dockerfile="Inner"), tmp_path) == tmp_path / "app" / "Inner"
+    assert dockerfile_of(Settings(context="app", dockerfile="Gone"), tmp_path) == tmp_path / "Gone"
+
+
+@pytest.mark.parametrize(
+    ("path", "context", "inside"),
+    [
+        ("deps/r.txt", ".", "deps/r.txt"),
+        ("app/deps/r.txt", "app", "deps/r.txt"),
+        ("r.txt", "app", "../r.txt"),
+        ("r.txt", "https://x/r.git", "r.txt"),
+    ],
+)
+def test_a_file_is_named_as_the_dockerfile_sees_it(path: str, context: str, inside: str) -> None:
+    """Paths in matrix.yaml start beside it; a Dockerfile's start in the context."""
+    assert inside_context(path, context) == inside
+
+
+def cell(base: str, python: str) -> Cell:
+    """Make a cell."""
+    return Cell(f"{base}-{python}", (("base", base), ("python", python)), Settings())
+
+
+def test_without_a_list_of_stand_ins_every_cell_has_its_base() -> None:
+    """Bases are what they say unless the variable says otherwise."""
+    assert find_stand_ins() == StandIns()
+    assert lacking_reason(StandIns(), cell("alpine", "3.12")) is None
+
+
+def test_a_cell_without_a_stand_in_has_the_reason(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The list names values or globs of axes, and why there is no base for them."""
+    path = tmp_path / "stand-ins.json"
+    rules = [{"where": {"base": "alpine", "python": "3.1[24]"}, "reason": "no musl build of it"}]
+    path.write_text(json.dumps({"lacking": rules}))
+    monkeypatch.setenv(VARIABLE, str(path))
+    found = find_stand_ins()
+    assert lacking_reason(found, cell("alpine", "3.12")) == "no musl build of it"
+    assert lacking_reason(found, cell("alpine", "3.13")) is None
+    assert lacking_reason(found, cell("slim", "3.12")) is None
+
+
+@pytest.mark.parametrize(
+    "text", [None, "", "{", "[]", "{}", '{"lacking": [{}]}', '{"lacking": [{"where": 1, "reason": "x"}]}', '{"lacking": 1}']
+)
+def test_a_list_of_stand_ins_that_cannot_be_read_is_an_error(
+    text: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A wrong list must not let a run measure something else by accident."""
+    path = tmp_path / "stand-ins.json"
+    if text is not None:
+        path.write_text(text)
+    monkeypatch.setenv(VARIABLE, str(path))
+    with pytest.raises(UsageError, match=r"MATRIX_STAND_IN_BASES names .* which cannot be read as a list of stand-ins: "):
+        find_stand_ins()
+
+
+def test_the_cache_lies_where_the_user_wants_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """MATRIX_CACHE_DIR wins over XDG_CACHE_HOME, and that over the home folder."""
+    monkeypatch.setenv("MATRIX_CACHE_DIR", str(tmp_path / "own"))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "shared"))
+    assert cache_folder("a", "b") == tmp_path / "own" / "a" / "b"
+    monkeypatch.delenv("MATRIX_CACHE_DIR")
+    assert cache_folder("a") == tmp_path / "shared" / "matrix" / "a"
+    monkeypatch.delenv("XDG_CACHE_HOME")
+    monkeypatch.setattr(Path, "home", lambda: tmp_path / "home")
+    assert cache_folder() == tmp_path / "home" / ".cache" / "matrix"
+    assert cache_folder().is_dir()
+
+
+def test_a_cache_that_cannot_be_made_names_the_variable_that_moves_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file in the way is an error with the cure."""
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("MATRIX_CACHE_DIR", str(tmp_path / "file"))
+    with pytest.raises(StoreError, match="cannot be made: Not a directory; MATRIX_CACHE_DIR names another"):
+        cache_folder("x")
+
+
+def test_a_lock_is_held_by_one_and_known_to_others() -> None:
+    """A run that lives can be told from one that has ended, however it ended."""
+    name = run_lock("20260101T000000Z-ABC")
+    assert name == "run-20260101t000000z-abc"
+    assert not is_held(name)
+    with held(name):
+        assert is_held(name)
+    assert not is_held(name)
+    forget_lock(name)
+    forget_lock(name)
+    assert not (cache_folder("locks") / name).exists()
