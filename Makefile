@@ -18,7 +18,7 @@ test: $(VENV)/.ready ## run every test, with an engine if one can be had
 	@$(LAB) with -- $(PY) -m pytest -n 2 --dist loadgroup $(ARGS)
 
 unit: $(VENV)/.ready ## run the tests that need neither engine nor network
-	@$(PY) -m pytest tests/unit $(ARGS)
+	@PYTHONDONTWRITEBYTECODE= $(PY) -m pytest tests/unit $(ARGS)
 
 check: $(VENV)/.ready ## lint and types; run it before every commit
 	@$(VENV)/bin/ruff format --check .

@@ -3,73 +3,28 @@
 from __future__ import annotations
 
 import hashlib
-import time
-from collections import deque
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
-from typing import IO, TYPE_CHECKING, Self
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
-from orchestrator.docker.build import METADATA, BuildMetadata, Target, load_metadata, render_build_argv, run_build
+from orchestrator.building import build_cell
+from orchestrator.docker.build import BuildMetadata, Target
 from orchestrator.docker.images import load_image, read_from_engine, remove_image
 from orchestrator.errors import EngineError
 from orchestrator.events import Event
-from orchestrator.failures import BuildFailure, classify_failure
 from orchestrator.measure.image import make_image
-from orchestrator.measure.progress import Progress, export_seconds, make_steps, pull_seconds
 from orchestrator.model import STAND_IN_LABEL, Cell, Status
 from orchestrator.places import dockerfile_of, is_remote
-from orchestrator.record import Build, CellInputs, CellRecord, Image, Smoke
+from orchestrator.record import CellInputs, CellRecord, Image, Smoke
 from orchestrator.smoke.run import Subject, run_checks
-from orchestrator.smoke.words import inert
-from orchestrator.store import disk_errors
+from orchestrator.workshop import CancelledError, Workshop
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from pathlib import Path
-    from threading import Event as Signal
 
-    from orchestrator.docker.bases import BaseReader
-    from orchestrator.docker.builder import Builder
-    from orchestrator.docker.engine import Engine
-    from orchestrator.docker.images import ImageStore
-    from orchestrator.events import Emit
     from orchestrator.measure.image import RawImage
-    from orchestrator.store import RunFolder
 
 _BACKOFF_S = 1.0
-_TAIL_LINES = 200
-_MAX_FILE = 64 * 1024 * 1024  # of a log or of raw progress; past it a build's chatter is counted, not kept
-
-
-@dataclass(frozen=True, slots=True)
-class Workshop:
-    """All that cells share while they are built."""
-
-    engine: Engine
-    builder: Builder
-    store: ImageStore
-    bases: BaseReader
-    run: RunFolder
-    name: str
-    folder: Path
-    jobs: int
-    smoke: bool
-    keep: bool
-    emit: Emit
-    cancel: Signal
-    heal: Callable[[], None]
-
-
-@dataclass(frozen=True, slots=True)
-class _Built:
-    build: Build
-    metadata: BuildMetadata
-    failure: BuildFailure | None
-    status: Status | None
-
-
-class CancelledError(Exception):
-    """The run was interrupted; the cell has no result."""
 
 
 def run_cell(shop: Workshop, cell: Cell) -> CellRecord:
@@ -80,15 +35,12 @@ def run_cell(shop: Workshop, cell: Cell) -> CellRecord:
     while True:
         attempts += 1
         try:
-            record = _try_cell(shop, cell, record)
+            record, may_pass = _try_cell(shop, cell, record)
         except EngineError as error:
-            record = replace(record, status=Status.ERROR, reason=str(error))
-            passing = attempts <= cell.settings.retries
-        else:
-            passing = record.status is Status.ERROR and attempts <= cell.settings.retries and _may_pass(record)
+            record, may_pass = replace(record, status=Status.ERROR, reason=str(error)), True
         if shop.cancel.is_set():
             raise CancelledError
-        if not passing:
+        if not may_pass or attempts > cell.settings.retries:
             break
         wait_s = _BACKOFF_S * 2 ** (attempts - 1)
         shop.emit(Event("cell-retried", cell.id, {"attempt": attempts, "reason": record.reason, "wait_s": wait_s}))
@@ -98,19 +50,16 @@ def run_cell(shop: Workshop, cell: Cell) -> CellRecord:
     return replace(record, attempts=attempts, as_expected=record.status is cell.expected)
 
 
-def _may_pass(record: CellRecord) -> bool:
-    return not (record.reason or "").startswith("no room left")
-
-
-def _try_cell(shop: Workshop, cell: Cell, record: CellRecord) -> CellRecord:
+def _try_cell(shop: Workshop, cell: Cell, record: CellRecord) -> tuple[CellRecord, bool]:
+    """Try once; tell besides whether the same may end otherwise when it is tried again."""
     wants_engine = shop.smoke and bool(cell.settings.smoke)
     with ExitStack() as stack:
         target = _make_target(shop, cell, wants_engine=wants_engine)
-        built = _build(shop, cell, target)
+        built = build_cell(shop, cell, target)
         inputs = replace(record.inputs, base=built.metadata.bases)
         record = replace(record, inputs=inputs, build=built.build, image=None, smoke=None)
         if built.failure is not None:
-            return replace(record, status=built.status or Status.ERROR, reason=built.failure.reason)
+            return replace(record, status=built.status or Status.ERROR, reason=built.failure.reason), built.failure.passing
         if target.image and not shop.keep:
             stack.callback(_forget_image, shop, target.image)
         shop.emit(Event("cell-measuring", cell.id))
@@ -124,8 +73,8 @@ def _try_cell(shop: Workshop, cell: Cell, record: CellRecord) -> CellRecord:
             if not shop.keep:
                 stack.callback(_forget_image, shop, image)
         if not wants_engine:
-            return replace(record, status=Status.PASSED, reason=None, smoke=Smoke("skipped"))
-        return _smoke(shop, cell, record, image, raw)
+            return replace(record, status=Status.PASSED, reason=None, smoke=Smoke("skipped")), False
+        return _smoke(shop, cell, record, image, raw), False
 
 
 def _make_target(shop: Workshop, cell: Cell, *, wants_engine: bool) -> Target:
@@ -146,98 +95,6 @@ def _image_name(shop: Workshop, cell: Cell) -> str:
     words = "".join(mark if mark.isalnum() or mark in "_." else "-" for mark in cell.id.lower()).strip("-._")
     short = hashlib.sha256(cell.id.encode()).hexdigest()[:8]
     return f"matrix.local/{shop.name}:{shop.run.id.lower()}-{words[:80].strip('-._')}-{short}"
-
-
-def _build(shop: Workshop, cell: Cell, target: Target) -> _Built:
-    folder = shop.run.cell(cell.id)
-    metadata_file = folder / METADATA
-    metadata_file.unlink(missing_ok=True)
-    argv = render_build_argv(shop.engine.docker, shop.builder, shop.name, cell, shop.folder, target, metadata_file)
-    progress, tail = Progress(), deque[str](maxlen=_TAIL_LINES)
-    started = time.monotonic()
-    with _BuildFiles(folder) as files:
-
-        def take(line: bytes) -> None:
-            step = progress.current
-            for log in progress.feed(line):
-                files.log(log.text)
-                tail.extend(inert(log.text).splitlines())
-            files.raw(line)
-            if progress.current and progress.current != step:
-                shop.emit(Event("cell-step", cell.id, {"step": inert(progress.current)[:200]}))
-
-        ended = run_build(argv, on_progress=take, timeout_s=cell.settings.timeout.build_s, cancel=shop.cancel)
-        for message in progress.messages:
-            files.log(message + "\n")
-        if files.problem:
-            with disk_errors(folder):
-                raise files.problem
-    build = _make_build(progress, shop.jobs, time.monotonic() - started)
-    if ended.cancelled:
-        raise CancelledError
-    if ended.timed_out:
-        limit = cell.settings.timeout.build_s
-        where = f" in {inert(progress.current)[:200]}" if progress.current else ""
-        return _Built(
-            build,
-            BuildMetadata(),
-            BuildFailure(f"build: still running after {limit:.0f} s{where}", is_ours=True, passing=False),
-            Status.TIMEOUT,
-        )
-    if ended.code != 0:
-        failure = classify_failure(progress.failed_step, progress.messages, tail)
-        return _Built(build, BuildMetadata(), failure, Status.BUILD_FAILED if failure.is_ours else Status.ERROR)
-    return _Built(build, load_metadata(metadata_file), None, None)
-
-
-def _make_build(progress: Progress, jobs: int, wall_s: float) -> Build:
-    steps = make_steps(progress)
-    return Build(
-        timing="shared",
-        jobs=jobs,
-        wall_s=round(wall_s, 3),
-        pull_s=round(pull_seconds(progress), 3),
-        export_s=round(export_seconds(progress), 3),
-        cached_steps=sum(step.outcome == "cached" for step in steps),
-        total_steps=len(steps),
-        steps=steps,
-    )
-
-
-class _BuildFiles:
-    """A cell's build.log and progress.jsonl, written while the build runs, up to a bound."""
-
-    def __init__(self, folder: Path) -> None:
-        self._log: IO[bytes] = folder.joinpath("build.log").open("wb")
-        self._raw: IO[bytes] = folder.joinpath("progress.jsonl").open("wb")
-        self._left: dict[IO[bytes], int] = {self._log: _MAX_FILE, self._raw: _MAX_FILE}
-        self.problem: OSError | None = None
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._log.close()
-        self._raw.close()
-
-    def log(self, text: str) -> None:
-        """Keep what a step printed, without what could rewrite a terminal."""
-        self._write(self._log, inert(text).encode())
-
-    def raw(self, line: bytes) -> None:
-        """Keep a line of progress as it came."""
-        self._write(self._raw, line + b"\n")
-
-    def _write(self, file: IO[bytes], data: bytes) -> None:
-        """Write while there is room; the build is followed to its end even when there is none."""
-        self._left[file] -= len(data)
-        if self._left[file] < 0 or self.problem:
-            return
-        try:
-            file.write(data)
-            file.flush()
-        except OSError as error:
-            self.problem = error
 
 
 def _measure(shop: Workshop, raw: RawImage, metadata: BuildMetadata) -> Image:
@@ -263,6 +120,7 @@ def _smoke(shop: Workshop, cell: Cell, record: CellRecord, image: str, raw: RawI
             run=shop.run.id,
             cell=cell.id,
             image=image,
+            folder=shop.folder,
             env=cell.settings.env,
             command=raw.command,
             port=raw.port,
@@ -271,10 +129,10 @@ def _smoke(shop: Workshop, cell: Cell, record: CellRecord, image: str, raw: RawI
             log=write,
         )
         smoke = run_checks(subject, cell.settings.smoke, cell.settings.timeout.smoke_s)
-    worst = next((check for check in smoke.checks if check.outcome == smoke.outcome and check.reason), None)
-    status = {"passed": Status.PASSED, "skipped": Status.PASSED, "failed": Status.SMOKE_FAILED, "timeout": Status.TIMEOUT}
-    reason = f"{worst.name}: {worst.reason}" if worst and smoke.outcome not in ("passed", "skipped") else None
-    return replace(record, smoke=smoke, status=status.get(smoke.outcome, Status.ERROR), reason=reason)
+    bad = [check for check in smoke.checks if check.outcome in ("failed", "error", "timeout")]
+    worst = min(bad, key=lambda check: ("failed", "error", "timeout").index(check.outcome), default=None)
+    status = {"failed": Status.SMOKE_FAILED, "timeout": Status.TIMEOUT}.get(smoke.outcome, Status.PASSED)
+    return replace(record, smoke=smoke, status=status, reason=f"{worst.name}: {worst.reason}" if worst else None)
 
 
 def _forget_image(shop: Workshop, image: str) -> None:

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from orchestrator.smoke.words import inert, shorten
+from orchestrator.smoke.words import inert, one_line, shorten
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 _OF_THE_DOCKERFILE = re.compile(r"did not complete successfully: (?:exit code: (\d+)|cancell?ed)")
 _PASSING = re.compile(
     r"connection reset|connection refused|broken pipe|unexpected EOF|: EOF$|i/o timeout|TLS handshake timeout"
+    r"|network is unreachable|no route to host"
     r"|no such host|server misbehaving|temporary failure in name resolution|context deadline exceeded"
     r"|code = Unavailable|code = Internal desc = stream|transport is closing|error reading from server"
     r"|\b50[0234] |5\d\d (?:Internal|Bad|Service|Gateway)|429 Too Many|toomanyrequests"
@@ -28,6 +29,8 @@ _BASE = re.compile(r"failed to resolve source metadata for (\S+): ")
 _NOT_THERE = re.compile(r": not found\b|pull access denied|repository does not exist|manifest unknown")
 _CONTEXT = re.compile(r"error from sender: (.*)")
 _CAUSE = re.compile(r"dial tcp: |failed to resolve source metadata for \S+: ")
+_FLAGS = re.compile(r"--(?:mount|network|security)=\S+ ")
+_NAME_LENGTH = 80  # of a step in a reason: what it printed says more than its command
 _ERROR = re.compile(r"^ERROR: (.*)$", re.MULTILINE)
 
 
@@ -79,7 +82,8 @@ def _base_failure(words: str) -> BuildFailure:
         return BuildFailure(f"no login to the registry of the base image {name}: {cause}", is_ours=False, passing=False)
     if _NOT_THERE.search(words):
         return BuildFailure(f"the base image {name} does not exist, or may not be pulled: {cause}", is_ours=True, passing=False)
-    return BuildFailure(f"the registry of the base image {name} cannot be reached: {cause}", is_ours=False, passing=True)
+    passing = bool(_PASSING.search(words))
+    return BuildFailure(f"the registry of the base image {name} cannot be reached: {cause}", is_ours=False, passing=passing)
 
 
 def _step_reason(step: Vertex | None, code: str | None, log_tail: Sequence[str]) -> str:
@@ -89,5 +93,7 @@ def _step_reason(step: Vertex | None, code: str | None, log_tail: Sequence[str])
     ]
     said = [line for line in map(str.strip, log_tail) if line]
     line = (telling or said or [""])[-1]
-    name = shorten(step.name) if step else "a step"
+    name = _FLAGS.sub("", one_line(step.name)) if step else "a step"
+    if len(name) > _NAME_LENGTH:
+        name = name[:_NAME_LENGTH] + "…"
     return shorten(f"{name}: exit {code or 'unknown'}{f': {line}' if line else ''}")

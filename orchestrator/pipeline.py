@@ -12,7 +12,7 @@ from threading import Event as Signal
 from typing import TYPE_CHECKING
 
 from orchestrator import __version__
-from orchestrator.cell import Workshop, run_cell
+from orchestrator.cell import run_cell
 from orchestrator.docker.bases import BaseReader
 from orchestrator.docker.build import render_secret_argv
 from orchestrator.docker.builder import Builder, ensure_builder
@@ -30,6 +30,7 @@ from orchestrator.progress.say import say
 from orchestrator.record import SCHEMA, CellRecord, Environment, RunInputs, RunRecord
 from orchestrator.report.files import save_reports
 from orchestrator.standins import find_stand_ins, lacking_reason
+from orchestrator.workshop import Workshop
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

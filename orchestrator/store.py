@@ -12,6 +12,7 @@ import shutil
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, Any
@@ -22,6 +23,8 @@ from orchestrator.record import SCHEMA, CellRecord, RunRecord
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+    from pydantic import TypeAdapter
 
     from orchestrator.events import Event
 
@@ -77,11 +80,11 @@ class RunFolder:
 
     def save_record(self, record: RunRecord) -> Path:
         """Write run.json."""
-        return _write_whole(self.path / "run.json", _dump(RunRecord, record))
+        return _write_whole(self.path / "run.json", _dump("run", record))
 
     def save_cell(self, record: CellRecord) -> None:
         """Write a finished cell's result; from then on no kill can lose it."""
-        _write_whole(self.cell(record.id) / "result.json", _dump(CellRecord, record))
+        _write_whole(self.cell(record.id) / "result.json", _dump("cell", record))
 
     def append_event(self, event: Event) -> None:
         """Add a line to the journal, out of our hands before the next thing happens."""
@@ -98,7 +101,7 @@ class RunFolder:
         if isinstance(schema, int) and schema > SCHEMA:
             message = f"{path} was written by a newer matrix (schema {schema}, this one knows {SCHEMA})"
             raise StoreError(message)
-        record: RunRecord = _make_record(RunRecord, found, path)
+        record: RunRecord = _make_record("run", found, path)
         if record.finished_at is not None:
             return record
         return replace(record, cells=tuple(self.load_cells()), interrupted=True)
@@ -107,7 +110,7 @@ class RunFolder:
         """Read the results of all cells that have finished; a damaged one is as good as none."""
         for result in sorted(self.path.glob("cells/*/result.json")):
             try:
-                yield _make_record(CellRecord, _read_json(result), result)
+                yield _make_record("cell", _read_json(result), result)
             except StoreError:
                 continue
 
@@ -168,10 +171,17 @@ class Reports:
         return len(gone)
 
 
-def _dump(kind: type[Any], value: object) -> bytes:
+def _dump(kind: str, value: object) -> bytes:
+    dumped: bytes = _adapter(kind).dump_json(value, indent=2)
+    return dumped + b"\n"
+
+
+@cache
+def _adapter(kind: str) -> TypeAdapter[Any]:
+    """Give what reads and writes a kind of record; it takes some time to make."""
     from pydantic import TypeAdapter  # noqa: PLC0415  # planning needs no records
 
-    return TypeAdapter(kind).dump_json(value, indent=2) + b"\n"
+    return TypeAdapter({"run": RunRecord, "cell": CellRecord}[kind])
 
 
 def _read_json(path: Path) -> object:
@@ -189,11 +199,11 @@ def _read_json(path: Path) -> object:
         raise StoreError(message) from error
 
 
-def _make_record(kind: type[Any], data: object, path: Path) -> Any:  # noqa: ANN401  # a record of the kind asked for
-    from pydantic import TypeAdapter, ValidationError  # noqa: PLC0415  # as above
+def _make_record(kind: str, data: object, path: Path) -> Any:  # noqa: ANN401  # a record of the kind asked for
+    from pydantic import ValidationError  # noqa: PLC0415  # as above
 
     try:
-        return TypeAdapter(kind).validate_python(data)
+        return _adapter(kind).validate_python(data)
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"])) or "the file"

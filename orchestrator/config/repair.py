@@ -50,6 +50,6 @@ class Repair:
         An included cell without its refused value lacks an axis, and settings of a
         refused value belong to none: one mistake is one error.
         """
-        inside = any(refused[: len(place)] == place for refused in self._refused)
-        axes = {refused[1] for refused in self._refused if refused[0] == "axes" and len(refused) > 1}
+        inside = any(refused[: len(place)] == place for refused in self._refused if refused)
+        axes = {refused[1] for refused in self._refused if len(refused) > 1 and refused[0] == "axes"}
         return inside or (len(place) > 1 and place[0] == "settings" and place[1] in axes)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic.alias_generators import to_camel
 
-from orchestrator.config.schema import as_text
+from orchestrator.config.schema import Text as PlainText
 from orchestrator.config.source import Source, parse_source
 from orchestrator.errors import ConfigError, did_you_mean
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
 
 MAX_BYTES = 4_000_000
+_ESCAPE = re.compile(r"\\u(d[89ab][0-9a-f]{2})\\u(d[c-f][0-9a-f]{2})|\\.", re.IGNORECASE)
 _LICENCES = "licenseTests"
 _UNSUPPORTED = {
     _LICENCES: "matrix judges no licences; remove it, or test them elsewhere",
@@ -29,20 +31,15 @@ _UNSUPPORTED = {
 }
 
 
-def _whole_text(value: str) -> str:
-    """Join JSON's halves of a character, and refuse what no argument of a process can hold."""
-    try:
-        value = value.encode("utf-16", "surrogatepass").decode("utf-16")
-    except UnicodeDecodeError as error:
-        message = "holds half of a character"
-        raise ValueError(message) from error
+def _without_nul(value: str) -> str:
+    """Refuse what no argument of a process can hold."""
     if "\0" in value:
         message = "must not hold a NUL"
         raise ValueError(message)
     return value
 
 
-Text = Annotated[str, BeforeValidator(as_text), AfterValidator(_whole_text)]
+Text = Annotated[PlainText, AfterValidator(_without_nul)]
 Word = Annotated[Text, Field(min_length=1)]
 Command = Annotated[list[Text], Field(min_length=1)]
 
@@ -92,7 +89,7 @@ class FileExistenceTest(_Noun):
     permissions: Text = ""
     uid: int = -1  # the format's own word for any
     gid: int = -1
-    is_executable_by: Literal["owner", "group", "other", "any", ""] = ""
+    is_executable_by: Literal["owner", "group", "other", "any"] | None = None
 
 
 class FileContentTest(_Noun):
@@ -121,6 +118,11 @@ class MetadataTest(_Noun):
     user: Text = ""
 
 
+def _unless_empty(test: MetadataTest | None) -> MetadataTest | None:
+    """Take a test that asks for nothing for no test: passing it would say nothing."""
+    return test if test and (test.model_fields_set or test.model_extra) else None
+
+
 class RunOptions(_Noun):
     """How containers of command tests are run; what else the format has here is not for a confined container."""
 
@@ -136,7 +138,7 @@ class StructureFile(_Noun):
     command_tests: list[CommandTest] = []
     file_existence_tests: list[FileExistenceTest] = []
     file_content_tests: list[FileContentTest] = []
-    metadata_test: MetadataTest | None = None
+    metadata_test: Annotated[MetadataTest | None, AfterValidator(_unless_empty)] = None
     container_run_options: RunOptions = Field(default_factory=lambda: RunOptions.model_validate({}))
 
     @property
@@ -189,9 +191,7 @@ def load_structure(path: Path, name: str) -> StructureFile:
 
 def parse_structure(text: str, name: str) -> StructureFile:
     """Check the text of a container-structure-test file."""
-    if name.endswith(".json"):
-        text = text.replace("\t", " ")  # JSON may be indented with tabs, YAML may not; within a JSON text none can stand
-    source = parse_source(text, name)
+    source = parse_source(_as_yaml(text) if name.endswith(".json") else text, name)
     if not isinstance(source.data, dict):
         raise ConfigError([f"{name}:1: must be a mapping with schemaVersion and tests"])
     problems = list(source.problems)
@@ -207,6 +207,15 @@ def parse_structure(text: str, name: str) -> StructureFile:
     return found
 
 
+def _as_yaml(text: str) -> str:
+    """Write JSON as YAML reads it: without tabs, which stand in no JSON text, and without characters in two halves."""
+
+    def join(escape: re.Match[str]) -> str:
+        return bytes.fromhex(escape[1] + escape[2]).decode("utf-16-be") if escape[1] else escape[0]
+
+    return _ESCAPE.sub(join, text.replace("\t", " "))
+
+
 def _describe(source: Source, detail: ErrorDetails) -> tuple[int, str]:
     """Turn one of pydantic's errors into a line number and a sentence."""
     path = detail["loc"]
@@ -218,7 +227,7 @@ def _describe(source: Source, detail: ErrorDetails) -> tuple[int, str]:
         case "literal_error" if path == ("schemaVersion",):
             words = f"'{given}' is not supported; matrix reads 2.0.0"
         case "literal_error":
-            words = f"'{given}' {words.removesuffix(' or ' + repr(''))}"
+            words = f"'{given}' {words}"
         case "int_parsing" | "int_type" | "int_from_float":
             words = f"'{given}' is not a whole number"
         case "bool_parsing" | "bool_type":

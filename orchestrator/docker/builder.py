@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from orchestrator.docker import process
 from orchestrator.errors import EngineError
-from orchestrator.paths import held
+from orchestrator.paths import cache_folder, held
 
 if TYPE_CHECKING:
     from orchestrator.docker.engine import Engine
@@ -65,7 +65,7 @@ def ensure_builder(engine: Engine, spec: BuilderSpec, *, force: bool = False) ->
         differences = _differences(spec, driver, existing)
         if not differences:
             return _boot(engine, spec.name, driver, f"reused builder '{spec.name}'")
-        if MARK not in existing.options and not force:
+        if not _is_marked(spec.name, existing) and not force:
             message = (
                 f"builder '{spec.name}' was not made by matrix and differs from matrix.yaml in {', '.join(differences)}; "
                 "give another builder.name, or `matrix bootstrap --force` makes it anew (its build cache is lost)"
@@ -153,6 +153,7 @@ def _create(engine: Engine, spec: BuilderSpec, driver: str, did: str) -> Builder
         reason = _last_line(answer.stderr) or "no reason given"
         message = f"builder '{spec.name}' ({driver}) could not be made: {reason}"
         raise EngineError(message)
+    _mark_file(spec.name).touch()
     return _boot(engine, spec.name, driver, did)
 
 
@@ -167,13 +168,23 @@ def _boot(engine: Engine, name: str, driver: str, did: str) -> Builder:
 
 def remove_builder(engine: Engine, name: str) -> bool:
     """Remove a builder; tell whether there was one."""
+    _mark_file(name).unlink(missing_ok=True)
     return process.run([engine.docker, "buildx", "rm", "--force", name], timeout_s=_BOOT_S).ok
 
 
 def was_made_here(engine: Engine, name: str) -> bool:
     """Tell whether a builder carries matrix's mark."""
     existing = inspect_builder(engine, name)
-    return existing is not None and MARK in existing.options
+    return existing is not None and _is_marked(name, existing)
+
+
+def _is_marked(name: str, existing: Existing) -> bool:
+    """Look for the mark in the builder's own environment; remote and kubernetes ones have it in our cache."""
+    return MARK in existing.options or _mark_file(name).exists()
+
+
+def _mark_file(name: str) -> Path:
+    return cache_folder("builders") / name
 
 
 def inspect_builder(engine: Engine, name: str) -> Existing | None:

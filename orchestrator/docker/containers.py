@@ -63,6 +63,7 @@ def container(  # what to run, and how it is confined
     logs: dict[str, Any] = {"log_driver": "none"}
     if detached:
         logs = {"log_driver": "json-file", "log_options": ["max-size=1m", "max-file=1"]}
+    options.setdefault("tmpfs", [_TMPFS])
     with engine_errors("the container could not be made"):
         client().container.create(
             image,
@@ -79,7 +80,6 @@ def container(  # what to run, and how it is confined
             memory_swap=limits.memory_bytes,
             pids_limit=limits.pids,
             read_only=not limits.writable,
-            tmpfs=[_TMPFS],
             envs=dict(confinement.env),
             user=limits.user,
             stop_timeout=1,

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 Piece = dict[str, Any]
 
-PLACEHOLDER = re.compile(r"\{([A-Za-z][A-Za-z0-9_-]*)\}")
+PLACEHOLDER = re.compile(r"(?<!\$)\{([A-Za-z][A-Za-z0-9_-]*)\}")
 
 
 def make_plan(matrix: MatrixFile) -> Plan:
@@ -44,9 +44,15 @@ def matches(where: Mapping[str, Sequence[str]], axes: Pairs) -> bool:
     """Tell whether a combination has, on every axis named, one of the values or globs."""
     values = dict(axes)
     return all(
-        axis in values and any(values[axis] == wanted or fnmatchcase(values[axis], wanted) for wanted in wanteds)
+        axis in values
+        and any(values[axis] == wanted or (is_glob(wanted) and fnmatchcase(values[axis], wanted)) for wanted in wanteds)
         for axis, wanteds in where.items()
     )
+
+
+def is_glob(text: str) -> bool:
+    """Tell whether a value is a pattern."""
+    return any(mark in text for mark in "*?[")
 
 
 def _combinations(matrix: MatrixFile) -> Iterator[Pairs]:

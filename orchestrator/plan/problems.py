@@ -6,10 +6,11 @@ import os
 import re
 from typing import TYPE_CHECKING, Any
 
-from orchestrator.errors import did_you_mean
+from orchestrator.config.structure import load_structure
+from orchestrator.errors import ConfigError, did_you_mean
 from orchestrator.model import StructureCheck
 from orchestrator.places import dockerfile_of, is_remote
-from orchestrator.plan.expand import PLACEHOLDER
+from orchestrator.plan.expand import PLACEHOLDER, is_glob
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -29,6 +30,8 @@ def find_name_problems(matrix: MatrixFile) -> Iterator[Problem]:
     yield from _placeholder_problems(matrix)
     yield from _include_problems(matrix)
     for at, rule in enumerate(matrix.exclude):
+        if not rule.where:
+            yield ("exclude", at), "names no axis, so it would exclude every cell"
         yield from _where_problems(matrix, ("exclude", at), rule.where)
     for at, expect in enumerate(matrix.expect):
         yield from _where_problems(matrix, ("expect", at), expect.where)
@@ -124,7 +127,7 @@ def _where_problems(matrix: MatrixFile, path: Where, where: Mapping[str, Sequenc
             continue
         values = _values_of(matrix, axis)
         for value in wanted:
-            if not any(mark in value for mark in "*?[") and value not in values:
+            if not is_glob(value) and value not in values:
                 yield (*path, axis), f"'{value}' is not a value of axis '{axis}'{did_you_mean(value, values)}"
 
 
@@ -157,8 +160,16 @@ def find_file_problems(matrix: MatrixFile, cells: Iterable[Cell], folder: Path) 
             seen.add((key, name))
             place = dockerfile_of(settings, folder) if key == "dockerfile" else folder / name
             problem = _file_problem(place, name, want_folder=key == "context")
-            if problem:
-                yield _setter_of(matrix, cell, key), f"{problem} (cell {cell.id})"
+            problems = [problem] if problem else _structure_problems(place, name) if key == "smoke" else []
+            yield from ((_setter_of(matrix, cell, key), f"{words} (cell {cell.id})") for words in problems)
+
+
+def _structure_problems(path: Path, name: str) -> Sequence[str]:
+    try:
+        load_structure(path, name)
+    except ConfigError as error:
+        return error.problems
+    return []
 
 
 def _file_problem(path: Path, name: str, *, want_folder: bool) -> str | None:

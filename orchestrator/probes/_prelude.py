@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
 Result = tuple[str, str, dict[str, Any]]
-TIME_LIMIT_S = 28
+TIME_LIMIT_S = 110
 
 
 class SkipProbe(Exception):  # noqa: N818 - not an error

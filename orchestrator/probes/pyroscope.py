@@ -58,7 +58,7 @@ def probe() -> Result:
     ids = work_in_spans() if spans else work()
     pyroscope.shutdown()  # sends what has been sampled so far, ten seconds early
     detail: dict[str, Any] = {
-        "profile_arrived": listener.arrived.wait(12),
+        "profile_arrived": listener.arrived.wait(30),
         "spans": "not installed",
     }
     if spans:

@@ -29,7 +29,7 @@ RESOURCE = {
 }
 SERVER, CLIENT, ERROR = 2, 3, 2
 WORKERS = 2
-ARRIVAL_LIMIT_S = 6
+ARRIVAL_LIMIT_S = 10
 
 
 def probe() -> Result:

@@ -38,7 +38,8 @@ def render_terminal(record: RunRecord, width: int) -> str:
             break
     left_out = [name for name in table.headers if name not in shown and name != "reason"]
     lines = [*_wrapped(make_heading(record), width), "", drawn, ""]
-    lines += _wrapped(_reasons(record), width)
+    if reasons := _reasons(record):
+        lines += [*_wrapped(reasons, width), ""]
     if left_out:
         lines += _wrapped(
             [f"Not shown in {width} columns: {', '.join(left_out)}; `matrix report --format markdown` has all."], width

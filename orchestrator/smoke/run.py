@@ -2,25 +2,28 @@
 
 from __future__ import annotations
 
+import math
 import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from orchestrator.errors import EngineError
 from orchestrator.model import HealthyCheck, HttpCheck, ImportCheck, ProbeCheck, RunCheck, StructureCheck
 from orchestrator.record import CheckResult, Smoke
 from orchestrator.smoke.commands import check_command, check_imports
 from orchestrator.smoke.probes import check_probe
-from orchestrator.smoke.services import check_health, check_http
+from orchestrator.smoke.services import NotStartedError, check_health, check_http
+from orchestrator.smoke.structure import check_structure
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from pathlib import Path
     from threading import Event
 
     from orchestrator.docker.engine import Engine
     from orchestrator.model import Check, Pairs
 
 DEFAULT_CHECK_S = 60.0
+PROBE_S = 120.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +34,7 @@ class Subject:
     run: str
     cell: str
     image: str
+    folder: Path
     env: Pairs
     command: tuple[str, ...]
     port: int
@@ -50,14 +54,16 @@ def run_checks(subject: Subject, checks: Sequence[Check], timeout_s: float) -> S
         if left <= 0:
             results.append(CheckResult(describe(check), "timeout", f"not started: the cell's checks took {timeout_s:.0f} s"))
             continue
-        allowed = min(left, check.limits.timeout_s or _default_s(check))
-        results += _run_check(subject, check, allowed)
+        results += _run_check(subject, check, min(left, _limit_s(check)))
     return Smoke(summarize(results), tuple(results))
 
 
-def _default_s(check: Check) -> float:
-    """Give a service its own patience and some time to start and stop, and others a minute."""
-    return check.within_s + 10 if isinstance(check, (HttpCheck, HealthyCheck)) else DEFAULT_CHECK_S
+def _limit_s(check: Check) -> float:
+    """Give a service its own patience and some time to start and stop, and others a minute; a file's tests have one each."""
+    if isinstance(check, StructureCheck):
+        return math.inf
+    default_s = check.within_s + 10 if isinstance(check, (HttpCheck, HealthyCheck)) else DEFAULT_CHECK_S
+    return check.limits.timeout_s or default_s
 
 
 def _run_check(subject: Subject, check: Check, timeout_s: float) -> list[CheckResult]:
@@ -76,9 +82,9 @@ def _run_check(subject: Subject, check: Check, timeout_s: float) -> list[CheckRe
             case ProbeCheck():
                 results = [check_probe(subject, check, timeout_s)]
             case StructureCheck():
-                results = [CheckResult(describe(check), "error", "this version of matrix cannot run this check yet")]
-    except EngineError as error:
-        results = [CheckResult(describe(check), "error", str(error))]
+                results = check_structure(subject, check, timeout_s)
+    except NotStartedError as error:
+        results = [CheckResult(describe(check), "failed", str(error))]
     for result in results:
         subject.log(f"{result.name}: {result.outcome}{f' ({result.reason})' if result.reason else ''}")
     took = time.monotonic() - started
@@ -102,8 +108,10 @@ def describe(check: Check) -> str:
 
 
 def summarize(results: Sequence[CheckResult]) -> str:
-    """Give the outcome of all checks: the worst there is, in the order of what it says about the image."""
+    """Give the outcome of all checks; one that could not do its work has not passed."""
     outcomes = {result.outcome for result in results}
-    if not outcomes or outcomes == {"skipped"}:
-        return "skipped"
-    return next((outcome for outcome in ("failed", "timeout", "error") if outcome in outcomes), "passed")
+    if outcomes & {"failed", "error"}:
+        return "failed"
+    if "timeout" in outcomes:
+        return "timeout"
+    return "passed" if "passed" in outcomes else "skipped"

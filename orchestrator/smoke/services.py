@@ -31,6 +31,10 @@ _POLL_S = 0.2
 _BODY_BYTES = 256 * 1024
 
 
+class NotStartedError(Exception):
+    """The image does not start as it is: that is what the check found out."""
+
+
 @contextmanager
 def _service(subject: Subject, check: HttpCheck | HealthyCheck, network: str, **options: Any) -> Iterator[str]:  # noqa: ANN401  # as python-on-whales names them
     """Start the image as it is; say so when it does not even start."""
@@ -39,7 +43,7 @@ def _service(subject: Subject, check: HttpCheck | HealthyCheck, network: str, **
         try:
             start_detached(box)
         except EngineError:
-            raise EngineError(explain_start(str(inspect_state(box).error or "the engine does not say why"))) from None
+            raise NotStartedError(explain_start(str(inspect_state(box).error or "the engine does not say why"))) from None
         try:
             yield box
         finally:

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.conftest import places
 from tests.e2e.conftest import Project, cells_of
 from tests.e2e.test_run import leftovers
 
@@ -126,10 +125,10 @@ def test_clean_leaves_a_run_under_way_alone(project: Project) -> None:
     assert json.loads(out)["cells"][0]["status"] == "passed"
 
 
-@pytest.mark.parametrize("driver", ["docker-container"] if "docker-container" in places() else [])
-def test_a_builder_that_goes_away_is_made_anew_and_its_cells_tried_again(project: Project, driver: str) -> None:
+@pytest.mark.builder_image
+def test_a_builder_that_goes_away_is_made_anew_and_its_cells_tried_again(project: Project) -> None:
     """It is no verdict on the Dockerfile."""
-    project.place = driver
+    project.place = "docker-container"
     write_slow_cells(project)
     process = project.start("run", "--progress", "none", "--jobs", "2", "--format", "json")
     wait_for(lambda: any(event["kind"] == "cell-step" and "eval" in event["step"] for event in events_so_far(project)), process)

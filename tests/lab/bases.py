@@ -49,7 +49,7 @@ class StandIn:
     @property
     def keeps_apt(self) -> bool:
         """Slim images can install with apt, so this machine's sources are part of them."""
-        return self.recipe == "slim"
+        return self.recipe in {"slim", "node"}
 
 
 STAND_INS = (
@@ -81,6 +81,13 @@ STAND_INS = (
         suite="trixie",
         series="3.13",
     ),
+    StandIn(
+        name="node-18",
+        refs=("node:18-slim", "node:18-bookworm-slim"),
+        recipe="node",
+        suite="bookworm",
+        series="18",
+    ),
 )
 
 _LACKING = (
@@ -92,6 +99,7 @@ _LACKING = (
         ({"base": base, "python": "3.11"}, f"the stand-in for {base} is made from Debian 13: 3.13 only")
         for base in ("alpine", "alpine-single-stage", "wolfi")
     ),
+    ({"base": "alpine", "node": "18"}, "no stand-in for node:18-alpine: Debian has no Node for musl"),
 )
 
 

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from tests.lab.bases import STAND_INS, ensure_bases, save_description
+from tests.lab.bases import STAND_INS, save_description
 
-pytestmark = [pytest.mark.lab, pytest.mark.engine, pytest.mark.usefixtures("bases")]
+pytestmark = [pytest.mark.lab, pytest.mark.engine]
 
 SLIM = ("python:3.11-slim", "python:3.13-slim")
 ALPINE = "python:3.13-alpine"
@@ -38,12 +38,6 @@ cd /tmp
 gcc -shared -fPIC -I"$(python3 -c 'import sysconfig; print(sysconfig.get_path("include"))')" -o answer.so answer.c
 python3 -c 'import answer; print(answer.answer())'
 """
-
-
-@pytest.fixture(scope="module")
-def bases(engine: object) -> None:
-    """Make all stand-ins once, as soon as the engine is up."""
-    ensure_bases()
 
 
 def run(image: str, script: str) -> subprocess.CompletedProcess[str]:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from orchestrator.model import Plan
 
 HEAD = "version: 1\nname: m\n"
+STRUCTURE = "schemaVersion: 2.0.0\nfileExistenceTests: [{name: root, path: /}]\n"
 
 CONTRACT = """\
 version: 1
@@ -48,11 +49,12 @@ CONTRACT_FILES = ("Dockerfile", "dockerfiles/alpine.Dockerfile", "dockerfiles/sl
 
 
 def make_files(folder: Path, *names: str) -> Path:
-    """Make empty files, and the folders that they lie in."""
+    """Make files, empty where that is enough, and the folders that they lie in."""
     for name in names:
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.touch()
+        if not path.exists():
+            path.write_text(STRUCTURE if name == "cst.yaml" else "", encoding="utf-8")
     return folder
 
 

@@ -6,11 +6,11 @@ from threading import Barrier, Event, Lock
 
 import pytest
 
-from orchestrator.cell import CancelledError
 from orchestrator.errors import DiskFullError
 from orchestrator.execute import run_cells
 from orchestrator.model import Cell, Settings, Status
 from orchestrator.record import CellRecord
+from orchestrator.workshop import CancelledError
 
 PATIENCE_S = 10.0
 

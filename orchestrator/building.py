@@ -1,0 +1,127 @@
+"""One build of a cell: run, followed line by line, and judged by how it ended."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from dataclasses import dataclass
+from typing import IO, TYPE_CHECKING, Self
+
+from orchestrator.docker.build import METADATA, BuildMetadata, Target, load_metadata, render_build_argv, run_build
+from orchestrator.events import Event
+from orchestrator.failures import BuildFailure, classify_failure
+from orchestrator.measure.progress import Progress, export_seconds, make_steps, pull_seconds
+from orchestrator.model import Cell, Status
+from orchestrator.record import Build
+from orchestrator.smoke.words import inert
+from orchestrator.store import disk_errors
+from orchestrator.workshop import CancelledError, Workshop
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+_TAIL_LINES = 200
+_MAX_FILE = 64 * 1024 * 1024  # of a log or of raw progress; past it a build's chatter is counted, not kept
+
+
+@dataclass(frozen=True, slots=True)
+class Built:
+    """What became of a build: its figures, and why there is no image if there is none."""
+
+    build: Build
+    metadata: BuildMetadata
+    failure: BuildFailure | None
+    status: Status | None
+
+
+def build_cell(shop: Workshop, cell: Cell, target: Target) -> Built:
+    """Run a cell's build, and keep its log and its raw progress while it goes on."""
+    folder = shop.run.cell(cell.id)
+    metadata_file = folder / METADATA
+    metadata_file.unlink(missing_ok=True)
+    argv = render_build_argv(shop.engine.docker, shop.builder, shop.name, cell, shop.folder, target, metadata_file)
+    progress, tail = Progress(), deque[str](maxlen=_TAIL_LINES)
+    started = time.monotonic()
+    with _BuildFiles(folder) as files:
+
+        def take(line: bytes) -> None:
+            step = progress.current
+            for log in progress.feed(line):
+                files.log(log.text)
+                tail.extend(inert(log.text).splitlines())
+            files.raw(line)
+            if progress.current and progress.current != step:
+                shop.emit(Event("cell-step", cell.id, {"step": inert(progress.current)[:200]}))
+
+        ended = run_build(argv, on_progress=take, timeout_s=cell.settings.timeout.build_s, cancel=shop.cancel)
+        for message in progress.messages:
+            files.log(message + "\n")
+        if files.problem:
+            with disk_errors(folder):
+                raise files.problem
+    build = _make_build(progress, shop.jobs, time.monotonic() - started)
+    if ended.cancelled:
+        raise CancelledError
+    if ended.timed_out:
+        limit = cell.settings.timeout.build_s
+        where = f" in {inert(progress.current)[:200]}" if progress.current else ""
+        return Built(
+            build,
+            BuildMetadata(),
+            BuildFailure(f"build: still running after {limit:.0f} s{where}", is_ours=True, passing=False),
+            Status.TIMEOUT,
+        )
+    if ended.code != 0:
+        failure = classify_failure(progress.failed_step, progress.messages, tail)
+        return Built(build, BuildMetadata(), failure, Status.BUILD_FAILED if failure.is_ours else Status.ERROR)
+    return Built(build, load_metadata(metadata_file), None, None)
+
+
+def _make_build(progress: Progress, jobs: int, wall_s: float) -> Build:
+    steps = make_steps(progress)
+    return Build(
+        timing="shared",
+        jobs=jobs,
+        wall_s=round(wall_s, 3),
+        pull_s=round(pull_seconds(progress), 3),
+        export_s=round(export_seconds(progress), 3),
+        cached_steps=sum(step.outcome == "cached" for step in steps),
+        total_steps=len(steps),
+        steps=steps,
+    )
+
+
+class _BuildFiles:
+    """A cell's build.log and progress.jsonl, written while the build runs, up to a bound."""
+
+    def __init__(self, folder: Path) -> None:
+        self._log: IO[bytes] = folder.joinpath("build.log").open("wb")
+        self._raw: IO[bytes] = folder.joinpath("progress.jsonl").open("wb")
+        self._left: dict[IO[bytes], int] = {self._log: _MAX_FILE, self._raw: _MAX_FILE}
+        self.problem: OSError | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._log.close()
+        self._raw.close()
+
+    def log(self, text: str) -> None:
+        """Keep what a step printed, without what could rewrite a terminal."""
+        self._write(self._log, inert(text).encode())
+
+    def raw(self, line: bytes) -> None:
+        """Keep a line of progress as it came."""
+        self._write(self._raw, line + b"\n")
+
+    def _write(self, file: IO[bytes], data: bytes) -> None:
+        """Write while there is room; the build is followed to its end even when there is none."""
+        self._left[file] -= len(data)
+        if self._left[file] < 0 or self.problem:
+            return
+        try:
+            file.write(data)
+            file.flush()
+        except OSError as error:
+            self.problem = error

@@ -1,0 +1,147 @@
+"""What lies in an image: a path's entry read through a container that never runs, its configuration, a snapshot."""
+
+from __future__ import annotations
+
+import re
+import stat
+import subprocess
+import tarfile
+import tempfile
+import threading
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, TYPE_CHECKING
+
+from orchestrator.docker import process
+from orchestrator.docker.client import client, engine_errors
+from orchestrator.docker.images import remove_image
+from orchestrator.errors import EngineError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from orchestrator.docker.engine import Engine
+
+_NOT_THERE = re.compile(
+    r"could not find the file|no such container:path|no such file or directory|not a directory|too many links", re.IGNORECASE
+)
+_SAID_BYTES = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """What lies at a path: its kind and permissions as in `stat`, its owner, and what it holds or leads to."""
+
+    mode: int
+    uid: int
+    gid: int
+    link: str | None = None
+    content: bytes | None = None
+    size_bytes: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ImageConfig:
+    """What an image says about itself."""
+
+    env: dict[str, str]
+    labels: dict[str, str]
+    ports: tuple[str, ...]
+    volumes: tuple[str, ...]
+    entrypoint: tuple[str, ...]
+    cmd: tuple[str, ...]
+    workdir: str
+    user: str
+
+
+def read_config(image: str) -> ImageConfig:
+    """Read an image's configuration."""
+    with engine_errors(f"the image {image} cannot be inspected"):
+        found = client().image.inspect(image).config
+    entrypoint = found.entrypoint or ()
+    return ImageConfig(
+        env={key: value for key, _, value in (pair.partition("=") for pair in found.env or ())},
+        labels=dict(found.labels or {}),
+        ports=tuple(found.exposed_ports or ()),
+        volumes=tuple(found.volumes or ()),
+        entrypoint=(entrypoint,) if isinstance(entrypoint, str) else tuple(entrypoint),
+        cmd=tuple(found.cmd or ()),
+        workdir="" if found.working_dir in (None, Path()) else str(found.working_dir),
+        user=found.user or "",
+    )
+
+
+def read_entry(engine: Engine, box: str, path: str, *, limit: int, timeout_s: float) -> Entry | None:
+    """Read what lies at a path of a container, links not followed, or None when nothing does.
+
+    The engine finds the path inside the container, runs nothing for it and
+    sends a tar stream. Only the stream's first entry is read, which is the path
+    itself, and nothing is unpacked: a name in it can do no harm. Of a large
+    file or of a folder the rest is not sent.
+    """
+    with tempfile.TemporaryFile() as said:
+        child = subprocess.Popen(  # noqa: S603  # an argument list, never a shell
+            [engine.docker, "cp", f"{box}:{path}", "-"],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=said,
+            start_new_session=True,
+        )
+        timer = threading.Timer(timeout_s, child.kill)
+        timer.start()
+        try:
+            entry = _first_entry(child.stdout, limit) if child.stdout else None
+            if entry is None:
+                child.wait()
+        finally:
+            is_late = not timer.is_alive()
+            timer.cancel()
+            child.kill()
+            process.end_tree(child)
+        if entry is not None:
+            return entry
+        said.seek(0)
+        words = said.read(_SAID_BYTES).decode("utf-8", "replace").strip()
+    if _NOT_THERE.search(words):
+        return None
+    message = f"{path} cannot be read: " + (
+        f"no answer within {timeout_s:.0f} s" if is_late else words or "the engine sent nothing"
+    )
+    raise EngineError(message)
+
+
+def _first_entry(stream: IO[bytes], limit: int) -> Entry | None:
+    try:
+        with tarfile.open(fileobj=stream, mode="r|") as archive:
+            found = archive.next()
+            if found is None:
+                return None
+            file = archive.extractfile(found) if limit and found.isreg() else None
+            content = file.read(limit) if file else None
+    except tarfile.TarError:  # the stream is empty or ends early: what the engine said tells why
+        return None
+    link = found.linkname if found.issym() else None
+    return Entry(_kind_of(found) | found.mode & 0o7777, found.uid, found.gid, link, content, found.size)
+
+
+def _kind_of(found: tarfile.TarInfo) -> int:
+    kinds = {
+        tarfile.DIRTYPE: stat.S_IFDIR,
+        tarfile.SYMTYPE: stat.S_IFLNK,
+        tarfile.CHRTYPE: stat.S_IFCHR,
+        tarfile.BLKTYPE: stat.S_IFBLK,
+        tarfile.FIFOTYPE: stat.S_IFIFO,
+    }
+    return kinds.get(found.type, stat.S_IFREG)
+
+
+@contextmanager
+def snapshot(box: str, image: str) -> Iterator[None]:
+    """Keep what an ended container has written as an image of this name, for a while."""
+    with engine_errors("what the container has written cannot be kept"):
+        client().container.commit(box, tag=image)
+    try:
+        yield
+    finally:
+        remove_image(image)

@@ -1,0 +1,173 @@
+"""The four kinds of tests of a container-structure-test file, each against the image."""
+
+from __future__ import annotations
+
+import posixpath
+import secrets
+import time
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from orchestrator.docker.containers import KEEP_BYTES, Confinement, container, run_attached
+from orchestrator.docker.contents import Entry, ImageConfig, read_entry, snapshot
+from orchestrator.errors import EngineError
+from orchestrator.smoke.commands import explain_end, tail_of_output
+from orchestrator.smoke.patterns import Problem, judge_patterns
+from orchestrator.smoke.structure_rules import (
+    expand,
+    expand_variables,
+    expect_content,
+    expect_metadata,
+    expect_output,
+    judge_existence,
+    judge_metadata,
+)
+from orchestrator.smoke.words import inert
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from orchestrator.config.structure import CommandTest, FileContentTest, FileExistenceTest, MetadataTest, Variable
+    from orchestrator.docker.containers import Ended
+    from orchestrator.model import Limits
+    from orchestrator.smoke.run import Subject
+
+Findings = tuple[list[Problem], str | None]  # what is wrong, and the detail to it
+
+_CONTENT_BYTES = 4 * 1024 * 1024
+_MAX_LINKS = 8
+_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"  # what a container has when its image names none
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """The image under test, and what all tests of a file share."""
+
+    subject: Subject
+    limits: Limits
+    config: ImageConfig
+    variables: tuple[Variable, ...]
+
+    def env(self, own: Sequence[Variable] = ()) -> dict[str, str]:
+        """Give the variables of a test: the image's, then the cell's, then the file's, then its own."""
+        env = {"PATH": _PATH, **self.config.env, **dict(self.subject.env)}
+        env |= expand_variables(self.variables, env)
+        return env | expand_variables(own, env)
+
+
+@dataclass(frozen=True, slots=True)
+class _Stage:
+    """What the commands of one test share."""
+
+    scene: Scene
+    env: dict[str, str]
+    limits: Limits
+    keeps: bool
+    until: float
+    stack: ExitStack
+
+    def run(self, image: str, argv: Sequence[str], *, snapshot_after: bool) -> tuple[Ended, str]:
+        """Run a command in a container of its own; give how it ended, and the image of what it left."""
+        subject = self.scene.subject
+        program, *words = [expand(word, self.env) for word in argv]
+        if not program:
+            message = f"'{argv[0]}' is empty once its variables are filled in"
+            raise EngineError(message)
+        confinement = Confinement(subject.run, subject.cell, self.limits, tuple(self.env.items()))
+        # A snapshot holds no tmpfs: what is written to /tmp must be in the container itself.
+        options: dict[str, Any] = {"tmpfs": []} if self.keeps else {}
+        with container(image, words, confinement, entrypoint=program, **options) as box:
+            left = max(0.1, self.until - time.monotonic())
+            ended = run_attached(subject.engine, box, timeout_s=left, cancel=subject.cancel)
+            if snapshot_after and ended.code is not None:
+                image = f"matrix.local/structure:{subject.run.lower()}-{secrets.token_hex(8)}"
+                self.stack.enter_context(snapshot(box, image))
+        for text in (ended.stdout, ended.stderr):
+            if text.strip():
+                subject.log(inert(text).rstrip())
+        return ended, image
+
+
+def try_command(scene: Scene, test: CommandTest, timeout_s: float) -> Findings:
+    """Run a command between its setup and its teardown, and judge what it printed and how it ended.
+
+    Each command has a container of its own and starts from a snapshot of what
+    the one before has written, as the format has it: an image needs no shell,
+    and no program that would keep a container alive for them.
+    """
+    until = time.monotonic() + timeout_s
+    keeps = bool(test.setup or test.teardown)
+    limits = replace(scene.limits, writable=scene.limits.writable or keeps)
+    with ExitStack() as stack:
+        stage = _Stage(scene, scene.env(test.env_vars), limits, keeps, until, stack)
+        image = scene.subject.image
+        for argv in test.setup:
+            ended, image = stage.run(image, argv, snapshot_after=True)
+            if failure := explain_end(ended, timeout_s, limits.memory_bytes):
+                return [(failure[0], f"setup '{' '.join(argv)}': {failure[1]}")], tail_of_output(ended)
+        ended, image = stage.run(image, [test.command, *test.args], snapshot_after=bool(test.teardown))
+        problems = _judge_command(test, ended, limits, timeout_s, until)
+        notes = [_tear_down(stage, image, test.teardown)] if ended.code is not None else []
+    detail = [*notes, tail_of_output(ended) if problems else None]
+    return problems, "\n".join(filter(None, detail)) or None
+
+
+def _judge_command(test: CommandTest, ended: Ended, limits: Limits, timeout_s: float, until: float) -> list[Problem]:
+    failure = explain_end(ended, timeout_s, limits.memory_bytes, wanted=test.exit_code)
+    problems = [failure] if failure else []
+    if ended.code is None or ended.start_error:
+        return problems
+    expectations = expect_output(test, ended.stdout, ended.stderr, KEEP_BYTES)
+    return problems + judge_patterns(expectations, max(1.0, until - time.monotonic()))
+
+
+def _tear_down(stage: _Stage, image: str, commands: Sequence[Sequence[str]]) -> str | None:
+    """Run what cleans up; that it fails is told, but says nothing about the command under test.
+
+    The original does not run these commands at all where tests run in
+    containers, so in files that pass there may be some that never worked.
+    """
+    for argv in commands:
+        ended, image = stage.run(image, argv, snapshot_after=argv is not commands[-1])
+        if failure := explain_end(ended, max(0.0, stage.until - time.monotonic()), stage.limits.memory_bytes):
+            return f"teardown '{' '.join(argv)}': {failure[1]}"
+    return None
+
+
+def try_existence(scene: Scene, box: str, test: FileExistenceTest, timeout_s: float) -> Findings:
+    """Judge what lies at a path: a link is looked at itself, and followed only for who may execute it."""
+    until = time.monotonic() + timeout_s
+    path = expand(test.path, scene.env())
+    entry = read_entry(scene.subject.engine, box, path, limit=0, timeout_s=timeout_s)
+    follows = entry is not None and test.is_executable_by and test.should_exist
+    target = _follow(scene, box, path, until, limit=0) if follows else entry
+    return list(judge_existence(test, entry, target)), None
+
+
+def try_content(scene: Scene, box: str, test: FileContentTest, timeout_s: float) -> Findings:
+    """Judge what a file holds, through links."""
+    until = time.monotonic() + timeout_s
+    entry = _follow(scene, box, expand(test.path, scene.env()), until, limit=_CONTENT_BYTES)
+    if entry is None:
+        return [("failed", f"{test.path} does not exist")], None
+    if entry.content is None:
+        return [("failed", f"{test.path} is not a file")], None
+    return judge_patterns(expect_content(test, entry), max(1.0, until - time.monotonic())), None
+
+
+def try_metadata(scene: Scene, test: MetadataTest, timeout_s: float) -> Findings:
+    """Judge the image's configuration."""
+    problems = [*judge_metadata(test, scene.config), *judge_patterns(expect_metadata(test, scene.config), timeout_s)]
+    return problems, None
+
+
+def _follow(scene: Scene, box: str, path: str, until: float, *, limit: int) -> Entry | None:
+    """Read what a path leads to inside the image; a link that leads nowhere, or in a circle, leads to nothing."""
+    for _ in range(_MAX_LINKS):
+        left = max(1.0, until - time.monotonic())
+        entry = read_entry(scene.subject.engine, box, path, limit=limit, timeout_s=left)
+        if entry is None or entry.link is None:
+            return entry
+        path = posixpath.join(posixpath.dirname(path.rstrip("/")), entry.link)
+    return None
