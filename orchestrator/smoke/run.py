@@ -59,10 +59,16 @@ def run_checks(subject: Subject, checks: Sequence[Check], timeout_s: float) -> S
 
 
 def _limit_s(check: Check) -> float:
-    """Give a service its own patience and some time to start and stop, and others a minute; a file's tests have one each."""
-    if isinstance(check, StructureCheck):
-        return math.inf
-    default_s = check.within_s + 10 if isinstance(check, (HttpCheck, HealthyCheck)) else DEFAULT_CHECK_S
+    """Give each kind its patience, unless the check says its own; the tests of a file have a limit each."""
+    match check:
+        case StructureCheck():
+            return math.inf
+        case HttpCheck() | HealthyCheck():
+            default_s = check.within_s + 10  # to start and to stop
+        case ProbeCheck():
+            default_s = PROBE_S
+        case _:
+            default_s = DEFAULT_CHECK_S
     return check.limits.timeout_s or default_s
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from orchestrator.config.load import load_matrix
 from orchestrator.standins import VARIABLE
-from tests.lab.bases import ensure_bases, save_description
+from tests.lab.bases import STAND_INS, ensure_bases, save_description
 from tests.lab.cache import LabError, say
 from tests.lab.engine import CLASSIC, MAIN, engine, ensure, start, stop
 
@@ -44,7 +44,7 @@ def _run(words: Sequence[str]) -> int:
     refs = base_references(Path("matrix.yaml"))
     if lacking := [ref for ref in refs if not _can_be_pulled(ref)]:
         say(f"{', '.join(lacking)} cannot be had from here: stand-in bases are used, and every report says so")
-        ensure_bases()
+        ensure_bases([base.name for base in STAND_INS if {*base.refs, base.refs[0].removesuffix(":latest")} & set(refs)])
         os.environ[VARIABLE] = str(save_description())
     return subprocess.run([_MATRIX, "run", *words], check=False).returncode
 
