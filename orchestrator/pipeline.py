@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import platform
-import signal
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
@@ -23,17 +21,17 @@ from orchestrator.errors import EngineError, ExitCode, UsageError
 from orchestrator.events import Event
 from orchestrator.execute import run_cells
 from orchestrator.git import read_git
+from orchestrator.interrupts import interrupts
 from orchestrator.model import BuilderSpec, Plan, Status
 from orchestrator.paths import cache_folder, forget_lock, held, run_lock
 from orchestrator.plan.select import select_cells
-from orchestrator.progress.say import say
 from orchestrator.record import SCHEMA, CellRecord, Environment, RunInputs, RunRecord
 from orchestrator.report.files import save_reports
 from orchestrator.standins import find_stand_ins, lacking_reason
 from orchestrator.workshop import Workshop
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from orchestrator.config.load import Matrix
     from orchestrator.events import Emit
@@ -55,15 +53,15 @@ class Options:
 
 def run_matrix(matrix: Matrix, reports: Reports, options: Options, watch: Callable[[Event], None]) -> RunRecord:
     """Run a plan to its end, or to an interruption; either way all that is known is stored."""
-    earlier = _earlier_run(matrix, reports, options)
+    run, earlier = _earlier_run(matrix, reports, options)
     options = replace(options, only=earlier.only, skip=earlier.skip) if earlier else options
     plan = select_cells(matrix.plan, options.only, options.skip)
     _check_secrets(matrix, plan)
     engine = connect()
     cancel, interrupted = Signal(), Signal()
-    with _interrupts(cancel, interrupted):
+    with interrupts(cancel, interrupted):
         builder = ensure_builder(engine, builder_spec(matrix))
-        run = reports.find(earlier.id) if earlier else reports.new_run()
+        run = run or reports.new_run()
         record = earlier or _new_record(matrix, run, plan, options)
         record = replace(record, environment=_environment(engine, builder), finished_at=None, complete=False)
         run.save_record(record)
@@ -110,15 +108,16 @@ def _opening(run: RunFolder, plan: Plan, builder: Builder, *, resumed: bool) -> 
     return Event(kind, None, {"run": run.id, "cells": len(plan.cells), "builder": builder.did})
 
 
-def _earlier_run(matrix: Matrix, reports: Reports, options: Options) -> RunRecord | None:
+def _earlier_run(matrix: Matrix, reports: Reports, options: Options) -> tuple[RunFolder, RunRecord] | tuple[None, None]:
     """Read the run to go on with; a changed matrix.yaml would mix two plans in one record."""
     if options.resume is None:
-        return None
-    earlier = reports.find(options.resume).load()
+        return None, None
+    folder = reports.find(options.resume)
+    earlier = folder.load()
     if earlier.inputs.matrix_digest != matrix.digest:
         message = f"{matrix.path} has changed since run {earlier.id} was started; start a new run"
         raise UsageError(message)
-    return earlier
+    return folder, earlier
 
 
 def _check_secrets(matrix: Matrix, plan: Plan) -> None:
@@ -251,23 +250,3 @@ def _emitter(run: RunFolder, watch: Callable[[Event], None]) -> Emit:
         watch(event)
 
     return emit
-
-
-@contextmanager
-def _interrupts(cancel: Signal, interrupted: Signal) -> Iterator[None]:
-    """Let the first interruption cancel the cells under way; a second one is not waited for."""
-
-    def interrupt(number: int, _frame: object) -> None:
-        if interrupted.is_set():
-            raise KeyboardInterrupt
-        say(f"\nmatrix: {signal.Signals(number).name}: cancelling the cells under way; what is finished is kept\n")
-        interrupted.set()
-        cancel.set()
-
-    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-    before = {number: signal.signal(number, interrupt) for number in numbers}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

@@ -74,7 +74,7 @@ def _with(words: Sequence[str]) -> int:
                 stop(CLASSIC)
     except LabError as error:
         say(str(error))
-        return subprocess.run(words, env={**os.environ, NO_ENGINE: str(error).splitlines()[0]}, check=False).returncode
+        return subprocess.run(words, env={**os.environ, NO_ENGINE: str(error).partition(". ")[0]}, check=False).returncode
 
 
 COMMANDS: dict[str, Callable[[Sequence[str]], int]] = {"up": _up, "down": _down, "run": _run, "with": _with}
