@@ -47,6 +47,11 @@ class StandIn:
         return hashlib.sha256(b"\0".join(parts)).hexdigest()[:16]
 
     @property
+    def archive(self) -> Path:
+        """Give the file of the cache that keeps it for the next engine."""
+        return cache_folder() / f"base-{self.name}-{self.digest}.tar"
+
+    @property
     def keeps_apt(self) -> bool:
         """Slim images can install with apt, so this machine's sources are part of them."""
         return self.recipe in {"slim", "node"}
@@ -129,7 +134,7 @@ def _ensure(stand_in: StandIn) -> None:
     if _is_there(stand_in):
         return
     with locked(f"base-{stand_in.name}"):
-        archive = cache_folder() / f"base-{stand_in.name}-{stand_in.digest}.tar"
+        archive = stand_in.archive
         if not archive.exists():
             with timed(f"making {stand_in.name} from {stand_in.made_from}"):
                 _build(stand_in)
@@ -209,6 +214,14 @@ def ensure_bases(names: Sequence[str] = ()) -> tuple[StandIn, ...]:
     for stand_in in chosen:
         _ensure(stand_in)
     return chosen
+
+
+def are_cached() -> bool:
+    """Tell whether there is nothing to wait for: all are made, or none can be made on this machine."""
+    try:
+        return all(stand_in.archive.exists() for stand_in in STAND_INS)
+    except LabError:
+        return True
 
 
 def save_description() -> Path:
