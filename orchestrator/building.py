@@ -42,7 +42,9 @@ def build_cell(shop: Workshop, cell: Cell, target: Target) -> Built:
     argv = render_build_argv(shop.engine.docker, shop.builder, shop.name, cell, shop.folder, target, metadata_file)
     progress, tail = Progress(), deque[str](maxlen=_TAIL_LINES)
     started = time.monotonic()
-    with _BuildFiles(folder) as files:
+    with disk_errors(folder):
+        files = _BuildFiles(folder)
+    with files:
 
         def take(line: bytes) -> None:
             step = progress.current
@@ -95,8 +97,8 @@ class _BuildFiles:
     """A cell's build.log and progress.jsonl, written while the build runs, up to a bound."""
 
     def __init__(self, folder: Path) -> None:
-        self._log: IO[bytes] = folder.joinpath("build.log").open("wb")
-        self._raw: IO[bytes] = folder.joinpath("progress.jsonl").open("wb")
+        self._log: IO[bytes] = folder.joinpath("build.log").open("wb", buffering=0)  # nothing is left to write when it is closed
+        self._raw: IO[bytes] = folder.joinpath("progress.jsonl").open("wb", buffering=0)
         self._left: dict[IO[bytes], int] = {self._log: _MAX_FILE, self._raw: _MAX_FILE}
         self.problem: OSError | None = None
 
@@ -122,6 +124,5 @@ class _BuildFiles:
             return
         try:
             file.write(data)
-            file.flush()
         except OSError as error:
             self.problem = error

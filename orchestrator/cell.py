@@ -17,6 +17,7 @@ from orchestrator.model import STAND_IN_LABEL, Cell, Status
 from orchestrator.places import dockerfile_of, is_remote
 from orchestrator.record import CellInputs, CellRecord, Image, Smoke
 from orchestrator.smoke.run import Subject, run_checks
+from orchestrator.store import disk_errors
 from orchestrator.workshop import CancelledError, Workshop
 
 if TYPE_CHECKING:
@@ -109,11 +110,15 @@ def _measure(shop: Workshop, raw: RawImage, metadata: BuildMetadata) -> Image:
 
 def _smoke(shop: Workshop, cell: Cell, record: CellRecord, image: str, raw: RawImage) -> CellRecord:
     shop.emit(Event("cell-smoke", cell.id))
-    with (shop.run.cell(cell.id) / "smoke.log").open("w", encoding="utf-8") as log:
+    folder = shop.run.cell(cell.id)
+    with disk_errors(folder):
+        log = (folder / "smoke.log").open("w", encoding="utf-8")
+    with log:
 
         def write(text: str) -> None:
-            log.write(text + "\n")
-            log.flush()
+            with disk_errors(folder):
+                log.write(text + "\n")
+                log.flush()
 
         subject = Subject(
             engine=shop.engine,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import ssl
 import subprocess
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ from typing import Any
 from orchestrator.probes import INPUT_VARIABLE, PROBE_NEEDS, load_probe
 
 ROOT = Path(__file__).parents[2]
-PREFIX = "img-test-"
+PREFIX = f"img-test-{os.environ.get('PYTEST_XDIST_WORKER', 'main')}-"  # workers must not give one tag at once
 
 
 @dataclass(frozen=True)
