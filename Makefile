@@ -15,7 +15,7 @@ run: $(VENV)/.ready ## set everything up, run the default matrix, print the tabl
 	@$(LAB) run $(ARGS)
 
 test: $(VENV)/.ready ## run every test, with an engine if one can be had
-	@$(LAB) with -- $(PY) -m pytest -n 2 --dist loadgroup $(ARGS)
+	@$(LAB) with -- $(PY) -m pytest -n 5 --dist loadgroup $(ARGS)
 
 unit: $(VENV)/.ready ## run the tests that need neither engine nor network
 	@PYTHONDONTWRITEBYTECODE= $(PY) -m pytest tests/unit $(ARGS)

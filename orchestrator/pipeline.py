@@ -200,7 +200,7 @@ def _tidy(shop: Workshop) -> None:
     """Remove what cells that were cut short may have left; an engine that is gone has kept nothing to remove."""
     shop.store.remove()
     try:
-        for name, _ in list_containers(shop.run.id):
+        for name, _ in list_containers(shop.engine, shop.run.id):
             remove_container(name)
         for name, _ in list_networks(shop.engine, shop.run.id):
             remove_network(shop.engine, name)

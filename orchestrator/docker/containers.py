@@ -154,12 +154,19 @@ def remove_container(name: str) -> None:
             raise
 
 
-def list_containers(run: str | None = None) -> list[tuple[str, str]]:
-    """List the containers that matrix made, each with its run."""
+def list_containers(engine: Engine, run: str | None = None) -> list[tuple[str, str]]:
+    """List the containers that matrix made, each with its run; in one question, since others come and go meanwhile."""
+    return _list_labelled(engine, ["ps", "--all"], "{{.Names}}", run)
+
+
+def _list_labelled(engine: Engine, words: list[str], name: str, run: str | None) -> list[tuple[str, str]]:
     label = f"{LABEL}.run" if run is None else f"{LABEL}.run={run}"
-    with engine_errors("the engine cannot list its containers"):
-        found = client().container.list(all=True, filters=[("label", label)])
-        return [(item.name, (item.config.labels or {}).get(f"{LABEL}.run", "")) for item in found]
+    wanted = f'{name} {{{{.Label "{LABEL}.run"}}}}'
+    answer = process.run([engine.docker, *words, "--filter", f"label={label}", "--format", wanted])
+    if not answer.ok:
+        message = f"the engine cannot list what matrix made: {answer.stderr.strip()}"
+        raise EngineError(message)
+    return [(found, of) for found, _, of in (line.partition(" ") for line in answer.stdout.splitlines())]
 
 
 def make_internal_network(engine: Engine, run: str) -> str:
@@ -174,10 +181,7 @@ def make_internal_network(engine: Engine, run: str) -> str:
 
 def list_networks(engine: Engine, run: str | None = None) -> list[tuple[str, str]]:
     """List the networks that matrix made, each with its run."""
-    label = f"{LABEL}.run" if run is None else f"{LABEL}.run={run}"
-    words = ["network", "ls", "--filter", f"label={label}", "--format", f'{{{{.Name}}}} {{{{.Label "{LABEL}.run"}}}}']
-    lines = process.run([engine.docker, *words]).stdout.splitlines()
-    return [(name, found) for name, _, found in (line.partition(" ") for line in lines)]
+    return _list_labelled(engine, ["network", "ls"], "{{.Name}}", run)
 
 
 def remove_network(engine: Engine, name: str) -> None:

@@ -222,14 +222,20 @@ class _Stream(io.RawIOBase):
 
 
 def remove_image(image: str) -> None:
-    """Remove one tag; the build cache keeps the layers."""
-    with engine_errors(f"the image {image} cannot be removed"):
-        client().image.remove(image)
+    """Remove one tag; the build cache keeps the layers, and a tag that is gone is fine."""
+    try:
+        with engine_errors(f"the image {image} cannot be removed"):
+            client().image.remove(image)
+    except EngineError as error:
+        if "no such image" not in str(error).lower():
+            raise
 
 
-def list_images() -> list[tuple[str, str]]:
+def list_images(engine: Engine) -> list[tuple[str, str]]:
     """List the images that matrix made, each with its run: by label, and by the name that only matrix gives."""
-    with engine_errors("the engine cannot list its images"):
-        found = client().image.list(filters=[("label", f"{LABEL}.cell")])
-        tags = [tag for image in found for tag in image.repo_tags]
-    return [(tag, named[1]) for tag in tags if (named := _OURS.fullmatch(tag))]
+    words = ["image", "ls", "--filter", f"label={LABEL}.cell", "--format", "{{.Repository}}:{{.Tag}}"]
+    answer = process.run([engine.docker, *words])
+    if not answer.ok:
+        message = f"the engine cannot list its images: {answer.stderr.strip()}"
+        raise EngineError(message)
+    return [(tag, named[1]) for tag in answer.stdout.split() if (named := _OURS.fullmatch(tag))]

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from orchestrator.probes._collector import Collector
 
-START_LIMIT_S = 40
+START_LIMIT_S = 25
 # What a service needs to be instrumented and to export; opentelemetry.proto comes with either OTLP exporter.
 EXPORTING_SERVICE = (
     "opentelemetry.instrumentation.fastapi",

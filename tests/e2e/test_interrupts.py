@@ -49,6 +49,12 @@ def children_left(project: Project) -> str:
     return subprocess.run(["pgrep", "-af", str(project.folder)], capture_output=True, text=True, check=False).stdout
 
 
+def is_testing(project: Project) -> bool:
+    """Tell whether a container of the project's own run is there."""
+    words = ["ps", "-q", "--filter", f"label=io.matrix.run={project.latest.name}"]
+    return project.latest.joinpath("run.json").is_file() and bool(project.docker(*words).strip())
+
+
 def test_a_run_killed_in_the_middle_goes_on_with_the_rest(placed: Project) -> None:
     """No finished cell is built again, and the record has every cell once."""
     write_slow_cells(placed)
@@ -99,7 +105,7 @@ def test_a_terminated_smoke_container_is_removed(project: Project) -> None:
     """A job that is stopped from outside leaves no container behind."""
     project.write(defaults={"smoke": [{"run": ["sleep", "100"]}]})
     process = project.start("run", "--progress", "none")
-    wait_for(lambda: bool(project.docker("ps", "-q", "--filter", "label=io.matrix.container=one").strip()), process)
+    wait_for(lambda: is_testing(project), process)
     process.send_signal(signal.SIGTERM)
     process.communicate(timeout=30)
     assert process.returncode == 130
@@ -118,7 +124,7 @@ def test_clean_leaves_a_run_under_way_alone(project: Project) -> None:
     """Its containers, images and builder are still needed."""
     project.write(defaults={"smoke": [{"run": ["sleep", "5"]}]})
     process = project.start("run", "--progress", "none", "--format", "json")
-    wait_for(lambda: bool(project.docker("ps", "-q", "--filter", "label=io.matrix.container=one").strip()), process)
+    wait_for(lambda: is_testing(project), process)
     assert "left alone: run" in project.matrix("clean").stdout
     out, _ = process.communicate(timeout=60)
     assert process.returncode == 0

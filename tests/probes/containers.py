@@ -67,7 +67,7 @@ def run_probe(image: str, probe: str, *more: str) -> Answer:
     command += [f"--cap-add={capability}" for capability in needs.capabilities]
     command += [f"--sysctl={key}={value}" for key, value in needs.sysctls]
     run = subprocess.run(
-        [*command, *more, image, "-"], input=load_probe(probe), capture_output=True, text=True, check=True, timeout=60
+        [*command, *more, image, "-"], input=load_probe(probe), capture_output=True, text=True, check=True, timeout=115
     )
     (line,) = run.stdout.splitlines()
     answer = json.loads(line)
