@@ -186,7 +186,12 @@ def test_keep_leaves_the_images_in_the_engine_until_clean_removes_them(placed: P
     placed.write(name="kept")
     placed.run("--keep")
     (image,) = placed.docker(
-        "image", "ls", "--filter", "reference=matrix.local/kept", "--format", "{{.Repository}}:{{.Tag}}"
+        "image",
+        "ls",
+        "--filter",
+        f"reference=matrix.local/kept:{placed.latest.name.lower()}*",
+        "--format",
+        "{{.Repository}}:{{.Tag}}",
     ).split()
     placed.docker("tag", image, "matrix.local/looks-alike:1")
     placed.folder.joinpath("Other").write_text("FROM scratch\nCOPY Other /\n")

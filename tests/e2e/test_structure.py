@@ -249,13 +249,13 @@ def test_what_is_not_supported_is_named_and_never_passes(project: Project) -> No
     }
 
 
-def test_a_file_of_fifty_tests_is_fifty_checks(project: Project) -> None:
-    """A time limit is for each test; one that hangs leaves the others theirs."""
-    tests = [{"name": str(at), "command": "echo", "args": [str(at)], "expectedOutput": [f"^{at}$"]} for at in range(20)]
+def test_each_test_of_a_file_is_a_check_with_a_time_limit_of_its_own(project: Project) -> None:
+    """One that hangs leaves the others theirs."""
+    tests = [{"name": str(at), "command": "echo", "args": [str(at)], "expectedOutput": [f"^{at}$"]} for at in range(4)]
     tests.insert(1, {"name": "hangs", "command": "sleep", "args": ["100"]})
-    files = [{"name": str(at), "path": "/bin/sh"} for at in range(29)]
+    files = [{"name": str(at), "path": "/bin/sh"} for at in range(7)]
     checks = structure(project, exit_code=1, check={"timeout": "2s"}, commandTests=tests, fileExistenceTests=files)
-    assert len(checks) == 50
+    assert len(checks) == 12
     assert checks.pop("command hangs")["reason"] == "still running after 2 s"
     assert {check["outcome"] for check in checks.values()} == {"passed"}
 
