@@ -6,7 +6,7 @@ PY := $(VENV)/bin/python
 LAB := $(PY) -m tests.lab
 MATRIX := $(VENV)/bin/matrix
 
-.PHONY: help run test unit check format lock plan engine engine-stop bootstrap clean
+.PHONY: help run test unit check format lock plan engine engine-stop bootstrap jaeger traces jaeger-stop clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
@@ -15,7 +15,7 @@ run: $(VENV)/.ready ## set everything up, run the default matrix, print the tabl
 	@$(LAB) run $(ARGS)
 
 test: $(VENV)/.ready ## run every test, with an engine if one can be had
-	@$(LAB) with -- $(PY) -m pytest -n 5 --dist loadgroup $(ARGS)
+	@PYTHONDONTWRITEBYTECODE= $(LAB) with -- $(PY) -m pytest -n 5 --dist loadgroup $(ARGS)
 
 unit: $(VENV)/.ready ## run the tests that need neither engine nor network
 	@PYTHONDONTWRITEBYTECODE= $(PY) -m pytest tests/unit $(ARGS)
@@ -40,6 +40,15 @@ engine-stop: $(VENV)/.ready ## stop the engine that was started here
 
 bootstrap: $(VENV)/.ready ## make, heal or reuse the builder
 	@$(MATRIX) bootstrap
+
+jaeger: $(VENV)/.ready ## start Jaeger to look at traces with, on the loopback
+	@$(MATRIX) jaeger start $(ARGS)
+
+traces: $(VENV)/.ready ## open, or print, the address of the latest run's trace
+	@$(MATRIX) jaeger open $(ARGS)
+
+jaeger-stop: $(VENV)/.ready ## stop Jaeger
+	@$(MATRIX) jaeger stop
 
 clean: $(VENV)/.ready ## remove what matrix made in the engine
 	@$(MATRIX) clean

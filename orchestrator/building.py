@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import tempfile
 import time
 from collections import deque
+from contextlib import ExitStack
 from dataclasses import dataclass
+from pathlib import Path
 from typing import IO, TYPE_CHECKING, Self
 
-from orchestrator.docker.build import METADATA, BuildMetadata, Target, load_metadata, render_build_argv, run_build
+from orchestrator.docker.build import BuildMetadata, Target, load_metadata, read_secret_arg, render_build_argv, run_build
 from orchestrator.events import Event
 from orchestrator.failures import BuildFailure, classify_failure
 from orchestrator.measure.progress import Progress, export_seconds, make_steps, pull_seconds
@@ -15,10 +18,12 @@ from orchestrator.model import Cell, Status
 from orchestrator.record import Build
 from orchestrator.smoke.words import inert
 from orchestrator.store import disk_errors
+from orchestrator.tracing.trace import write_traceparent
 from orchestrator.workshop import CancelledError, Workshop
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from orchestrator.redact import Redactor
+    from orchestrator.tracing.collect import TracedBuild
 
 _TAIL_LINES = 200
 _MAX_FILE = 64 * 1024 * 1024  # of a log or of raw progress; past it a build's chatter is counted, not kept
@@ -34,16 +39,23 @@ class Built:
     status: Status | None
 
 
-def build_cell(shop: Workshop, cell: Cell, target: Target) -> Built:
-    """Run a cell's build, and keep its log and its raw progress while it goes on."""
+def build_cell(shop: Workshop, cell: Cell, target: Target, traced: TracedBuild) -> Built:
+    """Run a cell's build; buildx's metadata, which holds all build arguments, are read and not kept."""
+    with ExitStack() as stack:
+        with disk_errors(Path(tempfile.gettempdir())):
+            folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="matrix-"))
+        return _build(shop, cell, target, traced, Path(folder, "metadata.json"))
+
+
+def _build(shop: Workshop, cell: Cell, target: Target, traced: TracedBuild, metadata_file: Path) -> Built:
+    """Keep a build's log and its raw progress while it goes on."""
     folder = shop.run.cell(cell.id)
-    metadata_file = folder / METADATA
-    metadata_file.unlink(missing_ok=True)
     argv = render_build_argv(shop.engine.docker, shop.builder, shop.name, cell, shop.folder, target, metadata_file)
+    secrets = {argument[0]: read_secret_arg(argument) for argument in cell.settings.secret_args}
     progress, tail = Progress(), deque[str](maxlen=_TAIL_LINES)
     started = time.monotonic()
     with disk_errors(folder):
-        files = _BuildFiles(folder)
+        files = _BuildFiles(folder, shop.run.redactor)
     with files:
 
         def take(line: bytes) -> None:
@@ -55,7 +67,14 @@ def build_cell(shop: Workshop, cell: Cell, target: Target) -> Built:
             if progress.current and progress.current != step:
                 shop.emit(Event("cell-step", cell.id, {"step": inert(progress.current)[:200]}))
 
-        ended = run_build(argv, on_progress=take, timeout_s=cell.settings.timeout.build_s, cancel=shop.cancel)
+        ended = run_build(
+            argv,
+            on_progress=take,
+            timeout_s=cell.settings.timeout.build_s,
+            cancel=shop.cancel,
+            environment={"TRACEPARENT": write_traceparent(traced.span), **secrets},
+        )
+        traced.vertices = progress.told
         for message in progress.messages:
             files.log(message + "\n")
         if files.problem:
@@ -76,7 +95,9 @@ def build_cell(shop: Workshop, cell: Cell, target: Target) -> Built:
     if ended.code != 0:
         failure = classify_failure(progress.failed_step, progress.messages, tail)
         return Built(build, BuildMetadata(), failure, Status.BUILD_FAILED if failure.is_ours else Status.ERROR)
-    return Built(build, load_metadata(metadata_file), None, None)
+    metadata = load_metadata(metadata_file)
+    traced.ref = metadata.ref
+    return Built(build, metadata, None, None)
 
 
 def _make_build(progress: Progress, jobs: int, wall_s: float) -> Build:
@@ -96,7 +117,8 @@ def _make_build(progress: Progress, jobs: int, wall_s: float) -> Build:
 class _BuildFiles:
     """A cell's build.log and progress.jsonl, written while the build runs, up to a bound."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, redactor: Redactor) -> None:
+        self._redactor = redactor
         self._log: IO[bytes] = folder.joinpath("build.log").open("wb", buffering=0)  # nothing is left to write when it is closed
         self._raw: IO[bytes] = folder.joinpath("progress.jsonl").open("wb", buffering=0)
         self._left: dict[IO[bytes], int] = {self._log: _MAX_FILE, self._raw: _MAX_FILE}
@@ -111,11 +133,11 @@ class _BuildFiles:
 
     def log(self, text: str) -> None:
         """Keep what a step printed, without what could rewrite a terminal."""
-        self._write(self._log, inert(text).encode())
+        self._write(self._log, self._redactor.text(inert(text)).encode())
 
     def raw(self, line: bytes) -> None:
         """Keep a line of progress as it came."""
-        self._write(self._raw, line + b"\n")
+        self._write(self._raw, self._redactor.progress(line) + b"\n")
 
     def _write(self, file: IO[bytes], data: bytes) -> None:
         """Write while there is room; the build is followed to its end even when there is none."""

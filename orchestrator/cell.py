@@ -18,12 +18,15 @@ from orchestrator.places import dockerfile_of, is_remote
 from orchestrator.record import CellInputs, CellRecord, Image, Smoke
 from orchestrator.smoke.run import Subject, run_checks
 from orchestrator.store import disk_errors
+from orchestrator.tracing.attributes import describe_cell, describe_result
+from orchestrator.tracing.names import Part
 from orchestrator.workshop import CancelledError, Workshop
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from orchestrator.measure.image import RawImage
+    from orchestrator.tracing.collect import CellTrace
 
 _BACKOFF_S = 1.0
 
@@ -31,12 +34,27 @@ _BACKOFF_S = 1.0
 def run_cell(shop: Workshop, cell: Cell) -> CellRecord:
     """Build, measure and test one cell; whatever happens to it becomes its record."""
     shop.emit(Event("cell-started", cell.id))
-    record = CellRecord(cell.id, dict(cell.axes), Status.ERROR, cell.expected, as_expected=False, inputs=_inputs_of(shop, cell))
+    with shop.traces.cell(cell.id, describe_cell(shop.run.id, cell)) as (trace, span):
+        record = _run_cell(shop, cell, trace)
+        describe_result(span, record)
+    return record
+
+
+def _run_cell(shop: Workshop, cell: Cell, trace: CellTrace) -> CellRecord:
+    record = CellRecord(
+        cell.id,
+        dict(cell.axes),
+        Status.ERROR,
+        cell.expected,
+        as_expected=False,
+        inputs=_inputs_of(shop, cell),
+        trace_id=trace.trace_id,
+    )
     attempts = 0
     while True:
         attempts += 1
         try:
-            record, may_pass = _try_cell(shop, cell, record)
+            record, may_pass = _try_cell(shop, cell, record, trace)
         except EngineError as error:
             record, may_pass = replace(record, status=Status.ERROR, reason=str(error)), True
         if shop.cancel.is_set():
@@ -45,37 +63,47 @@ def run_cell(shop: Workshop, cell: Cell) -> CellRecord:
             break
         wait_s = _BACKOFF_S * 2 ** (attempts - 1)
         shop.emit(Event("cell-retried", cell.id, {"attempt": attempts, "reason": record.reason, "wait_s": wait_s}))
-        if shop.cancel.wait(wait_s):
-            raise CancelledError
-        shop.heal()
+        with trace.span("wait", Part.TIDY):
+            if shop.cancel.wait(wait_s):
+                raise CancelledError
+            shop.heal()
     return replace(record, attempts=attempts, as_expected=record.status is cell.expected)
 
 
-def _try_cell(shop: Workshop, cell: Cell, record: CellRecord) -> tuple[CellRecord, bool]:
+def _try_cell(shop: Workshop, cell: Cell, record: CellRecord, trace: CellTrace) -> tuple[CellRecord, bool]:
     """Try once; tell besides whether the same may end otherwise when it is tried again."""
     wants_engine = shop.smoke and bool(cell.settings.smoke)
     with ExitStack() as stack:
         target = _make_target(shop, cell, wants_engine=wants_engine)
-        built = build_cell(shop, cell, target)
+        with trace.build({"matrix.build.attempt": len(trace.builds) + 1}) as traced:
+            built = build_cell(shop, cell, target, traced)
+            if built.failure is not None:
+                traced.span.fail(built.failure.reason, (built.status or Status.ERROR).value)
         inputs = replace(record.inputs, base=built.metadata.bases)
         record = replace(record, inputs=inputs, build=built.build, image=None, smoke=None)
         if built.failure is not None:
             return replace(record, status=built.status or Status.ERROR, reason=built.failure.reason), built.failure.passing
         if target.image and not shop.keep:
-            stack.callback(_forget_image, shop, target.image)
+            stack.callback(_forget_image, shop, target.image, trace)
         shop.emit(Event("cell-measuring", cell.id))
-        raw = shop.store.read(target.oci) if target.oci else read_from_engine(shop.engine, target.image or "")
-        inputs = replace(inputs, stand_in=raw.labels.get(STAND_IN_LABEL))
-        record = replace(record, inputs=inputs, image=_measure(shop, raw, built.metadata))
+        with trace.span("analyse", Part.ANALYSE):
+            raw = shop.store.read(target.oci) if target.oci else read_from_engine(shop.engine, target.image or "")
+            inputs = replace(inputs, stand_in=raw.labels.get(STAND_IN_LABEL))
+            record = replace(record, inputs=inputs, image=_measure(shop, raw, built.metadata))
         image = target.image or _image_name(shop, cell)
         if target.oci and not target.image and (wants_engine or shop.keep):
             shop.emit(Event("cell-loading", cell.id))
-            load_image(shop.store, target.oci, image)
+            with trace.span("load", Part.LOAD):
+                load_image(shop.store, target.oci, image)
             if not shop.keep:
-                stack.callback(_forget_image, shop, image)
+                stack.callback(_forget_image, shop, image, trace)
         if not wants_engine:
             return replace(record, status=Status.PASSED, reason=None, smoke=Smoke("skipped")), False
-        return _smoke(shop, cell, record, image, raw), False
+        with trace.span("smoke", Part.SMOKE) as span:
+            record = _smoke(shop, cell, record, image, raw, trace)
+            if record.status is not Status.PASSED:
+                span.fail(record.reason or "", record.status.value)
+        return record, False
 
 
 def _make_target(shop: Workshop, cell: Cell, *, wants_engine: bool) -> Target:
@@ -108,7 +136,9 @@ def _measure(shop: Workshop, raw: RawImage, metadata: BuildMetadata) -> Image:
     return make_image(raw, base_layers)
 
 
-def _smoke(shop: Workshop, cell: Cell, record: CellRecord, image: str, raw: RawImage) -> CellRecord:
+def _smoke(  # the parts of one cell
+    shop: Workshop, cell: Cell, record: CellRecord, image: str, raw: RawImage, trace: CellTrace
+) -> CellRecord:
     shop.emit(Event("cell-smoke", cell.id))
     folder = shop.run.cell(cell.id)
     with disk_errors(folder):
@@ -117,7 +147,7 @@ def _smoke(shop: Workshop, cell: Cell, record: CellRecord, image: str, raw: RawI
 
         def write(text: str) -> None:
             with disk_errors(folder):
-                log.write(text + "\n")
+                log.write(shop.run.redactor.text(text) + "\n")
                 log.flush()
 
         subject = Subject(
@@ -132,6 +162,7 @@ def _smoke(shop: Workshop, cell: Cell, record: CellRecord, image: str, raw: RawI
             user=raw.user,
             cancel=shop.cancel,
             log=write,
+            trace=trace,
         )
         smoke = run_checks(subject, cell.settings.smoke, cell.settings.timeout.smoke_s)
     bad = [check for check in smoke.checks if check.outcome in ("failed", "error", "timeout")]
@@ -140,10 +171,11 @@ def _smoke(shop: Workshop, cell: Cell, record: CellRecord, image: str, raw: RawI
     return replace(record, smoke=smoke, status=status, reason=f"{worst.name}: {worst.reason}" if worst else None)
 
 
-def _forget_image(shop: Workshop, image: str) -> None:
+def _forget_image(shop: Workshop, image: str, trace: CellTrace) -> None:
     """Remove the cell's image; an engine that is gone has been reported already."""
     try:
-        remove_image(image)
+        with trace.span("remove image", Part.TIDY):
+            remove_image(shop.engine, image)
     except EngineError as error:
         shop.emit(Event("warning", None, {"text": str(error)}))
 

@@ -48,7 +48,7 @@ def clean_up(file: Path, reports: Path | None) -> Iterator[str]:
 def _things(engine: Engine) -> Iterator[tuple[str, list[tuple[str, str]], Callable[[str], object]]]:
     """Give all that matrix makes, with its run and the way to remove it; what uses a thing comes before it."""
     folders = cache_folder("images")
-    yield "container", list_containers(engine), remove_container
+    yield "container", list_containers(engine), partial(remove_container, engine)
     yield "network", list_networks(engine), partial(remove_network, engine)
-    yield "image", list_images(engine), remove_image
+    yield "image", list_images(engine), partial(remove_image, engine)
     yield "image folder", [(folder.name, folder.name) for folder in folders.iterdir()], lambda name: shutil.rmtree(folders / name)

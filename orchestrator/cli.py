@@ -3,16 +3,29 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import sys
 import traceback
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from orchestrator import __version__
-from orchestrator.errors import ConfigError, ExitCode, MatrixError, StoreError, UsageError, did_you_mean
+from orchestrator.errors import ConfigError, ExitCode, MatrixError, StoreError
+from orchestrator.options import (
+    DEFAULT_FILE,
+    FORMAT_WORDS,
+    File,
+    Only,
+    Out,
+    ReportsFolder,
+    Skip,
+    check_one_of,
+    folder_of,
+    reports_folder,
+)
 
 app = typer.Typer(
     name="matrix",
@@ -22,15 +35,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
-
-File = Annotated[Path, typer.Option("-f", "--file", help="The matrix file.")]
-Only = Annotated[
-    list[str] | None,
-    typer.Option("--only", help="Only these cells: base=alpine,python=3.1* (all must fit), or a glob on ids. Repeatable."),
-]
-Skip = Annotated[list[str] | None, typer.Option("--skip", help="Not these cells; the same words as --only. Repeatable.")]
-Out = Annotated[Path | None, typer.Option("-o", "--out", help="Write the result to this file instead of standard output.")]
-DEFAULT_FILE = Path("matrix.yaml")
 
 
 def _version(value: bool) -> None:  # noqa: FBT001  # typer calls it with the flag
@@ -69,7 +73,7 @@ def doctor(
     """Say what is missing here, and the command that mends it."""
     from orchestrator.doctor import examine, render_examination
 
-    _one_of("--format", kind, ("table", "json"))
+    check_one_of("--format", kind, ("table", "json"))
     findings = examine(file)
     _print(render_examination(findings, kind), out)
     raise typer.Exit(max(finding.exit_code for finding in findings))
@@ -88,7 +92,7 @@ def plan(
     from orchestrator.plan.render import FORMATS, render_plan
     from orchestrator.plan.select import select_cells
 
-    _one_of("--format", kind, FORMATS)
+    check_one_of("--format", kind, FORMATS)
     matrix = load_matrix(file)
     _print(render_plan(select_cells(matrix.plan, only or (), skip or ()), kind, matrix.folder), out)
 
@@ -117,30 +121,34 @@ def run(
     jobs: Annotated[int, typer.Option("--jobs", "-j", min=1, max=256, help="Cells built at once.")] = 2,
     resume: Annotated[str | None, typer.Option("--resume", metavar="RUN", help="Go on with this run: an id, or latest.")] = None,
     progress: Annotated[str, typer.Option("--progress", help="auto, plain, json or none; on standard error")] = "auto",
-    kind: Annotated[str, typer.Option("--format", help="What to print at the end: table, markdown, csv or json")] = "table",
+    kind: Annotated[str, typer.Option("--format", help=f"What to print at the end: {FORMAT_WORDS}")] = "table",
     out: Out = None,
-    reports: Annotated[Path | None, typer.Option("--reports", help="Where runs are kept; reports beside the matrix file.")] = None,
+    reports: ReportsFolder = None,
     *,
     fail_fast: Annotated[bool, typer.Option("--fail-fast", help="Stop at the first cell that does not end as expected.")] = False,
     no_smoke: Annotated[bool, typer.Option("--no-smoke", help="Build and measure only.")] = False,
     keep: Annotated[bool, typer.Option("--keep", help="Keep the images in the engine.")] = False,
+    no_trace: Annotated[bool, typer.Option("--no-trace", help="Leave no traces, here or at a backend.")] = False,
 ) -> None:
     """Plan, bootstrap, build, measure, smoke-test and report."""
     from orchestrator.config.load import load_matrix
     from orchestrator.pipeline import Options, exit_code_of, run_matrix
     from orchestrator.progress.choose import KINDS, open_progress
+    from orchestrator.report.evidence import find_evidence
     from orchestrator.report.files import FORMATS, render
     from orchestrator.store import Reports
 
-    _one_of("--progress", progress, KINDS)
-    _one_of("--format", kind, FORMATS)
+    check_one_of("--progress", progress, KINDS)
+    check_one_of("--format", kind, FORMATS)
     matrix = load_matrix(file)
-    folder = Reports(_reports_folder(reports, file))
-    options = Options(tuple(only or ()), tuple(skip or ()), jobs, not no_smoke, keep, fail_fast, resume)
+    folder = Reports(reports_folder(reports, file))
+    options = Options(tuple(only or ()), tuple(skip or ()), jobs, not no_smoke, keep, fail_fast, resume, not no_trace)
     with open_progress(progress, [cell.id for cell in matrix.plan.cells]) as show:
         record = run_matrix(matrix, folder, options, show)
-    _print(render(record, kind, _width()), out)
-    sys.stderr.write(f"report: {folder.path / 'runs' / record.id / 'report.md'}\n")
+    stored = folder.find(resume if resume and Path(resume, "run.json").is_file() else record.id)
+    _print(render(record, kind, _width(), find_evidence(stored, folder_of(out))), out)
+    for name in ("report.md", "report.html"):
+        sys.stderr.write(f"report: {stored.path / name}\n")
     if record.interrupted:
         sys.stderr.write(f"interrupted; `matrix run --resume {record.id}` goes on with the rest\n")
     raise typer.Exit(exit_code_of(record))
@@ -152,18 +160,80 @@ def report(
     file: File = DEFAULT_FILE,
     only: Only = None,
     skip: Skip = None,
-    kind: Annotated[str, typer.Option("--format", help="table, markdown, csv or json")] = "table",
+    kind: Annotated[str, typer.Option("--format", help=FORMAT_WORDS)] = "table",
     out: Out = None,
-    reports: Annotated[Path | None, typer.Option("--reports", help="Where runs are kept; reports beside the matrix file.")] = None,
+    reports: ReportsFolder = None,
 ) -> None:
     """Show a report of any stored run; needs no Docker."""
+    from orchestrator.report.evidence import find_evidence
     from orchestrator.report.files import FORMATS, render
     from orchestrator.report.select import select_records
     from orchestrator.store import Reports
 
-    _one_of("--format", kind, FORMATS)
-    record = Reports(_reports_folder(reports, file)).find(name).load()
-    _print(render(select_records(record, only or (), skip or ()), kind, _width()), out)
+    check_one_of("--format", kind, FORMATS)
+    stored = Reports(reports_folder(reports, file)).find(name)
+    record = select_records(stored.load(), only or (), skip or ())
+    _print(render(record, kind, _width(), find_evidence(stored, folder_of(out))), out)
+
+
+@app.command()
+def trace(
+    name: Annotated[str, typer.Argument(metavar="RUN", help="A run: its id, the start of it, its folder, or latest.")] = "latest",
+    cells: Annotated[
+        list[str] | None, typer.Argument(metavar="CELL", help="One cell: its waterfall. Two: their steps side by side.")
+    ] = None,
+    file: File = DEFAULT_FILE,
+    only: Only = None,
+    skip: Skip = None,
+    kind: Annotated[str, typer.Option("--format", help="text or json")] = "text",
+    out: Out = None,
+    reports: ReportsFolder = None,
+    *,
+    details: Annotated[bool, typer.Option("--details", help="Draw the builder's own spans below each step too.")] = False,
+    to: Annotated[
+        str | None, typer.Option("--to", metavar="ENDPOINT", help="Send the traces to this OTLP endpoint instead.")
+    ] = None,
+) -> None:
+    """Show where the time went: the cells of a run by time, one cell's waterfall, or two cells side by side."""
+    from orchestrator.store import Reports
+    from orchestrator.tracing.columns import Sheet
+    from orchestrator.tracing.view import FORMATS, Asked, view_traces
+
+    check_one_of("--format", kind, FORMATS)
+    run = Reports(reports_folder(reports, file)).find(name)
+    if to is not None:
+        from orchestrator.tracing.export import send_stored
+        from orchestrator.tracing.stored import load_all_spans
+
+        _warn(f"sent {send_stored(load_all_spans(run, cells or ()), to, os.environ, _warn)} spans of run {run.id}")
+        return
+    asked = Asked(tuple(cells or ()), tuple(only or ()), tuple(skip or ()), details)
+    text, code = view_traces(run, asked, Sheet(_width(), _may_colour(out)) if kind == "text" else None)
+    _print(text, out)
+    raise typer.Exit(code)
+
+
+@app.command()
+def jaeger(
+    action: Annotated[str, typer.Argument(metavar="ACTION", help="start, stop, or open (a run's trace in the browser).")],
+    name: Annotated[str, typer.Argument(metavar="[RUN]", help="The run to open: its id, the start of it, or latest.")] = "latest",
+    file: File = DEFAULT_FILE,
+    image: Annotated[str | None, typer.Option("--image", help="Jaeger's image, where the usual one cannot be had.")] = None,
+    reports: ReportsFolder = None,
+) -> None:
+    """Start Jaeger on this machine's loopback, stop it, or open (else print) the address of a run's trace."""
+    from orchestrator import jaeger as door
+    from orchestrator.config.load import load_matrix
+    from orchestrator.store import Reports
+
+    check_one_of("ACTION", action, ("start", "stop", "open"))
+    if action == "open":
+        template = load_matrix(file).file.traces.ui if file.is_file() else None
+        address = door.ui_address(Reports(reports_folder(reports, file)).find(name).trace_path(None), template)
+        door.open_address(address)
+        sys.stdout.write(f"{address}\n")
+    else:
+        sys.stdout.write((door.stop_jaeger() if action == "stop" else door.start_jaeger(image or door.IMAGE)) + "\n")
 
 
 @app.command()
@@ -171,8 +241,8 @@ def schema(out: Out = None) -> None:
     """Print the JSON Schema of matrix.yaml, for editors."""
     from orchestrator.config.schema import MatrixFile
 
-    document: dict[str, Any] = {"$schema": "https://json-schema.org/draft/2020-12/schema", **MatrixFile.model_json_schema()}
-    _print(json.dumps(document, indent=2) + "\n", out)
+    draft = "https://json-schema.org/draft/2020-12/schema"
+    _print(json.dumps({"$schema": draft, **MatrixFile.model_json_schema()}, indent=2) + "\n", out)
 
 
 @app.command()
@@ -180,33 +250,31 @@ def clean(
     file: File = DEFAULT_FILE,
     *,
     runs: Annotated[bool, typer.Option("--runs", help="Remove the stored runs too.")] = False,
-    reports: Annotated[Path | None, typer.Option("--reports", help="Where runs are kept; reports beside the matrix file.")] = None,
+    reports: ReportsFolder = None,
 ) -> None:
     """Remove what matrix made: images, containers, networks and the builder; nothing else."""
     from orchestrator.cleaning import clean_up
 
     done = False
-    for line in clean_up(file, _reports_folder(reports, file) if runs else None):
+    for line in clean_up(file, reports_folder(reports, file) if runs else None):
         done = True
         sys.stdout.write(f"{line}\n")
     if not done:
         sys.stdout.write("nothing of matrix's is here\n")
 
 
-def _reports_folder(reports: Path | None, file: Path) -> Path:
-    """Give the folder in which runs are kept."""
-    return reports or file.parent / "reports"
-
-
-def _one_of(option: str, value: str, known: tuple[str, ...]) -> None:
-    if value not in known:
-        message = f"{option} '{value}' is not one of {', '.join(known)}{did_you_mean(value, known)}"
-        raise UsageError(message)
+def _warn(text: str) -> None:
+    sys.stderr.write(f"matrix: {text}\n")
 
 
 def _width() -> int:
     """Give the terminal's width; a pipe or a file takes lines of any length."""
     return shutil.get_terminal_size().columns if sys.stdout.isatty() else 10_000
+
+
+def _may_colour(out: Path | None) -> bool:
+    """Tell whether a result is for eyes that want colour: https://no-color.org."""
+    return out is None and sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
 
 
 def _print(text: str, out: Path | None) -> None:
@@ -226,11 +294,8 @@ def main() -> None:
     """Run the command line; what the user can mend is a sentence, what only we can is a traceback."""
     try:
         app()
-    except ConfigError as error:
-        sys.stderr.write(f"{error}\n")
-        sys.exit(error.exit_code)
     except MatrixError as error:
-        sys.stderr.write(f"matrix: {error}\n")
+        sys.stderr.write(f"{error}\n" if isinstance(error, ConfigError) else f"matrix: {error}\n")
         sys.exit(error.exit_code)
     except Exception:  # noqa: BLE001  # the last resort: anything else is our own bug
         traceback.print_exc()

@@ -54,6 +54,12 @@ class EngineError(MatrixError):
     exit_code = ExitCode.ENGINE
 
 
+class BackendError(MatrixError):
+    """A backend for traces did not take what it was sent."""
+
+    exit_code = ExitCode.ENGINE
+
+
 class StoreError(MatrixError):
     """The run folder cannot be written or read."""
 

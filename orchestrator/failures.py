@@ -21,7 +21,8 @@ _PASSING = re.compile(
     r"|code = Unavailable|code = Internal desc = stream|transport is closing|error reading from server"
     r"|\b50[0234] |5\d\d (?:Internal|Bad|Service|Gateway)|429 Too Many|toomanyrequests"
     r"|Cannot connect to the Docker daemon|failed to dial|no active session|failed to receive status"
-    r"|failed to (?:create|find) (?:endpoint|builder)|no builder \"|closing transport",
+    r"|failed to (?:create|find) (?:endpoint|builder)|no builder \"|closing transport"
+    r"|parent snapshot \S+ does not exist",  # the engine tidied up under the build
     re.IGNORECASE,
 )
 _DISK = re.compile(r"no space left on device|disk quota exceeded", re.IGNORECASE)

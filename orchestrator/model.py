@@ -122,6 +122,7 @@ class Settings:
     contexts: Pairs = ()
     target: str | None = None
     args: Pairs = ()
+    secret_args: Pairs = ()
     secrets: tuple[Secret, ...] = ()
     platform: str | None = None
     env: Pairs = ()

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import platform
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
@@ -12,26 +14,31 @@ from typing import TYPE_CHECKING
 from orchestrator import __version__
 from orchestrator.cell import run_cell
 from orchestrator.docker.bases import BaseReader
-from orchestrator.docker.build import render_secret_argv
+from orchestrator.docker.build import read_secret_arg, render_secret_argv
 from orchestrator.docker.builder import Builder, ensure_builder
 from orchestrator.docker.containers import list_containers, list_networks, remove_container, remove_network
 from orchestrator.docker.engine import Engine, connect
+from orchestrator.docker.history import BuilderHistory
 from orchestrator.docker.images import ImageStore
 from orchestrator.errors import EngineError, ExitCode, UsageError
 from orchestrator.events import Event
 from orchestrator.execute import run_cells
 from orchestrator.git import read_git
 from orchestrator.interrupts import interrupts
-from orchestrator.model import BuilderSpec, Plan, Status
+from orchestrator.model import BuilderSpec, HttpCheck, Plan, Status
 from orchestrator.paths import cache_folder, forget_lock, held, run_lock
 from orchestrator.plan.select import select_cells
 from orchestrator.record import SCHEMA, CellRecord, Environment, RunInputs, RunRecord
+from orchestrator.redact import make_redactor
 from orchestrator.report.files import save_reports
 from orchestrator.standins import find_stand_ins, lacking_reason
+from orchestrator.traced import leave_no_traces, open_traces
+from orchestrator.tracing.attributes import describe_outcome, describe_run
+from orchestrator.tracing.begin import begin_trace
 from orchestrator.workshop import Workshop
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from orchestrator.config.load import Matrix
     from orchestrator.events import Emit
@@ -49,32 +56,41 @@ class Options:
     keep: bool = False
     fail_fast: bool = False
     resume: str | None = None
+    trace: bool = True
 
 
 def run_matrix(matrix: Matrix, reports: Reports, options: Options, watch: Callable[[Event], None]) -> RunRecord:
     """Run a plan to its end, or to an interruption; either way all that is known is stored."""
-    run, earlier = _earlier_run(matrix, reports, options)
-    options = replace(options, only=earlier.only, skip=earlier.skip) if earlier else options
-    plan = select_cells(matrix.plan, options.only, options.skip)
-    _check_secrets(matrix, plan)
-    engine = connect()
+    trace = begin_trace(os.environ)
     cancel, interrupted = Signal(), Signal()
-    with interrupts(cancel, interrupted):
-        builder = ensure_builder(engine, builder_spec(matrix))
+    with interrupts(cancel, interrupted), ExitStack() as at_the_end, trace.span("run") as span:
+        with trace.span("plan"):
+            run, earlier = _earlier_run(matrix, reports, options)
+            options = replace(options, only=earlier.only, skip=earlier.skip) if earlier else options
+            plan = select_cells(matrix.plan, options.only, options.skip)
+            _check_secrets(matrix, plan)
+        spec = builder_spec(matrix)
+        with trace.span("bootstrap"):
+            engine = connect()
+            builder = ensure_builder(engine, spec)
         run = run or reports.new_run()
+        run.redactor = make_redactor(plan.cells, matrix.folder)
+        span.attributes |= describe_run(run.id, plan)
         record = earlier or _new_record(matrix, run, plan, options)
         record = replace(record, environment=_environment(engine, builder), finished_at=None, complete=False)
         run.save_record(record)
         reports.point_latest(run)
-        store = ImageStore(cache_folder("images") / run.id)
-        bases = BaseReader(engine, builder, store)
         emit = _emitter(run, watch)
+        keeping = open_traces(run, trace, BuilderHistory(engine, builder), spec, emit) if options.trace else leave_no_traces(trace)
+        traces = at_the_end.enter_context(keeping)
+        store = ImageStore(cache_folder("images") / run.id)
         shop = Workshop(
             engine=engine,
             builder=builder,
             store=store,
-            bases=bases,
+            bases=BaseReader(engine, builder, store),
             run=run,
+            traces=traces,
             name=matrix.file.name,
             folder=matrix.folder,
             jobs=options.jobs,
@@ -82,15 +98,20 @@ def run_matrix(matrix: Matrix, reports: Reports, options: Options, watch: Callab
             keep=options.keep,
             emit=emit,
             cancel=cancel,
-            heal=partial(_heal, engine, builder_spec(matrix), emit),
+            heal=partial(_heal, engine, spec, emit),
         )
         emit(_opening(run, plan, builder, resumed=earlier is not None))
         with held(run_lock(run.id)):  # `matrix clean` leaves a living run alone
             cells = _run_all(plan, options, shop)
         forget_lock(run_lock(run.id))
-        record = _finish(record, plan, cells, interrupted=interrupted.is_set() and len(cells) < len(plan.cells))
-    run.save_record(record)
-    save_reports(run, record)
+        with trace.span("judge"):
+            record = _finish(record, plan, cells, interrupted=interrupted.is_set() and len(cells) < len(plan.cells))
+            describe_outcome(span, record)
+        with trace.span("report"):
+            run.save_record(record)
+            traces.gather()  # the page shows them
+            save_reports(run, record)
+        traces.measure(record)
     emit(Event("run-finished", None, {"run": run.id, "complete": record.complete}))
     return record
 
@@ -121,6 +142,9 @@ def _earlier_run(matrix: Matrix, reports: Reports, options: Options) -> tuple[Ru
 
 
 def _check_secrets(matrix: Matrix, plan: Plan) -> None:
+    """Miss a secret before anything is built."""
+    for argument in {argument for cell in plan.cells for argument in cell.settings.secret_args}:
+        read_secret_arg(argument)
     for secret in {secret for cell in plan.cells for secret in cell.settings.secrets}:
         render_secret_argv(secret, matrix.folder)
 
@@ -151,6 +175,7 @@ def _new_record(matrix: Matrix, run: RunFolder, plan: Plan, options: Options) ->
         compare=decide.between if decide else plan.axes[0],
         only=options.only,
         skip=options.skip,
+        traces_ui=matrix.file.traces.ui,
         inputs=RunInputs(matrix.digest, None, *read_git(matrix.folder)),
     )
 
@@ -178,8 +203,7 @@ def _run_all(plan: Plan, options: Options, shop: Workshop) -> dict[str, CellReco
     stand_ins = find_stand_ins()
 
     def keep(record: CellRecord) -> None:
-        shop.run.save_cell(record)
-        finished[record.id] = record
+        finished[record.id] = shop.run.save_cell(record)
         shop.emit(_ending(record))
 
     for cell in plan.cells:
@@ -191,19 +215,30 @@ def _run_all(plan: Plan, options: Options, shop: Workshop) -> dict[str, CellReco
             keep(record)
             if options.fail_fast and not record.as_expected:
                 shop.cancel.set()
+    except BaseException:
+        shop.cancel.set()
+        raise
     finally:
-        _tidy(shop)
+        _tidy(shop, plan, finished.values())
     return finished
 
 
-def _tidy(shop: Workshop) -> None:
-    """Remove what cells that were cut short may have left; an engine that is gone has kept nothing to remove."""
+def _tidy(shop: Workshop, plan: Plan, cells: Iterable[CellRecord]) -> None:
+    """Remove what cells that were cut short may have left, and the network of `http` checks.
+
+    A cell that ended by itself has removed its containers; an engine that is
+    gone has kept nothing to remove.
+    """
     shop.store.remove()
+    has_network = any(isinstance(check, HttpCheck) for cell in plan.cells for check in cell.settings.smoke)
+    was_cut_short = shop.cancel.is_set() or any(cell.status is Status.ERROR for cell in cells)
     try:
-        for name, _ in list_containers(shop.engine, shop.run.id):
-            remove_container(name)
-        for name, _ in list_networks(shop.engine, shop.run.id):
-            remove_network(shop.engine, name)
+        if was_cut_short:
+            for name, _ in list_containers(shop.engine, shop.run.id):
+                remove_container(shop.engine, name)
+        if was_cut_short or has_network:
+            for name, _ in list_networks(shop.engine, shop.run.id):
+                remove_network(shop.engine, name)
     except EngineError as error:
         shop.emit(Event("warning", None, {"text": str(error)}))
 
@@ -247,6 +282,6 @@ def exit_code_of(record: RunRecord) -> ExitCode:
 def _emitter(run: RunFolder, watch: Callable[[Event], None]) -> Emit:
     def emit(event: Event) -> None:
         run.append_event(event)
-        watch(event)
+        watch(replace(event, data=run.redactor.data(event.data)))
 
     return emit

@@ -230,6 +230,7 @@ class RunRecord:
     interrupted: bool = False
     only: tuple[str, ...] = ()
     skip: tuple[str, ...] = ()
+    traces_ui: str | None = None
     environment: Environment = Environment()
     inputs: RunInputs = RunInputs()
     cells: tuple[CellRecord, ...] = ()

@@ -20,6 +20,7 @@ from urllib.parse import quote
 
 from orchestrator.errors import DiskFullError, StoreError, UsageError, did_you_mean
 from orchestrator.record import SCHEMA, CellRecord, RunRecord
+from orchestrator.redact import Redactor
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 LATEST = "latest"
 _RUN_ID = re.compile(r"[0-9]{8}T[0-9]{6}Z-[0-9a-f]{6}")
 _MAX_RECORD = 1024**3
+_MAX_TRACE = 256 * 1024**2  # of one cell; a span takes about 1 KiB
 _MAX_NAME = 200  # of a folder; no disk takes more than 255 bytes
 
 
@@ -55,6 +57,7 @@ class RunFolder:
     def __init__(self, path: Path) -> None:
         """Name the folder; nothing is read or made."""
         self.path = path
+        self.redactor = Redactor()
         self._lock = Lock()
 
     @property
@@ -76,22 +79,28 @@ class RunFolder:
 
     def save_text(self, name: str, text: str) -> Path:
         """Write a file of the run."""
-        return _write_whole(self.path / name, text.encode())
+        return self._write(self.path / name, text)
 
     def save_record(self, record: RunRecord) -> Path:
         """Write run.json."""
-        return _write_whole(self.path / "run.json", _dump("run", record))
+        return self._write(self.path / "run.json", _dump("run", record).decode())
 
-    def save_cell(self, record: CellRecord) -> None:
-        """Write a finished cell's result; from then on no kill can lose it."""
-        _write_whole(self.cell(record.id) / "result.json", _dump("cell", record))
+    def save_cell(self, record: CellRecord) -> CellRecord:
+        """Write a finished cell's result, which no kill can lose from then on; give it as it was written."""
+        text = _dump("cell", record).decode()
+        hidden = self.redactor.text(text)
+        path = self._write(self.cell(record.id) / "result.json", hidden)
+        return record if hidden == text else _make_record("cell", json.loads(hidden), path)
+
+    def _write(self, path: Path, text: str) -> Path:
+        return _write_whole(path, self.redactor.text(text).encode(errors="replace"))
 
     def append_event(self, event: Event) -> None:
         """Add a line to the journal, out of our hands before the next thing happens."""
         line = {"at": event.at.isoformat(), "kind": event.kind}
         line |= {"cell": event.cell} if event.cell else {}
         with self._lock, disk_errors(self.path), (self.path / "events.jsonl").open("a", encoding="utf-8") as journal:
-            journal.write(json.dumps(line | event.data, ensure_ascii=False) + "\n")
+            journal.write(self.redactor.text(json.dumps(line | event.data, ensure_ascii=False)) + "\n")
 
     def load(self) -> RunRecord:
         """Read run.json, and the cells of a run that did not get to its end."""
@@ -105,6 +114,35 @@ class RunFolder:
         if record.finished_at is not None:
             return record
         return replace(record, cells=tuple(self.load_cells()), interrupted=True)
+
+    def save_trace(self, cell_id: str | None, text: str) -> None:
+        """Write the trace of a cell, or of the run itself."""
+        if cell_id is not None:
+            self.cell(cell_id)
+        self._write(self.trace_path(cell_id), text)
+
+    def read_trace(self, cell_id: str | None) -> str | None:
+        """Read the trace of a cell, or of the run itself, as text; None when there is none. What is not a plain file is none."""
+        path = self.trace_path(cell_id)
+        try:
+            if not path.is_file():
+                return None
+            if path.stat().st_size > _MAX_TRACE:
+                message = f"{path} is too large to be the trace of a cell"
+                raise StoreError(message)
+            return path.read_bytes().decode()
+        except OSError as error:
+            message = f"{path} cannot be read: {error.strerror}"
+            raise StoreError(message) from error
+        except UnicodeDecodeError as error:
+            message = f"{path} is damaged: {error}"
+            raise StoreError(message) from error
+
+    def trace_path(self, cell_id: str | None) -> Path:
+        """Say where the trace of a cell lies, or of the run itself, whether or not there is one."""
+        if cell_id is None:
+            return self.path / "trace.json"
+        return self.path / "cells" / folder_name(cell_id) / "trace.json"
 
     def load_cells(self) -> Iterator[CellRecord]:
         """Read the results of all cells that have finished; a damaged one is as good as none."""

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from orchestrator.docker.images import ImageStore
     from orchestrator.events import Emit
     from orchestrator.store import RunFolder
+    from orchestrator.tracing.collect import Traces
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +28,7 @@ class Workshop:
     store: ImageStore
     bases: BaseReader
     run: RunFolder
+    traces: Traces
     name: str
     folder: Path
     jobs: int

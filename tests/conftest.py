@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.lab.__main__ import HAS_CLASSIC, NO_ENGINE
-from tests.lab.bases import are_cached, ensure_bases
+from tests.lab.bases import ensure_bases
 from tests.lab.debian import unpacked
 from tests.lab.engine import CLASSIC, answers
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # read when grpc is imported: what its core says is no part of any test
 BUILDER_IMAGE = "moby/buildkit:buildx-stable-1"
 PLACES = ("containerd", "classic", "docker-container")
 
@@ -77,13 +78,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         left_out = [item for item in items if item.get_closest_marker("builder_image")]
         config.hook.pytest_deselected(items=left_out)
         items[:] = [item for item in items if item not in left_out]
-    lab = [item for item in items if isinstance(item, pytest.Function) and item.get_closest_marker("lab")]
-    for item in lab:
-        item.fixturenames.insert(0, "bases")
-    if not are_cached():  # making them takes minutes: one worker does that first, while the other runs the rest
-        for item in lab:
-            item.add_marker(pytest.mark.xdist_group("lab"))
-        items.sort(key=lambda item: item not in lab)
+    for item in items:
+        if isinstance(item, pytest.Function) and item.get_closest_marker("lab"):
+            item.fixturenames.insert(0, "bases")
 
 
 @pytest.fixture(scope="session")

@@ -189,6 +189,7 @@ class Settings(_Noun):
     contexts: dict[str, Text] | None = None
     target: str | None = None
     args: dict[str, Text] | None = None
+    secret_args: dict[str, str] | None = Field(None, description="build arguments from variables of the environment; shown nowhere")
     secrets: dict[str, Secret] | None = None
     platform: str | None = None
     env: dict[str, Text] | None = None
@@ -288,7 +289,7 @@ class Builder(_Noun):
 class Traces(_Noun):
     """Where traces can be looked at."""
 
-    ui: str | None = None
+    ui: str | None = Field(None, pattern=r"^https?://[^/\s@]+/\S*\{trace_id\}\S*$", description="a page on a cell's trace")
 
 
 class MatrixFile(_Noun):

@@ -73,4 +73,4 @@ class BaseReader:
         try:
             return read_from_engine(self._engine, name).diff_ids
         finally:
-            remove_image(name)
+            remove_image(self._engine, name)

@@ -16,14 +16,13 @@ from orchestrator.places import dockerfile_of, inside_context, is_remote, named_
 from orchestrator.record import Base
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from pathlib import Path
     from threading import Event
 
     from orchestrator.docker.builder import Builder
     from orchestrator.model import Cell, Secret
 
-METADATA = "metadata.json"
 _SAME_MANIFEST = ",oci-mediatypes=true"  # or the layout's index names the manifest of the other output, which it lacks
 
 
@@ -48,8 +47,8 @@ def render_build_argv(  # noqa: PLR0913  # the parts of one command line
     else:
         context = str(folder / settings.context)
         argv += ["--file", str(dockerfile_of(settings, folder))]
-    for name, value in settings.args:
-        argv += ["--build-arg", f"{name}={value}"]
+    arguments = [*(f"{name}={value}" for name, value in settings.args), *(name for name, _ in settings.secret_args)]
+    argv += [word for argument in arguments for word in ("--build-arg", argument)]  # a secret's value is in the environment
     if settings.requirements is not None:
         argv += ["--build-arg", f"REQUIREMENTS={inside_context(settings.requirements, settings.context)}"]
     for name, value in settings.contexts:
@@ -91,13 +90,30 @@ def render_secret_argv(secret: Secret, folder: Path) -> list[str]:
     raise UsageError(message)
 
 
-def run_build(argv: list[str], *, on_progress: Callable[[bytes], None], timeout_s: float, cancel: Event) -> process.Exit:
-    """Run a build; every line of its progress goes to the callback."""
+def read_secret_arg(argument: tuple[str, str]) -> str:
+    """Read the value of a build argument that is a secret."""
+    name, variable = argument
+    value = os.environ.get(variable)
+    if value is None:
+        message = f"secret build argument '{name}': the variable {variable} is not set"
+        raise UsageError(message)
+    return value
+
+
+def run_build(
+    argv: list[str],
+    *,
+    on_progress: Callable[[bytes], None],
+    timeout_s: float,
+    cancel: Event,
+    environment: Mapping[str, str] | None = None,
+) -> process.Exit:
+    """Run a build, with more in its environment; every line of its progress goes to the callback."""
     return process.stream(
         argv,
         on_stdout=on_progress,
         on_stderr=on_progress,
-        env=child_environment(BUILDX_METADATA_PROVENANCE="max", BUILDX_NO_DEFAULT_ATTESTATIONS="1"),
+        env=child_environment(BUILDX_METADATA_PROVENANCE="max", BUILDX_NO_DEFAULT_ATTESTATIONS="1", **(environment or {})),
         timeout_s=timeout_s,
         cancel=cancel,
     )

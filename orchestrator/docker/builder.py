@@ -77,9 +77,7 @@ def ensure_builder(engine: Engine, spec: BuilderSpec, *, force: bool = False) ->
 
 def _own_buildkit(engine: Engine, why: str) -> Builder:
     """Use the BuildKit inside the engine; it has no settings to heal."""
-    context = process.run([engine.docker, "context", "show"])
-    name = context.stdout.strip() or "default"
-    return Builder(name, "docker", None, engine.containerd_store, f"using the engine's own BuildKit ({why})")
+    return Builder(engine.context, "docker", None, engine.containerd_store, f"using the engine's own BuildKit ({why})")
 
 
 def _differences(spec: BuilderSpec, driver: str, existing: Existing) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+import time
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -13,7 +14,7 @@ from orchestrator.errors import EngineError
 from orchestrator.model import LABEL
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from threading import Event
 
     from orchestrator.docker.engine import Engine
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 _TMPFS = "/tmp:rw,nosuid,nodev,size=64m,mode=1777"  # noqa: S108  # inside the container
 KEEP_BYTES = 256 * 1024
+_KILLED, _OOM_TRIES, _OOM_WAIT_S = 137, 3, 0.2
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +33,8 @@ class Confinement:
     cell: str
     limits: Limits
     env: Pairs = ()
+    sysctls: Pairs = ()
+    tmpfs: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,83 +50,118 @@ class Ended:
     stderr: str
 
 
+def _name_for(confinement: Confinement) -> str:
+    return f"matrix-{confinement.run}-{secrets.token_hex(4)}"
+
+
+def _words(name: str, image: str, argv: Sequence[str], confinement: Confinement, *own: str) -> list[str]:
+    """Write what every container of ours is started with, behind `docker run` or `docker create`."""
+    limits = confinement.limits
+    words = ["--name", name, "--pull", "never", "--network", limits.network, "--stop-timeout", "1"]
+    words += ["--label", f"{LABEL}.run={confinement.run}", "--label", f"{LABEL}.container={confinement.cell}"]
+    words += ["--cap-drop", "ALL", "--security-opt", "no-new-privileges", "--pids-limit", str(limits.pids)]
+    words += ["--memory", str(limits.memory_bytes), "--memory-swap", str(limits.memory_bytes)]
+    words += [f"--cap-add={capability}" for capability in limits.capabilities]
+    words += [] if limits.writable else ["--read-only"]
+    words += ["--user", limits.user] if limits.user else []
+    words += ["--tmpfs", _TMPFS] if confinement.tmpfs else []
+    words += [f"--env={name}={value}" for name, value in confinement.env]
+    words += [f"--sysctl={name}={value}" for name, value in confinement.sysctls]
+    return [*words, *own, image, *argv]
+
+
 @contextmanager
-def container(  # what to run, and how it is confined
+def container(engine: Engine, image: str, confinement: Confinement) -> Iterator[str]:
+    """Create a container that is never started, and remove it whatever happens."""
+    name = _name_for(confinement)
+    answer = process.run([engine.docker, "create", *_words(name, image, ["never-run"], confinement, "--entrypoint", "")])
+    try:
+        if not answer.ok:
+            message = f"the container could not be made: {_last_words(answer.stderr)}"
+            raise EngineError(message)
+        yield name
+    finally:
+        remove_container(engine, name)
+
+
+@contextmanager
+def ended_container(  # noqa: PLR0913  # what to run, and how it is confined
+    engine: Engine,
     image: str,
     argv: Sequence[str],
     confinement: Confinement,
     *,
-    entrypoint: str | None = None,
-    network: str | None = None,
-    detached: bool = False,
-    **options: Any,  # noqa: ANN401  # further options, as python-on-whales names them
-) -> Iterator[str]:
-    """Create a container, and remove it whatever happens."""
-    limits = confinement.limits
-    name = f"matrix-{confinement.run}-{secrets.token_hex(4)}"
-    logs: dict[str, Any] = {"log_driver": "none"}
-    if detached:
-        logs = {"log_driver": "json-file", "log_options": ["max-size=1m", "max-file=1"]}
-    options.setdefault("tmpfs", [_TMPFS])
-    with engine_errors("the container could not be made"):
-        client().container.create(
-            image,
-            list(argv),
-            name=name,
-            entrypoint=entrypoint,
-            pull="never",
-            interactive=not detached,
-            networks=[network or limits.network],
-            cap_drop=["ALL"],
-            cap_add=list(limits.capabilities),
-            security_options=["no-new-privileges"],
-            memory=limits.memory_bytes,
-            memory_swap=limits.memory_bytes,
-            pids_limit=limits.pids,
-            read_only=not limits.writable,
-            envs=dict(confinement.env),
-            user=limits.user,
-            stop_timeout=1,
-            labels={f"{LABEL}.run": confinement.run, f"{LABEL}.container": confinement.cell},
-            **logs,
-            **options,
-        )
-    try:
-        yield name
-    finally:
-        remove_container(name)
-
-
-def run_attached(engine: Engine, name: str, *, stdin: bytes = b"", timeout_s: float, cancel: Event) -> Ended:
-    """Start a container and follow it to its end, its time limit, or a cancellation."""
+    stdin: bytes = b"",
+    timeout_s: float,
+    cancel: Event,
+) -> Iterator[tuple[str, Ended]]:
+    """Run a program of an image to its end, its time limit, or a cancellation; remove its container afterwards."""
+    name = _name_for(confinement)
+    own = ["--interactive", "--log-driver", "none", "--entrypoint", argv[0]]
+    words = [engine.docker, "run", *_words(name, image, argv[1:], confinement, *own)]
     kept: dict[str, bytearray] = {"out": bytearray(), "err": bytearray()}
 
-    def keep(which: str) -> Any:  # noqa: ANN401  # a callback
+    def keep(which: str) -> Callable[[bytes], None]:
         def take(line: bytes) -> None:
             if len(kept[which]) < KEEP_BYTES:
                 kept[which] += line[:KEEP_BYTES] + b"\n"
 
         return take
 
-    argv = [engine.docker, "start", "--attach", "--interactive", name]
-    ended = process.stream(argv, on_stdout=keep("out"), on_stderr=keep("err"), stdin=stdin, timeout_s=timeout_s, cancel=cancel)
-    stopped = ended.timed_out or ended.cancelled
-    state = inspect_state(name)
+    try:
+        ended = process.stream(words, on_stdout=keep("out"), on_stderr=keep("err"), stdin=stdin, timeout_s=timeout_s, cancel=cancel)
+        stdout, stderr = (kept[which].decode("utf-8", "replace") for which in ("out", "err"))
+        yield name, _explain(name, ended, stdout, stderr)
+    finally:
+        remove_container(engine, name)
+
+
+def _explain(name: str, ended: process.Exit, stdout: str, stderr: str) -> Ended:
+    """Ask the engine how a container ended that did not simply end well: docker's own exit code may be the program's."""
+    if ended.code == 0 or ended.timed_out or ended.cancelled:
+        return Ended(ended.code, False, ended.timed_out, ended.cancelled, "", stdout, stderr)  # noqa: FBT003  # by position
+    state = _state_of(name, stderr)
+    for _ in range(_OOM_TRIES):  # the engine hears of it a moment later than of the end
+        if state.exit_code != _KILLED or state.oom_killed:
+            break
+        time.sleep(_OOM_WAIT_S)
+        state = _state_of(name, stderr)
     return Ended(
-        code=None if stopped else state.exit_code,
+        code=state.exit_code,
         out_of_memory=bool(state.oom_killed),
-        timed_out=ended.timed_out,
-        cancelled=ended.cancelled,
+        timed_out=False,
+        cancelled=False,
         start_error=str(state.error or ""),
-        stdout=kept["out"].decode("utf-8", "replace"),
-        stderr=kept["err"].decode("utf-8", "replace"),
+        stdout=stdout,
+        stderr=stderr,
     )
 
 
-def start_detached(name: str) -> None:
-    """Start a container and leave it running."""
-    with engine_errors("the container could not be started"):
-        client().container.start(name)
+def _state_of(name: str, said: str) -> Any:  # noqa: ANN401  # python-on-whales' model of a state
+    """Give a container's state; where docker could not even make it, its words are the reason."""
+    try:
+        return inspect_state(name)
+    except EngineError:
+        message = f"the container could not be made: {_last_words(said)}"
+        raise EngineError(message) from None
+
+
+def _last_words(said: str) -> str:
+    """Give docker's last words, without its advice to read the help."""
+    lines = [line.strip() for line in said.splitlines() if line.strip() and "--help'" not in line]
+    return lines[-1].removeprefix("docker: ") if lines else "docker gave no reason"
+
+
+@contextmanager
+def service(engine: Engine, image: str, confinement: Confinement, *options: str) -> Iterator[tuple[str, str | None]]:
+    """Start an image as it is and leave it running; give its container and, when it did not start, why."""
+    name = _name_for(confinement)
+    logs = ["--log-driver", "json-file", "--log-opt", "max-size=1m", "--log-opt", "max-file=1"]
+    answer = process.run([engine.docker, "run", "--detach", *_words(name, image, [], confinement, *logs, *options)])
+    try:
+        yield name, None if answer.ok else str(_state_of(name, answer.stderr).error or _last_words(answer.stderr))
+    finally:
+        remove_container(engine, name)
 
 
 def inspect_state(name: str) -> Any:  # noqa: ANN401  # python-on-whales' model of a state
@@ -144,14 +183,12 @@ def tail_of(name: str) -> str:
         return str(client().container.logs(name, tail=20))
 
 
-def remove_container(name: str) -> None:
+def remove_container(engine: Engine, name: str) -> None:
     """Kill and remove a container, with its anonymous volumes; one that is gone is fine."""
-    try:
-        with engine_errors(f"the container {name} could not be removed"):
-            client().container.remove(name, force=True, volumes=True)
-    except EngineError as error:
-        if "no such container" not in str(error).lower():
-            raise
+    answer = process.run([engine.docker, "rm", "--force", "--volumes", name])
+    if not answer.ok and "no such container" not in answer.stderr.lower():
+        message = f"the container {name} could not be removed: {answer.stderr.strip()}"
+        raise EngineError(message)
 
 
 def list_containers(engine: Engine, run: str | None = None) -> list[tuple[str, str]]:

@@ -137,11 +137,11 @@ def _kind_of(found: tarfile.TarInfo) -> int:
 
 
 @contextmanager
-def snapshot(box: str, image: str) -> Iterator[None]:
+def snapshot(engine: Engine, box: str, image: str) -> Iterator[None]:
     """Keep what an ended container has written as an image of this name, for a while."""
     with engine_errors("what the container has written cannot be kept"):
         client().container.commit(box, tag=image)
     try:
         yield
     finally:
-        remove_image(image)
+        remove_image(engine, image)

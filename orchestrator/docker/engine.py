@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 MIN_BUILDX = (0, 13, 0)  # the first with --progress=rawjson
 _ANSWER_S = 30.0
+_OF_TRACING = ("OTEL_", "DOCKER_CLI_OTEL_", "TRACEPARENT", "TRACESTATE")
+_VERSION = re.compile(r"v?(\d+)\.(\d+)(?:\.(\d+))?\S*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +28,7 @@ class Engine:
     docker: str
     version: str
     buildx: str
+    context: str
     storage: str
     containerd_store: bool
     cpus: int
@@ -36,15 +39,21 @@ class Engine:
 
 
 def connect() -> Engine:
-    """Find the engine that the user's environment names, or say what is missing."""
+    """Find the engine that the user's environment names, or say what is missing; client and engine in one question."""
     docker = find_client()
-    buildx = find_buildx(docker)
-    info = _ask_engine(docker)
+    answer = process.run([docker, "info", "--format", "{{json .}}"], timeout_s=_ANSWER_S)
+    info = _parse(answer.stdout)
+    client = info.get("ClientInfo") or {}
+    buildx = _buildx_of(client) if client else ""  # without it docker said nothing at all: see below
+    if not answer.ok or not info.get("ServerVersion"):
+        errors = [*map(str, info.get("ServerErrors") or ()), answer.stderr.strip()]
+        raise EngineError(explain_silence(" ".join(filter(None, errors)), _endpoint(docker), timed_out=answer.exit.timed_out))
     status = {str(key): str(value) for key, value in info.get("DriverStatus") or ()}
     return Engine(
         docker=docker,
-        version=str(info.get("ServerVersion", "")),
+        version=str(info["ServerVersion"]),
         buildx=buildx,
+        context=str(client.get("Context") or "default"),
         storage=str(info.get("Driver", "")),
         containerd_store=status.get("driver-type", "").startswith("io.containerd.snapshotter"),
         cpus=int(info.get("NCPU") or 0),
@@ -53,6 +62,14 @@ def connect() -> Engine:
         cgroup=f"v{info.get('CgroupVersion') or '1'}",
         is_local=_endpoint(docker).startswith(("unix://", "npipe://")),
     )
+
+
+def _parse(text: str) -> dict[str, Any]:
+    try:
+        found = json.loads(text)
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}
 
 
 def find_client() -> str:
@@ -66,34 +83,22 @@ def find_client() -> str:
     return docker
 
 
-def find_buildx(docker: str) -> str:
+def _buildx_of(client: dict[str, Any]) -> str:
     """Give the version of buildx, or say that it is missing or too old."""
-    answer = process.run([docker, "buildx", "version"], timeout_s=_ANSWER_S)
-    found = re.search(r"v?(\d+)\.(\d+)(?:\.(\d+))?\S*", answer.stdout) if answer.ok else None
+    plugins = client.get("Plugins") or ()
+    said = next((str(plugin.get("Version", "")) for plugin in plugins if plugin.get("Name") == "buildx"), None)
+    found = _VERSION.match(said or "")
+    needed = ".".join(map(str, MIN_BUILDX))
     if found is None:
         message = (
             "docker has no buildx; install the package docker-buildx (Debian, Ubuntu) or docker-buildx-plugin (Docker's own), "
-            f"version {'.'.join(map(str, MIN_BUILDX))} or newer"
+            f"version {needed} or newer"
         )
         raise EngineError(message)
-    version = tuple(int(part or 0) for part in found.groups())
-    if version < MIN_BUILDX:
-        needed = ".".join(map(str, MIN_BUILDX))
+    if tuple(int(part or 0) for part in found.groups()) < MIN_BUILDX:
         message = f"buildx {found[0]} is too old; {needed} or newer is needed (it writes the progress that matrix measures)"
         raise EngineError(message)
     return found[0].removeprefix("v")
-
-
-def _ask_engine(docker: str) -> dict[str, Any]:
-    answer = process.run([docker, "info", "--format", "{{json .}}"], timeout_s=_ANSWER_S)
-    try:
-        info = json.loads(answer.stdout)
-    except json.JSONDecodeError:
-        info = {}
-    if answer.ok and info.get("ServerVersion"):
-        return dict(info)
-    errors = [*map(str, info.get("ServerErrors") or ()), answer.stderr.strip()]
-    raise EngineError(explain_silence(" ".join(filter(None, errors)), _endpoint(docker), timed_out=answer.exit.timed_out))
 
 
 def explain_silence(words: str, endpoint: str, *, timed_out: bool = False) -> str:
@@ -130,5 +135,5 @@ def child_environment(**extra: str) -> Mapping[str, str]:
     With an exporter in both buildx's and the builder's environment, every span
     of the client would arrive twice.
     """
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("OTEL_") and name != "TRACEPARENT"}
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(_OF_TRACING)}
     return {**kept, **extra}

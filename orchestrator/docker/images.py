@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 _MAX_JSON = 16 * 1024 * 1024
+_TRIES = 3
 _CHUNK = 1024 * 1024
 _OURS = re.compile(r"matrix\.local/[^:]+:(\d{8}t\d{6}z-[0-9a-f]{6})-.*")
 
@@ -221,21 +222,20 @@ class _Stream(io.RawIOBase):
         return size
 
 
-def remove_image(image: str) -> None:
+def remove_image(engine: Engine, image: str) -> None:
     """Remove one tag; the build cache keeps the layers, and a tag that is gone is fine."""
-    try:
-        with engine_errors(f"the image {image} cannot be removed"):
-            client().image.remove(image)
-    except EngineError as error:
-        if "no such image" not in str(error).lower():
-            raise
+    answer = process.run([engine.docker, "image", "rm", image])
+    if not answer.ok and "no such image" not in answer.stderr.lower():
+        message = f"the image {image} cannot be removed: {answer.stderr.strip()}"
+        raise EngineError(message)
 
 
 def list_images(engine: Engine) -> list[tuple[str, str]]:
     """List the images that matrix made, each with its run: by label, and by the name that only matrix gives."""
     words = ["image", "ls", "--filter", f"label={LABEL}.cell", "--format", "{{.Repository}}:{{.Tag}}"]
-    answer = process.run([engine.docker, *words])
-    if not answer.ok:
-        message = f"the engine cannot list its images: {answer.stderr.strip()}"
-        raise EngineError(message)
-    return [(tag, named[1]) for tag in answer.stdout.split() if (named := _OURS.fullmatch(tag))]
+    for _ in range(_TRIES):  # an image that another run removes meanwhile spoils the whole list
+        answer = process.run([engine.docker, *words])
+        if answer.ok:
+            return [(tag, named[1]) for tag in answer.stdout.split() if (named := _OURS.fullmatch(tag))]
+    message = f"the engine cannot list its images: {answer.stderr.strip()}"
+    raise EngineError(message)

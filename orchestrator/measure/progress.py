@@ -29,6 +29,7 @@ class Vertex:
     completed: datetime | None = None
     cached: bool = False
     error: str | None = None
+    announced: bool = False  # of this build's own plan; another's step may show up in its place
     moved: tuple[datetime, datetime] | None = None  # first and last moment at which bytes moved or were unpacked
 
 
@@ -75,6 +76,7 @@ class Progress:
         vertex = self.vertices.get(digest)
         if vertex is None:
             vertex = self.vertices[digest] = Vertex(digest, str(raw.get("name", "")), len(self.vertices))
+            vertex.announced = not raw.get("started")
         vertex.name = str(raw.get("name") or vertex.name)
         inputs = raw.get("inputs")
         vertex.inputs = tuple(map(str, inputs)) if isinstance(inputs, list) else vertex.inputs
@@ -103,6 +105,23 @@ class Progress:
         return LogLine(digest, vertex.name if vertex else "", _decode(raw.get("data")))
 
     @property
+    def told(self) -> list[Vertex]:
+        """Give what the build is made of, each step once.
+
+        Where two builds have a step in common, BuildKit tells the one of the
+        other's, under its own name: that says nothing new when it was cached,
+        and it is the real one when it ran.
+        """
+        vertices = list(self.vertices.values())
+        ours = {instruction_of(vertex) for vertex in vertices if vertex.announced}
+        ran_elsewhere = {instruction_of(vertex) for vertex in vertices if not vertex.announced and not vertex.cached}
+
+        def says_nothing(vertex: Vertex) -> bool:
+            return vertex.cached and instruction_of(vertex) in (ran_elsewhere if vertex.announced else ours)
+
+        return [vertex for vertex in vertices if not says_nothing(vertex)]
+
+    @property
     def failed_step(self) -> Vertex | None:
         """Give the step that failed, if one did; cancelled ones are not it."""
         failed = [vertex for vertex in self.vertices.values() if vertex.error and "context canceled" not in vertex.error]
@@ -112,18 +131,37 @@ class Progress:
 def make_steps(progress: Progress) -> tuple[Step, ...]:
     """Give the Dockerfile's steps in the order in which they started."""
     never = datetime.max.replace(tzinfo=UTC)
-    vertices = [vertex for vertex in progress.vertices.values() if _STEP.match(vertex.name)]
+    vertices = [vertex for vertex in progress.told if split_step(vertex.name)]
     vertices.sort(key=lambda vertex: (vertex.started or never, -vertex.order))
     return tuple(_make_step(vertex) for vertex in vertices)
 
 
+@dataclass(frozen=True, slots=True)
+class StepName:
+    """What BuildKit's name of a step says: `[builder 2/4] RUN make`."""
+
+    stage: str | None
+    instruction: str
+
+
+def split_step(name: str) -> StepName | None:
+    """Read the name of a Dockerfile's step, or give None when it names something else."""
+    found = _STEP.match(name)
+    return StepName(found["stage"] or None, " ".join(found["instruction"].split())) if found else None
+
+
+def instruction_of(vertex: Vertex) -> str:
+    """Give a step's instruction; of what is no step, its name."""
+    step = split_step(vertex.name)
+    return step.instruction if step else vertex.name
+
+
 def _make_step(vertex: Vertex) -> Step:
-    found = _STEP.match(vertex.name)
-    stage, instruction = (found["stage"], found["instruction"]) if found else (None, vertex.name)
+    name = split_step(vertex.name) or StepName(None, vertex.name)
     return Step(
         name=vertex.name,
-        stage=stage or None,
-        instruction=" ".join(instruction.split()),
+        stage=name.stage,
+        instruction=name.instruction,
         started_at=vertex.started,
         duration_s=duration_of(vertex),
         outcome="cached" if vertex.cached else "executed",

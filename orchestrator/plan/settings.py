@@ -21,10 +21,10 @@ from orchestrator.model import (
 from orchestrator.units import render_span
 
 MERGED_LISTS = frozenset({"smoke"})
-MERGED_MAPPINGS = frozenset({"args", "secrets", "env", "labels", "contexts", "timeout"})
+MERGED_MAPPINGS = frozenset({"args", "secret_args", "secrets", "env", "labels", "contexts", "timeout"})
 
 _PLAIN = ("dockerfile", "context", "target", "platform", "network", "requirements", "libc", "push", "retries")
-_PAIRS = ("contexts", "args", "env", "labels")
+_PAIRS = ("contexts", "args", "secret_args", "env", "labels")
 
 
 def make_settings(data: dict[str, Any]) -> Settings:

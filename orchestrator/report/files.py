@@ -5,6 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from orchestrator.report.data import render_csv, render_json
+from orchestrator.report.evidence import EvidenceOf, find_evidence, no_evidence
+from orchestrator.report.html import render_html
+from orchestrator.report.prometheus import render_prometheus
 from orchestrator.report.text import render_markdown, render_terminal
 
 if TYPE_CHECKING:
@@ -17,12 +20,15 @@ RENDERERS: dict[str, Callable[[RunRecord], str]] = {
     "markdown": render_markdown,
     "csv": render_csv,
     "json": render_json,
+    "prometheus": render_prometheus,
 }
-FORMATS = ("table", *RENDERERS)
+FORMATS = ("table", *RENDERERS, "html")
 
 
-def render(record: RunRecord, kind: str, width: int) -> str:
-    """Render a run in one of the formats; only the table minds the terminal's width."""
+def render(record: RunRecord, kind: str, width: int, evidence_of: EvidenceOf = no_evidence) -> str:
+    """Render a run in one of the formats; only the table minds the terminal's width, and only the page shows evidence."""
+    if kind == "html":
+        return render_html(record, evidence_of)
     return render_terminal(record, width) if kind == "table" else RENDERERS[kind](record)
 
 
@@ -30,3 +36,4 @@ def save_reports(run: RunFolder, record: RunRecord) -> None:
     """Write the reports of a run into its folder."""
     run.save_text("report.md", render_markdown(record))
     run.save_text("report.csv", render_csv(record))
+    run.save_text("report.html", render_html(record, find_evidence(run, run.path)))

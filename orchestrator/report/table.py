@@ -90,16 +90,21 @@ def _smallest_of_groups(record: RunRecord) -> Mapping[tuple[tuple[str, str], ...
 
 
 def make_heading(record: RunRecord) -> list[str]:
-    """Say what was measured, on what, and what is not the real thing."""
+    """Say what was measured, on what, and what is not as it should be."""
     where = record.environment
     stored = f"{where.storage} image store" if where.storage else "image store unknown"
     tools = f"Docker {where.docker or '?'}, buildx {where.buildx or '?'}, driver {where.driver or '?'}, {stored}"
     machine = f"{where.cpus or '?'} CPUs, {where.platform or '?'}, matrix {where.tool or '?'}"
-    lines = [f"{record.name}, run {record.id}, {record.started_at:%Y-%m-%d %H:%M} UTC", f"{tools}, {machine}"]
-    if where.stand_in_bases:
+    title = f"{record.name}, run {record.id}, {record.started_at:%Y-%m-%d %H:%M} UTC"
+    return [one_line(title), one_line(f"{tools}, {machine}"), *make_warnings(record)]
+
+
+def make_warnings(record: RunRecord) -> list[str]:
+    """Say what keeps a run from being taken at its word: bases that are not the real thing, cells that are not there."""
+    lines = []
+    if stand_ins := record.environment.stand_in_bases:
         lines.append(
-            "STAND-IN BASES: these are not the real images; sizes and times say nothing about them: "
-            + "; ".join(where.stand_in_bases)
+            "STAND-IN BASES: these are not the real images; sizes and times say nothing about them: " + "; ".join(stand_ins)
         )
     if not record.complete:
         lines.append("INCOMPLETE: the run was interrupted or stopped early; cells without a result are not listed")

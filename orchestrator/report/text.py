@@ -6,6 +6,7 @@ import re
 import textwrap
 from typing import TYPE_CHECKING
 
+from orchestrator.report.links import make_trace_links
 from orchestrator.report.table import UNKNOWN, Table, make_heading, make_notes, make_table
 from orchestrator.smoke.words import one_line
 
@@ -74,11 +75,13 @@ def _wrapped(lines: list[str], width: int) -> list[str]:
 def render_markdown(record: RunRecord) -> str:
     """Write the table as Markdown; nothing that an image said can become markup."""
     table = make_table(record)
+    links = make_trace_links(record)
     heading = make_heading(record)
     lines = [f"# {escape_markdown(one_line(record.name))}", "", *(f"{escape_markdown(line)}  " for line in heading), ""]
-    lines.append("| " + " | ".join(map(escape_markdown, table.headers)) + " |")
-    lines.append("|" + "|".join(" ---: " if name in _SHORT else " --- " for name in table.headers) + "|")
-    lines += ["| " + " | ".join(map(escape_markdown, row)) + " |" for row in table.rows]
+    lines.append("| " + " | ".join(map(escape_markdown, table.headers)) + " |" + " trace |" * any(links))
+    lines.append("|" + "|".join(" ---: " if name in _SHORT else " --- " for name in table.headers) + "|" + " --- |" * any(links))
+    ends = [f" {f'[trace](<{link}>)' if link else ''} |" * any(links) for link in links]
+    lines += ["| " + " | ".join(map(escape_markdown, row)) + " |" + end for row, end in zip(table.rows, ends, strict=True)]
     lines += ["", *(f"- {escape_markdown(note)}" for note in make_notes(record))]
     return "\n".join(lines) + "\n"
 

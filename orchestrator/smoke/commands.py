@@ -5,13 +5,15 @@ from __future__ import annotations
 import json
 import re
 from importlib import resources
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from orchestrator.docker.containers import Confinement, Ended, container, run_attached
+from orchestrator.docker.containers import Confinement, Ended, ended_container
 from orchestrator.record import CheckResult
 from orchestrator.smoke.words import explain_code, explain_start, inert, last_line, shorten
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from orchestrator.model import ImportCheck, RunCheck
     from orchestrator.smoke.run import Subject
 
@@ -23,9 +25,7 @@ def check_command(subject: Subject, check: RunCheck, timeout_s: float) -> CheckR
     """Run one command and compare its exit code and output."""
     name = f"run {' '.join(check.argv)}"
     confinement = Confinement(subject.run, subject.cell, check.limits, subject.env)
-    with container(subject.image, check.argv[1:], confinement, entrypoint=check.argv[0]) as box:
-        ended = run_attached(subject.engine, box, timeout_s=timeout_s, cancel=subject.cancel)
-    _log_output(subject, ended)
+    ended = run_to_the_end(subject, check.argv, confinement, timeout_s)
     if failure := explain_end(ended, timeout_s, check.limits.memory_bytes, wanted=check.exit):
         return CheckResult(name, *failure, detail=tail_of_output(ended))
     if check.stdout is not None and not re.search(check.stdout, ended.stdout[:_MATCH_LENGTH]):
@@ -63,20 +63,22 @@ def check_imports(subject: Subject, check: ImportCheck, timeout_s: float) -> lis
     return [_judge_import(module, answers.get(module), ended, check, timeout_s) for module in check.modules]
 
 
-def run_python(  # what to run, and within which limits
-    subject: Subject,
-    confinement: Confinement,
-    argv: list[str],
-    source: bytes,
-    timeout_s: float,
-    **options: Any,  # noqa: ANN401  # python-on-whales' own
-) -> Ended | None:
+def run_to_the_end(
+    subject: Subject, argv: Sequence[str], confinement: Confinement, timeout_s: float, *, stdin: bytes = b""
+) -> Ended:
+    """Run a program in a container of its own, and keep what it printed in the log."""
+    with ended_container(
+        subject.engine, subject.image, argv, confinement, stdin=stdin, timeout_s=timeout_s, cancel=subject.cancel
+    ) as (_, ended):
+        log_output(subject, ended)
+        return ended
+
+
+def run_python(subject: Subject, confinement: Confinement, argv: list[str], source: bytes, timeout_s: float) -> Ended | None:
     """Feed a script to the image's Python on its standard input: no path of this machine is needed there."""
     for python in ("python3", "python"):
-        with container(subject.image, argv, confinement, entrypoint=python, **options) as box:
-            ended = run_attached(subject.engine, box, stdin=source, timeout_s=timeout_s, cancel=subject.cancel)
+        ended = run_to_the_end(subject, [python, *argv], confinement, timeout_s, stdin=source)
         if "not in the image" not in explain_start(ended.start_error):
-            _log_output(subject, ended)
             return ended
     return None
 
@@ -116,7 +118,8 @@ def tail_of_output(ended: Ended) -> str | None:
     return text[-4000:] or None
 
 
-def _log_output(subject: Subject, ended: Ended) -> None:
+def log_output(subject: Subject, ended: Ended) -> None:
+    """Keep what a container printed."""
     for text in (ended.stdout, ended.stderr):
         if text.strip():
             subject.log(inert(text).rstrip())

@@ -30,9 +30,9 @@ def check_probe(subject: Subject, check: ProbeCheck, timeout_s: float) -> CheckR
         capabilities=(*check.limits.capabilities, *needs.capabilities),
     )
     question = json.dumps({"command": list(subject.command), "port": subject.port, "user": subject.user})
-    confinement = Confinement(subject.run, subject.cell, limits, (*subject.env, (INPUT_VARIABLE, question)))
+    confinement = Confinement(subject.run, subject.cell, limits, (*subject.env, (INPUT_VARIABLE, question)), tuple(needs.sysctls))
     source = load_probe(check.probe).encode()
-    ended = run_python(subject, confinement, ["-"], source, timeout_s, sysctl=dict(needs.sysctls))
+    ended = run_python(subject, confinement, ["-"], source, timeout_s)
     if ended is None:
         return CheckResult(name, "skipped", NO_PYTHON)
     answers = parse_answers(ended.stdout, "probe")

@@ -13,6 +13,7 @@ from orchestrator.smoke.commands import check_command, check_imports
 from orchestrator.smoke.probes import check_probe
 from orchestrator.smoke.services import NotStartedError, check_health, check_http
 from orchestrator.smoke.structure import check_structure
+from orchestrator.tracing.attributes import describe_check
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
     from orchestrator.docker.engine import Engine
     from orchestrator.model import Check, Pairs
+    from orchestrator.tracing.trace import Trace
 
 DEFAULT_CHECK_S = 60.0
 PROBE_S = 120.0
@@ -41,6 +43,7 @@ class Subject:
     user: str
     cancel: Event
     log: Callable[[str], None]
+    trace: Trace
 
 
 def run_checks(subject: Subject, checks: Sequence[Check], timeout_s: float) -> Smoke:
@@ -54,7 +57,10 @@ def run_checks(subject: Subject, checks: Sequence[Check], timeout_s: float) -> S
         if left <= 0:
             results.append(CheckResult(describe(check), "timeout", f"not started: the cell's checks took {timeout_s:.0f} s"))
             continue
-        results += _run_check(subject, check, min(left, _limit_s(check)))
+        with subject.trace.span(describe(check)) as span:
+            found = _run_check(subject, check, min(left, _limit_s(check)))
+            describe_check(span, found)
+        results += found
     return Smoke(summarize(results), tuple(results))
 
 

@@ -6,25 +6,24 @@ import http.client
 import re
 import time
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from orchestrator.docker.containers import (
     Confinement,
     address_of,
-    container,
     inspect_state,
     make_internal_network,
-    start_detached,
+    service,
     tail_of,
 )
-from orchestrator.errors import EngineError
 from orchestrator.record import CheckResult
 from orchestrator.smoke.words import explain_code, explain_start, inert, last_line, shorten
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from orchestrator.model import HealthyCheck, HttpCheck
+    from orchestrator.model import HealthyCheck, HttpCheck, Limits
     from orchestrator.smoke.run import Subject
 
 _POLL_S = 0.2
@@ -36,14 +35,14 @@ class NotStartedError(Exception):
 
 
 @contextmanager
-def _service(subject: Subject, check: HttpCheck | HealthyCheck, network: str, **options: Any) -> Iterator[str]:  # noqa: ANN401  # as python-on-whales names them
+def _service(subject: Subject, limits: Limits, *options: str) -> Iterator[str]:
     """Start the image as it is; say so when it does not even start."""
-    confinement = Confinement(subject.run, subject.cell, check.limits, subject.env)
-    with container(subject.image, [], confinement, network=network, detached=True, **options) as box:
-        try:
-            start_detached(box)
-        except EngineError:
-            raise NotStartedError(explain_start(str(inspect_state(box).error or "the engine does not say why"))) from None
+    with service(subject.engine, subject.image, Confinement(subject.run, subject.cell, limits, subject.env), *options) as (
+        box,
+        why,
+    ):
+        if why is not None:
+            raise NotStartedError(explain_start(why))
         try:
             yield box
         finally:
@@ -55,7 +54,7 @@ def check_http(subject: Subject, check: HttpCheck, timeout_s: float) -> CheckRes
     name = f"http :{check.port}{check.path}"
     network = check.limits.network if check.limits.network == "bridge" else make_internal_network(subject.engine, subject.run)
     until = time.monotonic() + min(check.within_s, timeout_s)
-    with _service(subject, check, network) as box:
+    with _service(subject, replace(check.limits, network=network)) as box:
         address = address_of(box)
         problem = "it has no address"
         while address and time.monotonic() < until and not subject.cancel.is_set():
@@ -119,7 +118,7 @@ def check_health(subject: Subject, check: HealthyCheck, timeout_s: float) -> Che
     """Wait until the image's own HEALTHCHECK passes; it is asked every second."""
     until = time.monotonic() + min(check.within_s, timeout_s)
     problem = "it is still starting"
-    with _service(subject, check, check.limits.network, health_interval=1) as box:
+    with _service(subject, check.limits, "--health-interval", "1s") as box:
         while time.monotonic() < until and not subject.cancel.is_set():
             state = inspect_state(box)
             if state.health is None or not state.health.status:

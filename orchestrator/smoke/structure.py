@@ -90,8 +90,8 @@ def _list_tests(subject: Subject, check: StructureCheck, file: StructureFile, st
         yield _Test(f"{start} command {shorten(command.name)}", command, partial(try_command, scene), lacks)
     if file.file_existence_tests or file.file_content_tests:
         # One container for all of them: it is never started, so nothing changes in it. No tmpfs hides the image's /tmp.
-        confinement = Confinement(subject.run, subject.cell, check.limits)
-        box = stack.enter_context(container(subject.image, ["never-run"], confinement, tmpfs=[]))
+        confinement = Confinement(subject.run, subject.cell, check.limits, tmpfs=False)
+        box = stack.enter_context(container(subject.engine, subject.image, confinement))
         for existence in file.file_existence_tests:
             yield _Test(f"{start} file {shorten(existence.name)}", existence, partial(try_existence, scene, box))
         for content in file.file_content_tests:

@@ -7,12 +7,12 @@ import secrets
 import time
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from orchestrator.docker.containers import KEEP_BYTES, Confinement, container, run_attached
+from orchestrator.docker.containers import KEEP_BYTES, Confinement, ended_container
 from orchestrator.docker.contents import Entry, ImageConfig, read_entry, snapshot
 from orchestrator.errors import EngineError
-from orchestrator.smoke.commands import explain_end, tail_of_output
+from orchestrator.smoke.commands import explain_end, log_output, tail_of_output
 from orchestrator.smoke.patterns import Problem, judge_patterns
 from orchestrator.smoke.structure_rules import (
     expand,
@@ -23,7 +23,6 @@ from orchestrator.smoke.structure_rules import (
     judge_existence,
     judge_metadata,
 )
-from orchestrator.smoke.words import inert
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -74,18 +73,17 @@ class _Stage:
         if not program:
             message = f"'{argv[0]}' is empty once its variables are filled in"
             raise EngineError(message)
-        confinement = Confinement(subject.run, subject.cell, self.limits, tuple(self.env.items()))
         # A snapshot holds no tmpfs: what is written to /tmp must be in the container itself.
-        options: dict[str, Any] = {"tmpfs": []} if self.keeps else {}
-        with container(image, words, confinement, entrypoint=program, **options) as box:
-            left = max(0.1, self.until - time.monotonic())
-            ended = run_attached(subject.engine, box, timeout_s=left, cancel=subject.cancel)
+        confinement = Confinement(subject.run, subject.cell, self.limits, tuple(self.env.items()), tmpfs=not self.keeps)
+        left = max(0.1, self.until - time.monotonic())
+        with ended_container(subject.engine, image, [program, *words], confinement, timeout_s=left, cancel=subject.cancel) as (
+            box,
+            ended,
+        ):
             if snapshot_after and ended.code is not None:
                 image = f"matrix.local/structure:{subject.run.lower()}-{secrets.token_hex(8)}"
-                self.stack.enter_context(snapshot(box, image))
-        for text in (ended.stdout, ended.stderr):
-            if text.strip():
-                subject.log(inert(text).rstrip())
+                self.stack.enter_context(snapshot(subject.engine, box, image))
+        log_output(subject, ended)
         return ended, image
 
 

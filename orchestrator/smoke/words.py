@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import signal
 
-_CONTROL = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]|\x1b[@-_]|[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+_CONTROL = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]|\x1b[@-_]|[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 _MEANT = {
     signal.SIGSEGV: "segmentation fault",
     signal.SIGKILL: "killed",
@@ -20,8 +20,8 @@ REASON_LENGTH = 300
 
 
 def inert(text: str) -> str:
-    """Take escape sequences and control characters out of what an image printed."""
-    return _CONTROL.sub("", text)
+    """Take out of what an image printed what no file or terminal should get: control characters, and halves of characters."""
+    return text if text.isprintable() else _CONTROL.sub("", text)
 
 
 def explain_code(code: int, *, out_of_memory: bool = False, memory_bytes: int | None = None) -> str:

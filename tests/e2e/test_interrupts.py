@@ -17,11 +17,11 @@ from tests.e2e.test_run import leftovers
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-CELLS = list("abcdef")
+CELLS = list("abcd")
 
 
 def write_slow_cells(project: Project) -> None:
-    """Write six cells of a second each, no step in common, whatever the cache holds."""
+    """Write four cells of a second each, no step in common, whatever the cache holds."""
     slow = {cell: {"args": {"DO": f"sleep 1; echo {project.folder} {cell}"}} for cell in CELLS}
     project.write(axes={"kind": CELLS}, settings={"kind": slow}, defaults={"smoke": [{"run": ["echo", "hi"]}]})
 
@@ -55,50 +55,50 @@ def is_testing(project: Project) -> bool:
     return project.latest.joinpath("run.json").is_file() and bool(project.docker(*words).strip())
 
 
-def test_a_run_killed_in_the_middle_goes_on_with_the_rest(placed: Project) -> None:
+def test_a_run_killed_in_the_middle_goes_on_with_the_rest(project: Project) -> None:
     """No finished cell is built again, and the record has every cell once."""
-    write_slow_cells(placed)
-    process = placed.start("run", "--progress", "none", "--jobs", "2")
-    wait_for(lambda: len(finished(placed)) >= 2, process)
+    write_slow_cells(project)
+    process = project.start("run", "--progress", "none", "--jobs", "2")
+    wait_for(lambda: len(finished(project)) >= 2, process)
     process.send_signal(signal.SIGKILL)
     process.communicate()
-    before = finished(placed)
+    before = finished(project)
     assert 2 <= len(before) < len(CELLS)
-    interim = json.loads(placed.matrix("report", "--format", "json").stdout)
+    interim = json.loads(project.matrix("report", "--format", "json").stdout)
     assert interim["interrupted"]
     assert set(cells_of(interim)) == set(before)
-    record = placed.run("--resume", "latest")
+    record = project.run("--resume", "latest")
     assert [cell["id"] for cell in record["cells"]] == CELLS
     assert record["complete"]
     assert not record["interrupted"]
     assert {cell["status"] for cell in record["cells"]} == {"passed"}
     for cell, result in before.items():
         assert cells_of(record)[cell] == result, "a finished cell is as it was"
-    starts = [event["cell"] for event in placed.events() if event["kind"] == "cell-started"]
+    starts = [event["cell"] for event in project.events() if event["kind"] == "cell-started"]
     assert all(starts.count(cell) == 1 for cell in before)
-    assert leftovers(placed) == []
-    assert children_left(placed) == ""
+    assert leftovers(project) == []
+    assert children_left(project) == ""
 
 
-def test_an_interruption_cancels_the_cells_under_way_and_reports_the_others(placed: Project) -> None:
+def test_an_interruption_cancels_the_cells_under_way_and_reports_the_others(project: Project) -> None:
     """The first Ctrl-C is enough: exit 130, a partial report, nothing left behind."""
-    write_slow_cells(placed)
-    process = placed.start("run", "--progress", "plain", "--jobs", "2")
-    wait_for(lambda: len(finished(placed)) >= 1, process)
+    write_slow_cells(project)
+    process = project.start("run", "--progress", "plain", "--jobs", "2")
+    wait_for(lambda: len(finished(project)) >= 1, process)
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=30)
     assert process.returncode == 130, err
     assert "cancelling the cells under way" in err
     assert "--resume" in err
     assert "INCOMPLETE" in out
-    record = placed.record()
+    record = project.record()
     assert record["interrupted"]
     assert not record["complete"]
-    assert set(cells_of(record)) == set(finished(placed))
-    assert placed.latest.joinpath("report.md").is_file()
-    assert leftovers(placed) == []
-    assert children_left(placed) == ""
-    assert len(placed.run("--resume", "latest")["cells"]) == len(CELLS)
+    assert set(cells_of(record)) == set(finished(project))
+    assert project.latest.joinpath("report.md").is_file()
+    assert leftovers(project) == []
+    assert children_left(project) == ""
+    assert len(project.run("--resume", "latest")["cells"]) == len(CELLS)
 
 
 def test_a_terminated_smoke_container_is_removed(project: Project) -> None:

@@ -34,10 +34,10 @@ def write_twelve_cells(project: Project) -> None:
     )
 
 
-def test_twelve_cells_end_in_every_way_and_the_record_says_how(placed: Project) -> None:
+def test_twelve_cells_end_in_every_way_and_the_record_says_how(project: Project) -> None:
     """A failing cell stops no other; expected failures pass, unexpected passes fail."""
-    write_twelve_cells(placed)
-    record = placed.run("--jobs", "4", exit_code=1)
+    write_twelve_cells(project)
+    record = project.run("--jobs", "4", exit_code=1)
     cells = cells_of(record)
     found = {cell: (item["status"], item["as_expected"]) for cell, item in cells.items() if cell.endswith("-small")}
     assert found == {
@@ -56,8 +56,8 @@ def test_twelve_cells_end_in_every_way_and_the_record_says_how(placed: Project) 
     assert cells["hangs-small"]["reason"] == "run sleep 1000: still running after 2 s"
     assert cells["good-small"]["attempts"] == 1
     assert cells["bad-build-small"]["attempts"] == 1, "a Dockerfile that fails is not tried again"
-    check_files(placed, cells)
-    assert leftovers(placed) == []
+    check_files(project, cells)
+    assert leftovers(project) == []
 
 
 def check_files(project: Project, cells: dict[str, dict[str, Any]]) -> None:
@@ -70,7 +70,8 @@ def check_files(project: Project, cells: dict[str, dict[str, Any]]) -> None:
     assert "it is broken" in (project.latest / "cells/bad-smoke-small/smoke.log").read_text()
     rows = list(csv.DictReader(io.StringIO(project.latest.joinpath("report.csv").read_text())))
     assert [row["cell"] for row in rows] == list(cells)
-    assert "passed (unexpected)" in project.latest.joinpath("report.md").read_text()
+    for name in ("report.md", "report.html"):
+        assert "passed (unexpected)" in project.latest.joinpath(name).read_text()
 
 
 def leftovers(project: Project) -> list[str]:
@@ -125,14 +126,14 @@ def test_what_comes_on_top_of_the_base_is_told_apart_from_it(placed: Project) ->
     assert cell["image"]["uncompressed_bytes"] > 1_000_000
 
 
-def test_steps_are_listed_with_their_times_and_whether_they_were_cached(placed: Project) -> None:
+def test_steps_are_listed_with_their_times_and_whether_they_were_cached(project: Project) -> None:
     """The second run of the same matrix finds its steps in the cache."""
-    placed.write(defaults={"args": {"DO": f"sleep 0.3; echo {placed.folder}"}})
-    steps = placed.run()["cells"][0]["build"]["steps"]
+    project.write(defaults={"args": {"DO": f"sleep 0.3; echo {project.folder}"}})
+    steps = project.run()["cells"][0]["build"]["steps"]
     (slow,) = [step for step in steps if "eval" in step["instruction"]]
     assert slow["outcome"] == "executed"
     assert 0.3 <= slow["duration_s"] < 5
-    build = placed.run()["cells"][0]["build"]
+    build = project.run()["cells"][0]["build"]
     assert {step["outcome"] for step in build["steps"]} == {"cached"}
     assert 0 < build["cached_steps"] == build["total_steps"] <= len(steps), "BuildKit need not name every step that it skips"
     assert build["timing"] == "shared"

@@ -24,10 +24,10 @@ def smoke(project: Project, *checks: dict[str, Any], exit_code: int = 1, **defau
     return found
 
 
-def test_commands_are_judged_by_exit_code_and_output(placed: Project) -> None:
+def test_commands_are_judged_by_exit_code_and_output(project: Project) -> None:
     """What is not in the image, what ends otherwise and what says something else is named."""
     checks = smoke(
-        placed,
+        project,
         {"run": ["echo", "hello"], "stdout": "^hel+o$"},
         {"run": ["sh", "-c", "exit 4"], "exit": 4},
         {"run": ["echo", "hello"], "stdout": "goodbye"},
@@ -58,17 +58,17 @@ def test_signals_and_lack_of_memory_are_named(project: Project) -> None:
     ]
 
 
-def test_a_check_that_hangs_or_floods_is_stopped_in_time(placed: Project) -> None:
+def test_a_check_that_hangs_or_floods_is_stopped_in_time(project: Project) -> None:
     """With all its children, however it takes being told to end."""
     checks = smoke(
-        placed,
+        project,
         {"run": ["sh", "-c", "trap '' TERM; sleep 100 & sleep 100 & wait; sleep 100"], "timeout": "1s"},
         {"run": ["yes"], "timeout": "1s"},
         {"run": ["sh", "-c", "head -c 100000000 /dev/zero | tr '\\0' x; exit 3"]},
     )
     assert [check["outcome"] for check in checks] == ["timeout", "timeout", "failed"]
     assert all(check["duration_s"] < 20 for check in checks)
-    assert placed.latest.joinpath("cells/one/smoke.log").stat().st_size < 3_000_000
+    assert project.latest.joinpath("cells/one/smoke.log").stat().st_size < 3_000_000
 
 
 def test_the_time_of_all_checks_together_is_limited(project: Project) -> None:

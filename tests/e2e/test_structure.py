@@ -49,12 +49,12 @@ def reasons(checks: dict[str, dict[str, Any]]) -> dict[str, str | None]:
     return {name: check["reason"] for name, check in checks.items()}
 
 
-def test_commands_are_judged_by_output_error_output_and_exit_code(placed: Project) -> None:
+def test_commands_are_judged_by_output_error_output_and_exit_code(project: Project) -> None:
     """Whatever a file asks of a command is compared, and all that is wrong is said."""
     say = {"command": "sh", "args": ["-c", "echo one; echo two >&2; exit 3"]}
     good = {"expectedOutput": ["^one$"], "excludedOutput": ["two"], "expectedError": ["^tw[[:alpha:]]$"], "excludedError": ["one"]}
     checks = structure(
-        placed,
+        project,
         exit_code=1,
         commandTests=[
             {"name": "good", **say, **good, "exitCode": 3},
@@ -158,12 +158,12 @@ def test_files_are_judged_by_what_the_image_holds(placed: Project) -> None:
     }
 
 
-def test_an_image_without_a_shell_is_tested_too(placed: Project) -> None:
+def test_an_image_without_a_shell_is_tested_too(project: Project) -> None:
     """Files, configuration, and commands with setup need nothing but what the file names."""
-    placed.folder.joinpath("notes.txt").write_text("nothing to see\n")
-    placed.folder.joinpath("Dockerfile").write_text(SHELL_LESS)
+    project.folder.joinpath("notes.txt").write_text("nothing to see\n")
+    project.folder.joinpath("Dockerfile").write_text(SHELL_LESS)
     checks = structure(
-        placed,
+        project,
         exit_code=1,
         commandTests=[
             {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import socket
@@ -64,18 +65,24 @@ def test_no_permission_on_the_socket(project: Project) -> None:
     fails(project, 4, "no permission to talk to the engine", "usermod -aG docker", **fake_docker(project, script))
 
 
+def without_buildx(plugin: str, version: str) -> str:
+    """Answer `docker info` with another plugin in the place of buildx."""
+    said = json.dumps({"ServerVersion": "28.5.2", "ClientInfo": {"Plugins": [{"Name": plugin, "Version": version}]}})
+    return f"[ \"$1\" = info ] && {{ echo '{said}'; exit 0; }}"
+
+
 def test_an_engine_without_buildx(project: Project) -> None:
     """The package to install is named."""
     project.write()
-    script = '[ "$1" = buildx ] && { echo "docker: unknown command: docker buildx" >&2; exit 1; }'
+    script = without_buildx("compose", "2.30.0")
     fails(project, 4, "docker has no buildx", "docker-buildx", **fake_docker(project, script))
 
 
 def test_a_buildx_that_is_too_old(project: Project) -> None:
     """Both versions are named: the one there and the one needed."""
     project.write()
-    script = '[ "$1 $2" = "buildx version" ] && { echo "github.com/docker/buildx v0.10.5 86bdced"; exit 0; }'
-    fails(project, 4, "buildx v0.10.5 is too old", "0.13.0 or newer", **fake_docker(project, script))
+    script = without_buildx("buildx", "0.10.5")
+    fails(project, 4, "buildx 0.10.5 is too old", "0.13.0 or newer", **fake_docker(project, script))
 
 
 def test_a_missing_dockerfile_is_an_error_of_the_file(project: Project) -> None:
@@ -84,31 +91,31 @@ def test_a_missing_dockerfile_is_an_error_of_the_file(project: Project) -> None:
     fails(project, 2, "defaults.dockerfile: no such file: 'Dockrfile'; did you mean 'Dockerfile'?", PATH="/nowhere")
 
 
-def test_a_dockerfile_that_does_not_parse(placed: Project) -> None:
+def test_a_dockerfile_that_does_not_parse(project: Project) -> None:
     """It is the cell's own failure, and not tried again."""
-    placed.folder.joinpath("Dockerfile").write_text("FROM scratch\nCOPPY a b\n")
-    placed.write()
-    fails(placed, 1, "the Dockerfile cannot be read", "COPPY")
-    assert placed.record()["cells"][0]["attempts"] == 1
+    project.folder.joinpath("Dockerfile").write_text("FROM scratch\nCOPPY a b\n")
+    project.write()
+    fails(project, 1, "the Dockerfile cannot be read", "COPPY")
+    assert project.record()["cells"][0]["attempts"] == 1
 
 
-def test_a_base_whose_registry_is_out_of_reach(placed: Project) -> None:
+def test_a_base_whose_registry_is_out_of_reach(project: Project) -> None:
     """That is no verdict on the cell: it is tried again, and then an error of the surroundings."""
-    placed.folder.joinpath("Dockerfile").write_text("FROM registry.invalid/no/base:1\n")
-    placed.write(defaults={"retries": 1})
-    fails(placed, 4, "the registry of the base image registry.invalid/no/base:1 cannot be reached")
-    cell = placed.record()["cells"][0]
+    project.folder.joinpath("Dockerfile").write_text("FROM registry.invalid/no/base:1\n")
+    project.write(defaults={"retries": 1})
+    fails(project, 4, "the registry of the base image registry.invalid/no/base:1 cannot be reached")
+    cell = project.record()["cells"][0]
     assert (cell["status"], cell["attempts"]) == ("error", 2)
 
 
-def test_a_context_with_a_socket_and_a_pipe_in_it(placed: Project) -> None:
+def test_a_context_with_a_socket_and_a_pipe_in_it(project: Project) -> None:
     """What cannot be sent is left out by buildx, and the build goes on."""
     with socket.socket(socket.AF_UNIX) as listener:
-        listener.bind(str(placed.folder / "s"))
-        os.mkfifo(placed.folder / "pipe")
-        placed.folder.joinpath("Dockerfile").write_text("FROM scratch\nCOPY . /all\n")
-        placed.write()
-        assert placed.run()["cells"][0]["status"] == "passed"
+        listener.bind(str(project.folder / "s"))
+        os.mkfifo(project.folder / "pipe")
+        project.folder.joinpath("Dockerfile").write_text("FROM scratch\nCOPY . /all\n")
+        project.write()
+        assert project.run()["cells"][0]["status"] == "passed"
 
 
 @pytest.fixture
@@ -141,14 +148,14 @@ def test_a_full_disk_under_the_run_folder(project: Project) -> None:
         subprocess.run(["umount", str(reports)], check=True)
 
 
-def test_a_build_that_never_ends_is_stopped_in_time(placed: Project) -> None:
+def test_a_build_that_never_ends_is_stopped_in_time(project: Project) -> None:
     """With its whole process tree; the step that hung is named."""
-    placed.write(defaults={"args": {"DO": "echo begun; sleep 600"}, "timeout": {"build": "3s"}})
-    fails(placed, 1, "build: still running after 3 s", "eval")
-    cell = placed.record()["cells"][0]
+    project.write(defaults={"args": {"DO": "echo begun; sleep 600"}, "timeout": {"build": "3s"}})
+    fails(project, 1, "build: still running after 3 s", "eval")
+    cell = project.record()["cells"][0]
     assert (cell["status"], cell["image"]) == ("timeout", None)
-    assert "begun" in placed.latest.joinpath("cells/one/build.log").read_text()
-    assert subprocess.run(["pgrep", "-f", str(placed.folder)], capture_output=True, check=False).returncode == 1
+    assert "begun" in project.latest.joinpath("cells/one/build.log").read_text()
+    assert subprocess.run(["pgrep", "-f", str(project.folder)], capture_output=True, check=False).returncode == 1
 
 
 def test_a_secret_that_is_not_there(project: Project) -> None:

@@ -6,6 +6,7 @@ import json
 import sys
 import tempfile
 from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from tests.lab.debian import acquire_settings, machine_sources, python_version, 
 RECIPES = Path(__file__).parent / "recipes"
 STAND_IN_LABEL = "io.matrix.stand-in"
 RECIPE_LABEL = "io.matrix.lab-recipe"
+_AT_ONCE = 2
 _CA_BUNDLE = Path("/etc/ssl/certs/ca-certificates.crt")
 _RELEASES = {"bookworm": "Debian 12 (bookworm)", "trixie": "Debian 13 (trixie)"}
 
@@ -57,7 +59,14 @@ class StandIn:
         return self.recipe in {"slim", "node"}
 
 
-STAND_INS = (
+STAND_INS = (  # the one that takes longest first
+    StandIn(
+        name="alpine-3.13",
+        refs=("python:3.13-alpine",),
+        recipe="alpine",
+        suite="trixie",
+        series="3.13",
+    ),
     StandIn(
         name="slim-3.11",
         refs=("python:3.11-slim", "python:3.11-slim-bookworm"),
@@ -76,13 +85,6 @@ STAND_INS = (
         name="wolfi",
         refs=("cgr.dev/chainguard/wolfi-base:latest",),
         recipe="wolfi",
-        suite="trixie",
-        series="3.13",
-    ),
-    StandIn(
-        name="alpine-3.13",
-        refs=("python:3.13-alpine",),
-        recipe="alpine",
         suite="trixie",
         series="3.13",
     ),
@@ -211,17 +213,9 @@ def ensure_bases(names: Sequence[str] = ()) -> tuple[StandIn, ...]:
         message = f"no stand-in is called {', '.join(unknown)}; there are {known}"
         raise LabError(message)
     chosen = tuple(stand_in for stand_in in STAND_INS if not names or stand_in.name in names)
-    for stand_in in chosen:
-        _ensure(stand_in)
+    with ThreadPoolExecutor(_AT_ONCE) as pool:  # compiling waits for one core, debootstrap for the network
+        list(pool.map(_ensure, chosen))
     return chosen
-
-
-def are_cached() -> bool:
-    """Tell whether there is nothing to wait for: all are made, or none can be made on this machine."""
-    try:
-        return all(stand_in.archive.exists() for stand_in in STAND_INS)
-    except LabError:
-        return True
 
 
 def save_description() -> Path:

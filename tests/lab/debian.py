@@ -96,21 +96,22 @@ def acquire_settings(pattern: str) -> str:
     return "".join(f"{line}\n" for line in lines if re.match(rf"Acquire::(?:{pattern})", line))
 
 
-def unpacked(name: str, *packages: str, suite: str | None = None) -> Path:
+def unpacked(name: str, *packages: str, suite: str | None = None, with_needs: bool = False) -> Path:
     """Download packages and unpack them in one folder of the cache: nothing is installed.
 
-    They are those of this machine's release, or of another suite of the same archive.
+    They are those of this machine's release, or of another suite of the same archive;
+    if asked for, with all that they need and this machine has not.
     """
     suite = suite or release()["VERSION_CODENAME"]
     folder = cache_folder() / "packages" / f"{suite}-{name}"
     with locked(f"package-{name}"):
         if not folder.is_dir():
             with timed(f"unpacking Debian's {', '.join(packages or (name,))} ({suite})"):
-                _download(packages or (name,), suite, folder)
+                _download(packages or (name,), suite, folder, with_needs=with_needs)
     return folder
 
 
-def _download(packages: Sequence[str], suite: str, folder: Path) -> None:
+def _download(packages: Sequence[str], suite: str, folder: Path, *, with_needs: bool) -> None:
     """Fetch with lists of our own: the machine's may be empty, old, or those of third parties."""
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".apt-") as name:
@@ -129,12 +130,21 @@ def _download(packages: Sequence[str], suite: str, folder: Path) -> None:
         apt = ["apt-get", "-q", *(f"-o{key}={value}" for key, value in settings.items())]
         log = f"package-{folder.name}.log"
         run_step(f"apt-get update for {folder.name}", [*apt, "update"], log=log)
+        if with_needs:
+            packages = _with_needs(apt, packages)
         # `apt-get download` writes into the current folder.
         fetch: list[str | Path] = ["env", "-C", private, *apt, "download", *packages]
         run_step(f"downloading {', '.join(packages)}", fetch, log=log)
         for archive in sorted(private.glob("*.deb")):
             run_step(f"unpacking {archive.name}", ["dpkg", "-x", archive, private / "tree"], log=log)
         (private / "tree").replace(folder)
+
+
+def _with_needs(apt: Sequence[str], packages: Sequence[str]) -> list[str]:
+    """Ask apt what it would install here for these packages; nothing is installed."""
+    argv = [*apt, "--simulate", "--no-install-recommends", "install", *packages]
+    lines = output_of(f"finding what {', '.join(packages)} need", argv)
+    return sorted({*packages, *re.findall(r"^Inst (\S+)", lines, re.MULTILINE)})
 
 
 def root_archive(suite: str) -> Path:

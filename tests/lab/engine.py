@@ -39,6 +39,7 @@ class EngineSpec:
     name: str = "engine"
     containerd_store: bool = True
     own_network: bool = False  # two engines in one network would take the bridge from each other
+    exports: bool = False  # its BuildKit sends its spans to a collector by itself, as some users' builders do
 
     @property
     def folder(self) -> Path:
@@ -63,7 +64,7 @@ class EngineSpec:
 
 
 MAIN = EngineSpec()
-CLASSIC = EngineSpec("engine-classic", containerd_store=False, own_network=True)
+CLASSIC = EngineSpec("engine-classic", containerd_store=False, own_network=True, exports=True)
 
 
 def answers(environment: dict[str, str] | None = None) -> bool:
@@ -190,6 +191,8 @@ def _daemon_environment() -> dict[str, str]:
 
 def _start_daemon(spec: EngineSpec) -> None:
     variables = _daemon_environment()
+    if spec.exports:
+        variables |= {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:4318", "OTEL_EXPORTER_OTLP_PROTOCOL": "http/protobuf"}
     spec.pid_file.unlink(missing_ok=True)
     dockerd = shutil.which("dockerd", path=variables["PATH"]) or "dockerd"
     argv = [

@@ -3,8 +3,23 @@
 from __future__ import annotations
 
 import socket
+from typing import TYPE_CHECKING
 
 import pytest
+
+from tests.conftest import missing_engine
+from tests.probes.containers import remove_images
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _images() -> Iterator[None]:
+    """Leave no image behind; what was built stays in the engine's build cache."""
+    yield
+    if missing_engine() is None:
+        remove_images()
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ import os
 import ssl
 import subprocess
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -38,8 +39,9 @@ class Build:
         return self.image
 
 
+@cache
 def build(name: str, dockerfile: str, *, target: str | None = None, **arguments: str) -> Build:
-    """Build an image out of the repository; that it fails is a result."""
+    """Build an image out of the repository, once for each worker; that it fails is a result."""
     image = f"{PREFIX}{name}"
     # The host's network: a mirror or a proxy may be at this machine's own address.
     command = ["docker", "buildx", "build", "--load", "--network", "host", "--progress", "plain"]

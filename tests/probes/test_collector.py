@@ -16,6 +16,7 @@ from orchestrator.probes._collector import Collector
 from orchestrator.probes._otlp import probe_otlp
 from orchestrator.probes._prelude import ProbeError, SkipProbe, require
 from orchestrator.probes._service import ServiceFailed, run_service
+from orchestrator.probes.telemetry import CLIENT, RESOURCE, SERVER, judge
 
 
 @pytest.mark.parametrize(("protocol", "first_bytes"), [("grpc", "gRPC"), ("http/protobuf", "OTLP over HTTP")])
@@ -77,3 +78,19 @@ def test_a_probe_names_what_is_not_in_the_image() -> None:
     """All of it at once."""
     with pytest.raises(SkipProbe, match=r"not in the image: no_such_package, json\.no_such_module"):
         require("json", "no_such_package", "json.no_such_module")
+
+
+def make_collected(span_id: str, parent: str, kind: int) -> dict[str, object]:
+    """Make a span as the collector keeps it."""
+    return {"trace": "a" * 32, "id": span_id, "parent": parent, "kind": kind, "status": 0, "resource": dict(RESOURCE)}
+
+
+def test_an_instrumentation_that_is_left_out_is_missed() -> None:
+    """A service without its client's instrumentation answers all the same: only what does not arrive gives it away."""
+    collector = Collector()
+    collector.spans += [make_collected("1", "", SERVER), make_collected("2", "1", CLIENT), make_collected("3", "2", SERVER)]
+    whole = judge(collector, "a" * 32, "b" * 32)
+    assert (whole["server_span"], whole["client_span"], whole["called_span"], whole["resource"]) == (True,) * 4
+    del collector.spans[1]
+    missing = judge(collector, "a" * 32, "b" * 32)
+    assert (missing["server_span"], missing["client_span"], missing["called_span"]) == (True, False, False)

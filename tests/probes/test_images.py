@@ -2,32 +2,31 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import subprocess
 
 import pytest
 
 from orchestrator.probes import PROBE_NAMES
-from tests.probes.containers import Build, build, remove_images, run_probe
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
+from tests.probes.containers import ROOT, Build, build, run_probe
 
 pytestmark = [pytest.mark.engine, pytest.mark.lab]
 
 FULL = "fastapi-pyroscope"
 
 
-@pytest.fixture(scope="module", autouse=True)
-def _images(engine: None) -> Iterator[None]:
-    """Leave no image behind; what was built stays in the engine's build cache."""
-    yield
-    remove_images()
-
-
 def make(requirements: str, base: str = "slim") -> Build:
     """Build the service with one dependency set."""
     name = f"{base}-{requirements}"
     return build(name, f"dockerfiles/{base}.Dockerfile", REQUIREMENTS=f"dockerfiles/deps/{requirements}.txt")
+
+
+@pytest.mark.parametrize("name", sorted(path.name for path in (ROOT / "dockerfiles").glob("*.Dockerfile")))
+def test_a_dockerfile_passes_its_lint(name: str) -> None:
+    """BuildKit's own checks have nothing to say."""
+    words = ["docker", "buildx", "build", "--builder", "default", "--check", "--file", f"dockerfiles/{name}", "."]
+    done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "Check complete, no warnings found." in done.stdout + done.stderr
 
 
 @pytest.mark.parametrize("probe", sorted(set(PROBE_NAMES) - {"telemetry"}))
@@ -37,17 +36,16 @@ def test_every_probe_passes_with_all_packages_on_glibc(probe: str) -> None:
     assert (answer.outcome, answer.reason) == ("passed", answer.reason)
 
 
-@pytest.mark.parametrize("base", ["slim", "wolfi", "alpine"])
-def test_telemetry_is_seen_from_the_request_to_the_last_worker_on_every_base(base: str) -> None:
+OWN_COMMAND = (
+    *("call_answers", "error_answers", "header_is_the_trace", "server_span", "client_span", "called_span"),
+    *("error_span", "log", "metrics", "system_metrics", "resource"),
+)
+
+
+def test_telemetry_is_seen_from_the_request_to_the_last_worker_on_musl() -> None:
     """Each fact about the telemetry is one of its own."""
-    answer = run_probe(make(FULL, base).built(), "telemetry")
-    assert answer.detail["own_command"] == dict.fromkeys(
-        [
-            *("call_answers", "error_answers", "header_is_the_trace", "server_span", "client_span", "called_span"),
-            *("error_span", "log", "metrics", "system_metrics", "resource"),
-        ],
-        True,
-    )
+    answer = run_probe(make(FULL, "alpine").built(), "telemetry")
+    assert answer.detail["own_command"] == dict.fromkeys(OWN_COMMAND, True)
     assert answer.detail["gunicorn"] == {"spans_of_every_worker": True, "metrics_of_every_worker_go_on": True}
     assert answer.detail["prometheus"] == {"metrics": True, "system_metrics": True}
     assert answer.outcome == "passed"
@@ -57,13 +55,6 @@ def test_telemetry_is_seen_from_the_request_to_the_last_worker_on_every_base(bas
 def test_the_other_dockerfiles_of_alpine_make_the_same_service(variant: str) -> None:
     """They differ in what they leave behind, not in what works."""
     assert run_probe(make(FULL, variant).built(), "otlp-grpc").outcome == "passed"
-
-
-def test_an_instrumentation_that_is_left_out_is_missed() -> None:
-    """The service answers all the same: only what does not arrive gives it away."""
-    answer = run_probe(make(FULL).built(), "telemetry", "--env", "OTEL_PYTHON_DISABLED_INSTRUMENTATIONS=httpx")
-    assert answer.outcome == "failed"
-    assert answer.reason == "did not arrive or fit: own_command.client_span, own_command.called_span"
 
 
 def test_a_command_that_ends_is_the_images_failure() -> None:

@@ -2,26 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import pytest
 
-from tests.probes.containers import Build, build, remove_images, run_probe
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
+from tests.probes.containers import Build, build, run_probe
 
 pytestmark = [pytest.mark.engine, pytest.mark.lab]
 
 ROWS = "tests/probes/rows.Dockerfile"
 MUSL, GLIBC = "python:3.13-alpine", "python:3.13-slim"
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _images(engine: None) -> Iterator[None]:
-    """Leave no image behind; what was built stays in the engine's build cache."""
-    yield
-    remove_images()
 
 
 def make(target: str) -> Build:

@@ -57,6 +57,7 @@ def make_engine(*, storage: str, containerd_store: bool) -> Engine:
         docker="/usr/bin/docker",
         version="28.1.0",
         buildx="0.23.0",
+        context="default",
         storage=storage,
         containerd_store=containerd_store,
         cpus=2,

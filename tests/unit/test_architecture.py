@@ -120,8 +120,8 @@ def test_only_the_door_to_docker_starts_processes() -> None:
 
 
 def test_only_tracing_knows_opentelemetry() -> None:
-    """OpenTelemetry is behind one module."""
-    assert {name for name in importers("opentelemetry") if not is_of(name, "orchestrator.tracing")} == set()
+    """OpenTelemetry, and what its exporters send with, is behind one package."""
+    assert {name for name in importers("opentelemetry", "grpc", "requests") if not is_of(name, "orchestrator.tracing")} == set()
 
 
 def test_only_the_command_line_prints_results() -> None:
@@ -158,9 +158,10 @@ def test_pure_stages_know_nothing_of_docker(part: str) -> None:
 
 
 def test_a_report_reaches_no_engine_however_far_it_reaches() -> None:
-    """`matrix report` works where no Docker is: not even what it imports imports the door."""
-    reached = reachable("orchestrator.report.files") | reachable("orchestrator.store")
+    """`matrix report` and `matrix trace` work where no Docker is: not even what they import imports the door."""
+    reached = reachable("orchestrator.report.files") | reachable("orchestrator.store") | reachable("orchestrator.tracing.view")
     assert not [name for name in reached if is_of(name, "orchestrator.docker") or name == "orchestrator.pipeline"]
+    assert not [name for name in reached if is_of(name, "opentelemetry")]
 
 
 def test_the_door_to_docker_knows_nothing_of_what_is_behind_it() -> None:
@@ -194,7 +195,18 @@ def reachable(start: str) -> set[str]:
 
 def test_help_does_not_wait_for_heavy_libraries() -> None:
     """Importing the command line imports neither Docker's client nor OpenTelemetry, pydantic, rich or yaml."""
-    heavy = ("python_on_whales", "opentelemetry", "pydantic", "rich", "yaml", "tabulate", "jinja2", "subprocess")
+    heavy = (
+        "python_on_whales",
+        "opentelemetry",
+        "grpc",
+        "requests",
+        "pydantic",
+        "rich",
+        "yaml",
+        "tabulate",
+        "jinja2",
+        "subprocess",
+    )
     reached = reachable("orchestrator.cli")
     assert "typer" in reached
     assert [name for name in sorted(reached) if any(is_of(name, package) for package in heavy)] == []

@@ -186,15 +186,15 @@ def test_by_itself_matrix_takes_a_builder_of_its_own(docker: FakeDocker) -> None
 
 def test_without_the_builders_image_the_engines_own_buildkit_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where the builder image cannot be had, `auto` says so and uses what the engine has."""
-    use(monkeypatch, buildx_inspect=ABSENT, image_inspect=(1, ""), pull=(1, ""), context_show="desktop\n")
-    builder = ensure_builder(ENGINE, replace(SPEC, driver="auto"))
+    use(monkeypatch, buildx_inspect=ABSENT, image_inspect=(1, ""), pull=(1, ""))
+    builder = ensure_builder(replace(ENGINE, context="desktop"), replace(SPEC, driver="auto"))
     assert (builder.name, builder.driver, builder.exports_oci, builder.loads_by_copy) == ("desktop", "docker", False, False)
     assert builder.did == f"using the engine's own BuildKit (the builder image {SPEC.image} cannot be had here)"
 
 
 def test_the_engines_own_buildkit_can_be_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
     """`driver: docker` makes nothing; with containerd's store its images leave as layouts."""
-    use(monkeypatch, context_show=(1, ""))
+    use(monkeypatch)
     builder = ensure_builder(replace(ENGINE, containerd_store=True), BuilderSpec(driver="docker"))
     assert (builder.name, builder.exports_oci) == ("default", True)
 

@@ -14,6 +14,7 @@ from orchestrator.cli import app, main
 from orchestrator.config import load
 from orchestrator.store import RunFolder
 from tests.unit.folders import make_files
+from tests.unit.pages import Page
 from tests.unit.records import make_record, run_json
 
 if TYPE_CHECKING:
@@ -62,7 +63,7 @@ def test_a_result_is_written_to_a_file_when_asked(
     assert capsys.readouterr().err == "matrix: no/such/folder/plan cannot be written: No such file or directory\n"
 
 
-@pytest.mark.parametrize("kind", ["table", "markdown", "csv", "json"])
+@pytest.mark.parametrize("kind", ["table", "markdown", "csv", "json", "prometheus", "html"])
 @pytest.mark.usefixtures("folder")
 def test_a_stored_run_is_reported_without_docker(
     kind: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
@@ -72,6 +73,18 @@ def test_a_stored_run_is_reported_without_docker(
     out = capsys.readouterr().out
     assert "slim" in out
     assert "wolfi" not in out
+
+
+@pytest.mark.parametrize("out", ["page.html", "docs/page.html"])
+def test_a_page_leads_to_the_logs_from_where_it_is_written(folder: Path, out: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With -o a page can lie anywhere: its links go from there to the run's folder."""
+    log = folder / "reports/runs" / make_record().id / "cells/alpine-3.12/build.log"
+    log.parent.mkdir(parents=True)
+    log.write_text("a log")
+    (folder / "docs").mkdir()
+    assert end_of(monkeypatch, "report", "--format", "html", "-o", out) == 0
+    (link,) = [one for one in Page((folder / out).read_text(encoding="utf-8")).all("a") if one.text == "build.log"]
+    assert (folder / out).parent.joinpath(link.attributes["href"]).resolve() == log
 
 
 @pytest.mark.parametrize(
@@ -86,7 +99,7 @@ def test_a_stored_run_is_reported_without_docker(
             "matrix: --format 'jsn' is not one of table, json, ids, github, bake; did you mean 'json'?",
         ),
         (["report", "2025"], 2, "matrix: there is no run '2025' in "),
-        (["report", "--format", "xml"], 2, "matrix: --format 'xml' is not one of table, markdown, csv, json"),
+        (["report", "--format", "xml"], 2, "matrix: --format 'xml' is not one of table, markdown, csv, json, prometheus"),
         (["run", "--progress", "fancy"], 2, "matrix: --progress 'fancy' is not one of auto, plain, json, none"),
     ],
 )
@@ -130,7 +143,7 @@ def test_a_bug_of_ours_says_that_it_is_one(monkeypatch: pytest.MonkeyPatch, caps
 def test_every_command_explains_itself() -> None:
     """--help is there for the tool and for each of its commands, in words."""
     commands = {command.name or (command.callback.__name__ if command.callback else "") for command in app.registered_commands}
-    assert {"init", "doctor", "plan", "bootstrap", "run", "report", "schema", "clean"} <= commands
+    assert {"init", "doctor", "plan", "bootstrap", "run", "report", "trace", "schema", "clean"} <= commands
     for argv in ([], *([command] for command in sorted(commands))):
         answer = CliRunner().invoke(app, [*argv, "--help"])
         assert answer.exit_code == 0

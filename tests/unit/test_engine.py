@@ -8,7 +8,7 @@ import shutil
 import pytest
 
 from orchestrator.docker import process
-from orchestrator.docker.engine import connect, explain_silence, find_buildx, find_client
+from orchestrator.docker.engine import connect, explain_silence, find_client
 from orchestrator.docker.process import Exit
 from orchestrator.errors import EngineError, ExitCode
 from tests.unit.docker_fake import FakeDocker, make_engine, make_which
@@ -22,8 +22,13 @@ INFO = {
     "OSType": "linux",
     "Architecture": "x86_64",
     "CgroupVersion": "2",
+    "ClientInfo": {"Context": "default", "Plugins": [{"Name": "compose"}, {"Name": "buildx", "Version": "v0.23.0"}]},
 }
-BUILDX = "github.com/docker/buildx v0.23.0 abcdef\n"
+
+
+def with_plugins(plugins: object) -> str:
+    """Write what docker says of itself and its engine, with these plugins."""
+    return json.dumps({**INFO, "ClientInfo": {"Context": "default", "Plugins": plugins}})
 
 
 @pytest.fixture(autouse=True)
@@ -39,7 +44,7 @@ def use(monkeypatch: pytest.MonkeyPatch, fake: FakeDocker) -> FakeDocker:
 
 def test_an_engine_that_answers_is_described(monkeypatch: pytest.MonkeyPatch) -> None:
     """Version, store, machine and platform are read once, from the engine itself."""
-    use(monkeypatch, FakeDocker(buildx_version=BUILDX, info=json.dumps(INFO), context_inspect="unix:///var/run/docker.sock\n"))
+    use(monkeypatch, FakeDocker(info=json.dumps(INFO), context_inspect="unix:///var/run/docker.sock\n"))
     assert connect() == make_engine(storage="overlay2", containerd_store=False)
 
 
@@ -51,7 +56,7 @@ def test_an_engine_with_containerds_store_and_elsewhere_is_told(monkeypatch: pyt
         "Architecture": "riscv64",
         "CgroupVersion": "",
     }
-    use(monkeypatch, FakeDocker(buildx_version=BUILDX, info=json.dumps(info)))
+    use(monkeypatch, FakeDocker(info=json.dumps(info)))
     monkeypatch.setenv("DOCKER_HOST", "tcp://build:2375")
     engine = connect()
     assert (engine.containerd_store, engine.is_local, engine.platform, engine.cgroup) == (True, False, "linux/riscv64", "v1")
@@ -66,40 +71,42 @@ def test_without_a_client_the_way_to_one_is_named(monkeypatch: pytest.MonkeyPatc
 
 
 @pytest.mark.parametrize(
-    ("answer", "words"),
+    ("plugins", "words"),
     [
-        ((1, "docker: 'buildx' is not a docker command."), "docker has no buildx; install the package docker-buildx"),
-        ("nonsense", "docker has no buildx"),
-        ("github.com/docker/buildx 0.12.1 abc", "buildx 0.12.1 is too old; 0.13.0 or newer is needed"),
+        (None, "docker has no buildx; install the package docker-buildx"),
+        ([], "docker has no buildx"),
+        ([{"Name": "compose", "Version": "v2.30.0"}], "docker has no buildx"),
+        ([{"Name": "buildx", "Version": "nonsense"}], "docker has no buildx"),
+        ([{"Name": "buildx", "Version": "v0.12.1"}], "buildx v0.12.1 is too old; 0.13.0 or newer is needed"),
     ],
 )
-def test_a_buildx_that_will_not_do_is_named(answer: str | tuple[int, str], words: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_buildx_that_will_not_do_is_named(plugins: object, words: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """A missing or old buildx is told apart, with the version that is needed."""
-    use(monkeypatch, FakeDocker(buildx_version=answer))
+    use(monkeypatch, FakeDocker(info=with_plugins(plugins)))
     with pytest.raises(EngineError, match=words):
-        find_buildx("docker")
+        connect()
 
 
 @pytest.mark.parametrize(
-    ("answer", "version"),
+    ("said", "version"),
     [
-        (BUILDX, "0.23.0"),
-        ("github.com/docker/buildx v0.13 x", "0.13"),
-        ("github.com/docker/buildx v0.30.1-desktop.1 x", "0.30.1-desktop.1"),
-        ("github.com/docker/buildx 0.13.1+ds1-3 0.13.1+ds1-3", "0.13.1+ds1-3"),
-        ("github.com/docker/buildx v1.0.0 x", "1.0.0"),
+        ("v0.23.0", "0.23.0"),
+        ("v0.13", "0.13"),
+        ("v0.30.1-desktop.1", "0.30.1-desktop.1"),
+        ("0.13.1+ds1-3", "0.13.1+ds1-3"),
+        ("v1.0.0", "1.0.0"),
     ],
 )
-def test_every_way_to_write_a_version_is_read(answer: str, version: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_way_to_write_a_version_is_read(said: str, version: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Distributions and Docker write versions of their own."""
-    use(monkeypatch, FakeDocker(buildx_version=answer))
-    assert find_buildx("docker") == version
+    use(monkeypatch, FakeDocker(info=with_plugins([{"Name": "buildx", "Version": said}])))
+    assert connect().buildx == version
 
 
 def test_a_silent_engine_is_explained_in_its_own_words(monkeypatch: pytest.MonkeyPatch) -> None:
     """What the client says of the engine is passed on, with the address and what to do."""
     info = json.dumps({"ServerVersion": "", "ServerErrors": ["Cannot connect to the Docker daemon"]})
-    use(monkeypatch, FakeDocker(buildx_version=BUILDX, info=info))
+    use(monkeypatch, FakeDocker(info=info))
     with pytest.raises(EngineError) as caught:
         connect()
     assert str(caught.value) == explain_silence("Cannot connect to the Docker daemon", "unix:///var/run/docker.sock")
@@ -107,7 +114,7 @@ def test_a_silent_engine_is_explained_in_its_own_words(monkeypatch: pytest.Monke
 
 def test_an_engine_that_hangs_is_told_from_one_that_refuses(monkeypatch: pytest.MonkeyPatch) -> None:
     """No answer in time is said to be that."""
-    use(monkeypatch, FakeDocker(buildx_version=BUILDX, info=Exit(None, timed_out=True)))
+    use(monkeypatch, FakeDocker(info=Exit(None, timed_out=True)))
     with pytest.raises(EngineError, match="did not answer within 30 s; restart it and try again"):
         connect()
 

@@ -143,6 +143,12 @@ CASES = {
         "failed to dial gRPC: ",
         passing=True,
     ),
+    "a snapshot that the engine tidied away": Case(
+        'ERROR: failed to build: failed to solve: failed to prepare extraction snapshot "extract-46 sha256:da9e": '
+        "parent snapshot sha256:cc50 does not exist: not found",
+        'failed to prepare extraction snapshot "extract-46 sha256:da9e": parent snapshot sha256:cc50 does not exist',
+        passing=True,
+    ),
     "no builder": Case('ERROR: no builder "matrix" found', 'no builder "matrix" found', passing=True),
     "a Dockerfile that does not parse": Case(
         "ERROR: failed to build: failed to solve: dockerfile parse error on line 3: unknown instruction: RUNN (did you mean RUN?)",

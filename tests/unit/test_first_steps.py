@@ -23,8 +23,10 @@ from tests.unit.records import make_cell, make_record
 if TYPE_CHECKING:
     from pathlib import Path
 
-INFO = json.dumps({"ServerVersion": "28.1.0", "Driver": "overlay2", "NCPU": 2, "OSType": "linux", "Architecture": "x86_64"})
-BUILDX = "github.com/docker/buildx v0.23.0 abcdef\n"
+CLIENT = {"Plugins": [{"Name": "buildx", "Version": "v0.23.0"}]}
+INFO = json.dumps(
+    {"ServerVersion": "28.1.0", "Driver": "overlay2", "NCPU": 2, "OSType": "linux", "Architecture": "x86_64", "ClientInfo": CLIENT}
+)
 ABSENT: Answer = (1, 'ERROR: no builder "matrix" found')
 
 
@@ -39,7 +41,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def examined(folder: Path, monkeypatch: pytest.MonkeyPatch, **answers: Answer) -> dict[str, tuple[bool, str]]:
     """Look at a machine whose docker gives these answers; give what was found."""
-    monkeypatch.setattr(process, "run", FakeDocker(**{"buildx_version": BUILDX, "info": INFO, "buildx_inspect": ABSENT, **answers}))
+    monkeypatch.setattr(process, "run", FakeDocker(**{"info": INFO, "buildx_inspect": ABSENT, **answers}))
     return {found.what: (found.ok, found.words) for found in examine(folder / "matrix.yaml")}
 
 
@@ -106,7 +108,7 @@ def test_doctor_survives_a_cache_that_cannot_be_made(folder: Path, monkeypatch: 
 def test_doctor_is_read_by_people_and_machines(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What is missing stands out in a table, and is false in JSON."""
     (folder / "matrix.yaml").unlink()
-    monkeypatch.setattr(process, "run", FakeDocker(buildx_version=BUILDX, info=INFO, buildx_inspect=ABSENT))
+    monkeypatch.setattr(process, "run", FakeDocker(info=INFO, buildx_inspect=ABSENT))
     findings = examine(folder / "matrix.yaml")
     table = render_examination(findings, "table")
     assert f"MISSING  matrix file   {folder}/matrix.yaml: no such file; `matrix init` writes one" in table

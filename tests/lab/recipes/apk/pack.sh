@@ -49,7 +49,7 @@ seal() {
     if [ -s "/sealed/$name.files" ]; then
         find "$folder" -mindepth 1 -printf '%P\n' | LC_ALL=C sort |
             tar -C "$folder" -cf - --owner=0 --group=0 --numeric-owner --mtime=@0 --no-recursion -T - |
-            xz -6 -T1 >"$archive"
+            xz -2 -T1 >"$archive"
         bytes=$(stat -c %s "$archive")
         cp "$archive" "/sealed/$name.sum"
         xz -c "/sealed/$name.files" >"$shelf/$name.files.xz"

@@ -1,0 +1,38 @@
+"""The options that several commands have, and what they mean."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from orchestrator.errors import UsageError, did_you_mean
+
+File = Annotated[Path, typer.Option("-f", "--file", help="The matrix file.")]
+Only = Annotated[
+    list[str] | None,
+    typer.Option("--only", help="Only these cells: base=alpine,python=3.1* (all must fit), or a glob on ids. Repeatable."),
+]
+Skip = Annotated[list[str] | None, typer.Option("--skip", help="Not these cells; the same words as --only. Repeatable.")]
+Out = Annotated[Path | None, typer.Option("-o", "--out", help="Write the result to this file instead of standard output.")]
+FORMAT_WORDS = "table, markdown, csv, json, prometheus or html"
+DEFAULT_FILE = Path("matrix.yaml")
+ReportsFolder = Annotated[Path | None, typer.Option("--reports", help="Where runs are kept; reports beside the matrix file.")]
+
+
+def reports_folder(reports: Path | None, file: Path) -> Path:
+    """Give the folder in which runs are kept."""
+    return reports or file.parent / "reports"
+
+
+def folder_of(out: Path | None) -> Path:
+    """Give the folder from which the links of a result lead: standard output is most often led into a file here."""
+    return out.parent if out else Path()
+
+
+def check_one_of(option: str, value: str, known: tuple[str, ...]) -> None:
+    """Refuse a word that an option does not know, with the nearest one that it does."""
+    if value not in known:
+        message = f"{option} '{value}' is not one of {', '.join(known)}{did_you_mean(value, known)}"
+        raise UsageError(message)

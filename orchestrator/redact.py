@@ -1,0 +1,86 @@
+"""What must be shown nowhere: values of secrets, and credentials in addresses, wherever they turn up."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+import os
+import re
+from typing import TYPE_CHECKING, Any
+
+from orchestrator.places import secret_source
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+    from orchestrator.model import Cell
+
+HIDDEN = "***"
+_CREDENTIALS = re.compile(r"(\b[A-Za-z][A-Za-z0-9+.-]{0,20}://)[^\s/@\"'<>\\]{1,500}@")
+_SHORTEST = 6  # a shorter value would blacken words that have nothing to do with it
+_LONGEST = 4096
+_MOST_READ = 1024**2
+_NAMED = re.compile(r"(?i)(?:password|passwd|token|secret|api_?key)\"?\s*[=:\s]\s*\"?([^\s\"]{1,4096})")
+
+
+class Redactor:
+    """Takes out what is secret; knows the values so that it need not guess."""
+
+    def __init__(self, values: Iterable[str] = ()) -> None:
+        """Take the values, also as JSON and as a shell would print them."""
+        wanted = {value for value in values if _SHORTEST <= len(value) <= _LONGEST}
+        wanted |= {json.dumps(value)[1:-1] for value in wanted}
+        longest_first = sorted(wanted, key=len, reverse=True)
+        self._values = re.compile("|".join(map(re.escape, longest_first))) if wanted else None
+
+    def text(self, text: str) -> str:
+        """Hide what is secret in a text."""
+        if self._values is not None:
+            text = self._values.sub(HIDDEN, text)
+        return _CREDENTIALS.sub(rf"\1{HIDDEN}@", text) if "://" in text else text
+
+    def data(self, data: dict[str, Any]) -> dict[str, Any]:
+        """Hide what is secret in the words of an event."""
+        return {key: self.text(value) if isinstance(value, str) else value for key, value in data.items()}
+
+    def progress(self, line: bytes) -> bytes:
+        """Hide what is secret in a line of raw progress, where a step's output stands in base64."""
+        if b'"logs"' not in line:
+            return self._bytes(line)
+        try:
+            data = json.loads(line)
+            for log in data["logs"]:
+                said = base64.b64decode(log["data"], validate=True)
+                log["data"] = base64.b64encode(self._bytes(said)).decode()
+        except (ValueError, KeyError, TypeError, RecursionError, binascii.Error):  # no progress: hidden as text all the same
+            return self._bytes(line)
+        return self._bytes(json.dumps(data).encode())
+
+    def _bytes(self, data: bytes) -> bytes:
+        text = data.decode("utf-8", "surrogateescape")
+        return self.text(text).encode("utf-8", "surrogateescape")
+
+
+def make_redactor(cells: Iterable[Cell], folder: Path) -> Redactor:
+    """Read the values of all secrets that these cells are built with: to hide them, and for nothing else."""
+    values: set[str] = set()
+    for cell in cells:
+        values |= {os.environ.get(variable, "") for _, variable in cell.settings.secret_args}
+        for secret in cell.settings.secrets:
+            if secret.env:
+                values.add(os.environ.get(secret.env, ""))
+            elif source := secret_source(secret, folder):
+                values |= _secrets_in(source.removeprefix("src="))
+    return Redactor(values)
+
+
+def _secrets_in(path: str) -> set[str]:
+    """Give what is secret in a file: all of it when it is one line, otherwise what it calls a password or a token."""
+    try:
+        with open(path, "rb") as file:  # noqa: PTH123  # a path as buildx takes it
+            text = file.read(_MOST_READ).decode("utf-8", "replace").strip()
+    except OSError:
+        return set()  # buildx will say so
+    return set(_NAMED.findall(text)) if "\n" in text else {text}

@@ -1,0 +1,150 @@
+"""A run as one page that needs no network: the table, and a section for each cell with all that is known of it."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from dataclasses import dataclass
+from functools import cache
+from importlib import resources
+from typing import TYPE_CHECKING
+
+from orchestrator.model import Status
+from orchestrator.report.bars import UNITS, Chart, make_chart
+from orchestrator.report.details import (
+    about_build,
+    about_image,
+    about_inputs,
+    about_run,
+    cut,
+    megabytes_of,
+    milliseconds,
+    printable,
+)
+from orchestrator.report.evidence import EvidenceOf, no_evidence
+from orchestrator.report.links import make_trace_links
+from orchestrator.report.table import MEASURES, make_notes, make_table, make_warnings, outcome_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from jinja2 import Template
+
+    from orchestrator.record import CellRecord, RunRecord
+    from orchestrator.report.evidence import Log
+
+_ROWS_OF_RUN = 60_000  # of all waterfalls together; a browser has to hold them
+_ROWS_OF_CELL = (12, 400)  # at least, at most
+_LONGEST_LIST = 500  # of a cell's steps, layers or checks
+_SCRIPTS = ("table.js", "waterfall.js")
+_STYLES = ("page.css", "waterfall.css")
+
+
+@dataclass(frozen=True, slots=True)
+class _Line:
+    """One cell in the table: where its section is, and its texts."""
+
+    anchor: str
+    cell: CellRecord
+    texts: tuple[str, ...]
+    outcome: str
+    kind: str
+    trace: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Section:
+    """One cell with everything that is known of it."""
+
+    line: _Line
+    logs: tuple[Log, ...]
+    chart: Chart | None
+    problem: str | None
+
+
+def render_html(record: RunRecord, evidence_of: EvidenceOf = no_evidence) -> str:
+    """Write a run as a page; whatever texts it holds, they are shown and never obeyed."""
+    table = make_table(record)
+    links = make_trace_links(record)
+    lines = [
+        _Line(f"cell-{number}", cell, texts, outcome_of(cell), _kind_of(cell), link)
+        for number, (cell, texts, link) in enumerate(zip(record.cells, table.rows, links, strict=True), 1)
+    ]
+    *notes, summary = make_notes(record)
+    return _template().render(
+        record=record,
+        headers=[(name, name in MEASURES) for name in table.headers],
+        lines=lines,
+        sections=_make_sections(lines, evidence_of),
+        has_traces=any(links),
+        facts=about_run(record),
+        warnings=make_warnings(record),
+        notes=notes,
+        summary=summary,
+    )
+
+
+def _kind_of(cell: CellRecord) -> str:
+    """Tell how a cell is marked: as it should be, not so, or never built."""
+    if cell.status in (Status.EXCLUDED, Status.SKIPPED):
+        return "left-out"
+    return "good" if cell.as_expected else "bad"
+
+
+def _make_sections(lines: list[_Line], evidence_of: EvidenceOf) -> Iterator[_Section]:
+    """Make one section after the other, so that the traces of a large run are never in memory together."""
+    least, most = _ROWS_OF_CELL
+    limit = min(max(_ROWS_OF_RUN // max(len(lines), 1), least), most)
+    for line in lines:
+        found = evidence_of(line.cell)
+        chart = make_chart(found.waterfall, limit) if found.waterfall else None
+        yield _Section(line, found.logs, chart, found.problem)
+
+
+@cache
+def _template() -> Template:
+    """Make the template once: every text that goes into it is escaped, and made printable before."""
+    from jinja2 import Environment, PackageLoader, StrictUndefined  # noqa: PLC0415  # only this format needs it
+
+    environment = Environment(
+        autoescape=True,
+        finalize=printable,
+        loader=PackageLoader("orchestrator.report", "page"),
+        lstrip_blocks=True,
+        trim_blocks=True,
+        undefined=StrictUndefined,
+    )
+    styles, scripts = ([_read(name) for name in names] for names in (_STYLES, _SCRIPTS))
+    environment.globals |= {
+        "LONGEST_LIST": _LONGEST_LIST,
+        "UNITS": UNITS,
+        "about_build": about_build,
+        "about_image": about_image,
+        "about_inputs": about_inputs,
+        "policy": _make_policy(styles, scripts),
+        "scripts": scripts,
+        "styles": styles,
+    }
+    environment.filters |= {"cut": cut, "megabytes": megabytes_of, "s": milliseconds}
+    return environment.get_template("report.html")
+
+
+def _read(name: str) -> str:
+    return resources.files("orchestrator.report").joinpath("page", name).read_text(encoding="utf-8")
+
+
+def _make_policy(styles: list[str], scripts: list[str]) -> str:
+    """Allow the page its own styles and scripts by their hashes, and nothing else: no request, no other script."""
+    return "; ".join(
+        [
+            "default-src 'none'",
+            f"script-src {' '.join(map(_hash_of, scripts))}",
+            f"style-src {' '.join(map(_hash_of, styles))}",
+            "base-uri 'none'",
+            "form-action 'none'",
+        ]
+    )
+
+
+def _hash_of(text: str) -> str:
+    return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"

@@ -1,0 +1,99 @@
+"""The nouns of a trace: spans as plain values, with the ids that OpenTelemetry gives them."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import IntEnum
+
+Scalar = str | bool | int | float
+Value = Scalar | tuple[Scalar, ...]
+Attributes = Mapping[str, Value]
+
+
+class Kind(IntEnum):
+    """What a span stands for, numbered as OTLP numbers it."""
+
+    UNSPECIFIED = 0
+    INTERNAL = 1
+    SERVER = 2
+    CLIENT = 3
+    PRODUCER = 4
+    CONSUMER = 5
+
+
+class Code(IntEnum):
+    """How a span's work went, numbered as OTLP numbers it."""
+
+    UNSET = 0
+    OK = 1
+    ERROR = 2
+
+
+@dataclass(frozen=True, slots=True)
+class SpanStatus:
+    """How a span's work went, and why when it failed."""
+
+    code: Code = Code.UNSET
+    message: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """A span of another trace, or of the same one, that belongs to this one."""
+
+    trace_id: str
+    span_id: str
+    attributes: Attributes = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class SpanEvent:
+    """A moment within a span."""
+
+    name: str
+    at_ns: int
+    attributes: Attributes = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """The library that made a span."""
+
+    name: str = ""
+    version: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A piece of work with a beginning and an end; ids are lower-case hex, times nanoseconds since 1970."""
+
+    trace_id: str
+    span_id: str
+    parent_id: str
+    name: str
+    start_ns: int
+    end_ns: int
+    kind: Kind = Kind.INTERNAL
+    attributes: Attributes = field(default_factory=dict)
+    events: tuple[SpanEvent, ...] = ()
+    links: tuple[Link, ...] = ()
+    status: SpanStatus = SpanStatus()
+    resource: Attributes = field(default_factory=dict)
+    scope: Scope = Scope()
+
+    @property
+    def duration_s(self) -> float:
+        """Give how long it took, in seconds."""
+        return (self.end_ns - self.start_ns) / 1e9
+
+
+def new_trace_id() -> str:
+    """Make the id of a trace."""
+    return secrets.token_hex(16)
+
+
+def new_span_id() -> str:
+    """Make the id of a span."""
+    return secrets.token_hex(8)

@@ -1,0 +1,176 @@
+"""The traces of a run, with a builder that answers, is late, or has forgotten."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from orchestrator.errors import DiskFullError, EngineError
+from orchestrator.measure.progress import parse_time
+from orchestrator.tracing import names
+from orchestrator.tracing.collect import Traces
+from orchestrator.tracing.spans import Kind
+from orchestrator.tracing.trace import Clock, Trace
+from tests.unit.test_buildkit_trace import make_stub
+from tests.unit.test_trace_complete import VERTICES
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+
+    from orchestrator.tracing.spans import Span
+
+
+@dataclass
+class FakeHistory:
+    """A builder's history; a record that it does not have spoils the export, as buildx has it."""
+
+    records: dict[str, str] = field(default_factory=dict)
+    failed: list[str] = field(default_factory=list)
+    asked: list[list[str]] = field(default_factory=list)
+
+    def export(self, refs: Sequence[str]) -> list[str]:
+        """Give records, or nothing at all."""
+        self.asked.append(list(refs))
+        if missing := set(refs) - set(self.records):
+            message = f"no record found for {missing}"
+            raise EngineError(message)
+        return [self.records[ref] for ref in refs]
+
+    def failed_since(self, moment: datetime) -> list[str]:
+        """Give what did not succeed."""
+        assert moment < (parse_time("2100-01-01T00:00:00Z") or moment)
+        return self.failed
+
+
+@dataclass
+class Kept:
+    """What became of a run's traces."""
+
+    traces: Traces
+    history: FakeHistory
+    files: dict[str | None, list[Span]]
+    sent: list[Span]
+    warnings: list[str]
+
+    def run(self, *cells: tuple[str, str | None]) -> None:
+        """Build cells, each with the reference that buildx wrote down, and end the run."""
+        with self.traces.run.span("run"):
+            for cell, ref in cells:
+                with self.traces.cell(cell, {}) as (trace, _), trace.build({}) as build:
+                    build.ref, build.vertices = ref, VERTICES
+                    known = self.history.records.get(ref or f"{cell}-failed")
+                    if known is not None:
+                        self.history.records[ref or f"{cell}-failed"] = known % {
+                            "trace": trace.trace_id,
+                            "parent": build.span.span_id,
+                        }
+        self.traces.close()
+
+
+def make_kept(**records: str) -> Kept:
+    """Make a run's traces, of which everything is kept here."""
+    files: dict[str | None, list[Span]] = {}
+    sent: list[Span] = []
+    warnings: list[str] = []
+    history = FakeHistory(records)
+    traces = Traces(
+        run=Trace(Clock(), {"service.name": "matrix"}),
+        history=history,
+        save=lambda cell, spans: files.update({cell: spans}),
+        send=sent.extend,
+        measure=lambda _: None,
+        warn=warnings.append,
+    )
+    return Kept(traces, history, files, sent, warnings)
+
+
+def record_of(span_id: str, name: str, digest: str) -> str:
+    """Write the builder's record of a build with one step, to be filled in with the cell's own ids."""
+    parts: dict[str, Any] = {
+        "Name": name,
+        "SpanContext": {"TraceID": "%(trace)s", "SpanID": span_id},
+        "Parent": {"SpanID": "%(parent)s"},
+        "Attributes": [{"Key": "vertex", "Value": {"Value": digest}}],
+    }
+    return json.dumps(make_stub(**parts))
+
+
+MAKE = record_of("6" * 16, "[2/3] RUN make", "sha256:make")
+COMMON = record_of("7" * 16, "[3/3] RUN common", "sha256:common")
+
+
+def sources(spans: list[Span]) -> set[object]:
+    """Say where the spans of a trace come from."""
+    return {span.attributes.get(names.SOURCE, "matrix") for span in spans}
+
+
+def test_each_cell_has_a_file_and_everything_is_sent_once() -> None:
+    """The run's own trace comes last, with a summary of each cell."""
+    kept = make_kept(one=MAKE, two=COMMON)
+    kept.run(("a", "one"), ("b", "two"))
+    assert set(kept.files) == {"a", "b", None}
+    assert len({span.span_id for span in kept.sent}) == len(kept.sent) == sum(map(len, kept.files.values()))
+    assert [span.name for span in kept.files[None]] == ["cell", "cell", "run"]
+    assert {span.kind for span in kept.files[None]} == {Kind.INTERNAL}
+    assert all(sources(kept.files[cell]) == {"matrix", "buildkit", "progress"} for cell in "ab")
+    assert kept.warnings == []
+
+
+def test_a_joined_step_is_linked_to_the_cell_that_ran_it_although_that_one_ended_later() -> None:
+    """Both wait for the step, and either may be first."""
+    kept = make_kept(one=MAKE, two=COMMON)
+    kept.run(("joins", "one"), ("runs", "two"))
+    (joined,) = [span for span in kept.files["joins"] if span.name == "[3/3] RUN common"]
+    assert joined.attributes[names.RAN_IN] == "runs"
+    assert [(link.trace_id, link.span_id) for link in joined.links] == [(kept.files["runs"][0].trace_id, "7" * 16)]
+    assert joined in kept.sent
+
+
+def test_a_record_that_is_gone_costs_no_other_cell_its_trace() -> None:
+    """One missing record spoils an export of many: the others are asked for one by one."""
+    kept = make_kept(one=MAKE)
+    kept.run(("a", "one"), ("b", "gone"))
+    assert "buildkit" in sources(kept.files["a"])
+    assert sources(kept.files["b"]) == {"matrix", "progress"}
+
+
+def test_a_failed_build_is_found_although_buildx_wrote_no_reference_down() -> None:
+    """By its trace, among the builds that did not succeed."""
+    kept = make_kept(**{"a-failed": MAKE})
+    kept.history.failed = ["a-failed"]
+    kept.run(("a", None))
+    assert "buildkit" in sources(kept.files["a"])
+
+
+def test_a_builder_that_cannot_export_is_given_up_and_said_once() -> None:
+    """Progress tells the steps, and not every cell is slowed down by asking in vain."""
+    kept = make_kept()
+    kept.run(*((str(number), f"gone{number}") for number in range(100)))
+    assert len(kept.history.asked) < 100, "after a few batches nothing is asked any more"
+    assert len(kept.warnings) == 1
+    assert "are traced from their progress" in kept.warnings[0]
+    assert all(sources(kept.files[str(number)]) == {"matrix", "progress"} for number in range(100))
+
+
+def test_a_run_without_a_cell_has_a_trace_too() -> None:
+    """Nothing is waited for."""
+    kept = make_kept()
+    kept.run()
+    assert [span.name for span in kept.files[None]] == ["run"]
+
+
+def test_a_trace_that_cannot_be_kept_is_said_when_the_run_gathers_them() -> None:
+    """A thread has nobody to tell; its problem must not be lost with it."""
+    kept = make_kept(one=MAKE)
+
+    def refuse(*_: object) -> None:
+        message = "no room left"
+        raise DiskFullError(message)
+
+    kept.traces.save = refuse
+    with pytest.raises(DiskFullError, match="no room left"):
+        kept.run(("a", "one"))
