@@ -1,0 +1,36 @@
+"""Commands on matrix.yaml alone: what would run."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated
+
+import typer
+
+from orchestrator.commands.options import DEFAULT_FILE, File, Only, Out, Skip, check_one_of
+from orchestrator.commands.printing import print_result
+
+
+def plan(
+    file: File = DEFAULT_FILE,
+    only: Only = None,
+    skip: Skip = None,
+    kind: Annotated[str, typer.Option("--format", help="table, json, ids, github or bake")] = "table",
+    out: Out = None,
+) -> None:
+    """Show the cells that would run; touches nothing."""
+    from orchestrator.config.load import load_matrix
+    from orchestrator.plan.render import FORMATS, render_plan
+    from orchestrator.plan.select import select_cells
+
+    check_one_of("--format", kind, FORMATS)
+    matrix = load_matrix(file)
+    print_result(render_plan(select_cells(matrix.plan, only or (), skip or ()), kind, matrix.folder), out)
+
+
+def schema(out: Out = None) -> None:
+    """Print the JSON Schema of matrix.yaml, for editors."""
+    from orchestrator.config.schema import MatrixFile
+
+    draft = "https://json-schema.org/draft/2020-12/schema"
+    print_result(json.dumps({"$schema": draft, **MatrixFile.model_json_schema()}, indent=2) + "\n", out)

@@ -1,0 +1,79 @@
+"""Commands on stored runs; none needs Docker."""
+
+from __future__ import annotations
+
+import os
+from typing import Annotated
+
+import typer
+
+from orchestrator.commands.options import (
+    DEFAULT_FILE,
+    FORMAT_WORDS,
+    File,
+    Only,
+    Out,
+    ReportsFolder,
+    Skip,
+    check_one_of,
+    folder_of,
+    reports_folder,
+)
+from orchestrator.commands.printing import may_colour, print_result, terminal_width, warn
+
+
+def report(
+    name: Annotated[str, typer.Argument(metavar="[RUN]", help="A run: its id, the start of it, its folder, or latest.")] = "latest",
+    file: File = DEFAULT_FILE,
+    only: Only = None,
+    skip: Skip = None,
+    kind: Annotated[str, typer.Option("--format", help=FORMAT_WORDS)] = "table",
+    out: Out = None,
+    reports: ReportsFolder = None,
+) -> None:
+    """Show a report of any stored run; needs no Docker."""
+    from orchestrator.report.evidence import find_evidence
+    from orchestrator.report.files import FORMATS, render
+    from orchestrator.report.select import select_records
+    from orchestrator.store import Reports
+
+    check_one_of("--format", kind, FORMATS)
+    stored = Reports(reports_folder(reports, file)).find(name)
+    record = select_records(stored.load(), only or (), skip or ())
+    print_result(render(record, kind, terminal_width(), find_evidence(stored, folder_of(out))), out)
+
+
+def trace(
+    name: Annotated[str, typer.Argument(metavar="RUN", help="A run: its id, the start of it, its folder, or latest.")] = "latest",
+    cells: Annotated[
+        list[str] | None, typer.Argument(metavar="CELL", help="One cell: its waterfall. Two: their steps side by side.")
+    ] = None,
+    file: File = DEFAULT_FILE,
+    only: Only = None,
+    skip: Skip = None,
+    kind: Annotated[str, typer.Option("--format", help="text or json")] = "text",
+    out: Out = None,
+    reports: ReportsFolder = None,
+    *,
+    details: Annotated[bool, typer.Option("--details", help="Draw the builder's own spans below each step too.")] = False,
+    to: Annotated[
+        str | None, typer.Option("--to", metavar="ENDPOINT", help="Send the traces to this OTLP endpoint instead.")
+    ] = None,
+) -> None:
+    """Show where the time went: the cells of a run by time, one cell's waterfall, or two cells side by side."""
+    from orchestrator.store import Reports
+    from orchestrator.tracing.columns import Sheet
+    from orchestrator.tracing.view import FORMATS, Asked, view_traces
+
+    check_one_of("--format", kind, FORMATS)
+    run = Reports(reports_folder(reports, file)).find(name)
+    if to is not None:
+        from orchestrator.tracing.export import send_stored
+        from orchestrator.tracing.stored import load_all_spans
+
+        warn(f"sent {send_stored(load_all_spans(run, cells or ()), to, os.environ, warn)} spans of run {run.id}")
+        return
+    asked = Asked(tuple(cells or ()), tuple(only or ()), tuple(skip or ()), details)
+    text, code = view_traces(run, asked, Sheet(terminal_width(), may_colour(out)) if kind == "text" else None)
+    print_result(text, out)
+    raise typer.Exit(code)

@@ -1,0 +1,78 @@
+"""Commands that build."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from orchestrator.commands.options import (
+    DEFAULT_FILE,
+    FORMAT_WORDS,
+    File,
+    Only,
+    Out,
+    ReportsFolder,
+    Skip,
+    check_one_of,
+    folder_of,
+    reports_folder,
+)
+from orchestrator.commands.printing import print_result, terminal_width
+
+
+def bootstrap(
+    file: File = DEFAULT_FILE,
+    *,
+    force: Annotated[bool, typer.Option("--force", help="Make the builder anew even if matrix did not make it.")] = False,
+) -> None:
+    """Create, heal or reuse the builder; twice is as good as once."""
+    from orchestrator.config.load import load_matrix
+    from orchestrator.docker.builder import ensure_builder
+    from orchestrator.docker.engine import connect
+    from orchestrator.pipeline import builder_spec
+
+    builder = ensure_builder(connect(), builder_spec(load_matrix(file)), force=force)
+    sys.stdout.write(f"{builder.did}; driver {builder.driver}, BuildKit {builder.buildkit or 'of the engine'}\n")
+
+
+def run(
+    file: File = DEFAULT_FILE,
+    only: Only = None,
+    skip: Skip = None,
+    jobs: Annotated[int, typer.Option("--jobs", "-j", min=1, max=256, help="Cells built at once.")] = 2,
+    resume: Annotated[str | None, typer.Option("--resume", metavar="RUN", help="Go on with this run: an id, or latest.")] = None,
+    progress: Annotated[str, typer.Option("--progress", help="auto, plain, json or none; on standard error")] = "auto",
+    kind: Annotated[str, typer.Option("--format", help=f"What to print at the end: {FORMAT_WORDS}")] = "table",
+    out: Out = None,
+    reports: ReportsFolder = None,
+    *,
+    fail_fast: Annotated[bool, typer.Option("--fail-fast", help="Stop at the first cell that does not end as expected.")] = False,
+    no_smoke: Annotated[bool, typer.Option("--no-smoke", help="Build and measure only.")] = False,
+    keep: Annotated[bool, typer.Option("--keep", help="Keep the images in the engine.")] = False,
+    no_trace: Annotated[bool, typer.Option("--no-trace", help="Leave no traces, here or at a backend.")] = False,
+) -> None:
+    """Plan, bootstrap, build, measure, smoke-test and report."""
+    from orchestrator.config.load import load_matrix
+    from orchestrator.pipeline import Options, exit_code_of, run_matrix
+    from orchestrator.progress.choose import KINDS, open_progress
+    from orchestrator.report.evidence import find_evidence
+    from orchestrator.report.files import FORMATS, render
+    from orchestrator.store import Reports
+
+    check_one_of("--progress", progress, KINDS)
+    check_one_of("--format", kind, FORMATS)
+    matrix = load_matrix(file)
+    folder = Reports(reports_folder(reports, file))
+    options = Options(tuple(only or ()), tuple(skip or ()), jobs, not no_smoke, keep, fail_fast, resume, not no_trace)
+    with open_progress(progress, [cell.id for cell in matrix.plan.cells]) as show:
+        record = run_matrix(matrix, folder, options, show)
+    stored = folder.find(resume if resume and Path(resume, "run.json").is_file() else record.id)
+    print_result(render(record, kind, terminal_width(), find_evidence(stored, folder_of(out))), out)
+    for name in ("report.md", "report.html"):
+        sys.stderr.write(f"report: {stored.path / name}\n")
+    if record.interrupted:
+        sys.stderr.write(f"interrupted; `matrix run --resume {record.id}` goes on with the rest\n")
+    raise typer.Exit(exit_code_of(record))

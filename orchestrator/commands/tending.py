@@ -1,0 +1,78 @@
+"""Commands around the work: a start, a check-up, a viewer, a clean-up."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from orchestrator.commands.options import DEFAULT_FILE, File, Out, ReportsFolder, check_one_of, reports_folder
+from orchestrator.commands.printing import print_result
+
+
+def init(
+    folder: Annotated[Path, typer.Argument(help="Where to write; made if it is not there.")] = Path(),
+    *,
+    force: Annotated[bool, typer.Option("--force", help="Overwrite files that are there.")] = False,
+) -> None:
+    """Write a matrix.yaml and Dockerfiles that run as they are."""
+    from orchestrator.starter import write_starter
+
+    for path in write_starter(folder, force=force):
+        sys.stderr.write(f"wrote {path}\n")
+    sys.stderr.write("next: matrix plan, then matrix run\n")
+
+
+def doctor(
+    file: File = DEFAULT_FILE,
+    kind: Annotated[str, typer.Option("--format", help="table or json")] = "table",
+    out: Out = None,
+) -> None:
+    """Say what is missing here, and the command that mends it."""
+    from orchestrator.doctor import examine, render_examination
+
+    check_one_of("--format", kind, ("table", "json"))
+    findings = examine(file)
+    print_result(render_examination(findings, kind), out)
+    raise typer.Exit(max(finding.exit_code for finding in findings))
+
+
+def jaeger(
+    action: Annotated[str, typer.Argument(metavar="ACTION", help="start, stop, or open (a run's trace in the browser).")],
+    name: Annotated[str, typer.Argument(metavar="[RUN]", help="The run to open: its id, the start of it, or latest.")] = "latest",
+    file: File = DEFAULT_FILE,
+    image: Annotated[str | None, typer.Option("--image", help="Jaeger's image, where the usual one cannot be had.")] = None,
+    reports: ReportsFolder = None,
+) -> None:
+    """Start Jaeger on this machine's loopback, stop it, or open (else print) the address of a run's trace."""
+    from orchestrator import jaeger as door
+    from orchestrator.config.load import load_matrix
+    from orchestrator.store import Reports
+
+    check_one_of("ACTION", action, ("start", "stop", "open"))
+    if action == "open":
+        template = load_matrix(file).file.traces.ui if file.is_file() else None
+        address = door.ui_address(Reports(reports_folder(reports, file)).find(name).trace_path(None), template)
+        door.open_address(address)
+        sys.stdout.write(f"{address}\n")
+    else:
+        sys.stdout.write((door.stop_jaeger() if action == "stop" else door.start_jaeger(image or door.IMAGE)) + "\n")
+
+
+def clean(
+    file: File = DEFAULT_FILE,
+    *,
+    runs: Annotated[bool, typer.Option("--runs", help="Remove the stored runs too.")] = False,
+    reports: ReportsFolder = None,
+) -> None:
+    """Remove what matrix made: images, containers, networks and the builder; nothing else."""
+    from orchestrator.cleaning import clean_up
+
+    done = False
+    for line in clean_up(file, reports_folder(reports, file) if runs else None):
+        done = True
+        sys.stdout.write(f"{line}\n")
+    if not done:
+        sys.stdout.write("nothing of matrix's is here\n")
