@@ -50,7 +50,7 @@ def build_cell(shop: Workshop, cell: Cell, target: Target, traced: TracedBuild) 
 def _build(shop: Workshop, cell: Cell, target: Target, traced: TracedBuild, metadata_file: Path) -> Built:
     """Keep a build's log and its raw progress while it goes on."""
     folder = shop.run.cell(cell.id)
-    argv = render_build_argv(shop.engine.docker, shop.builder, shop.name, cell, shop.folder, target, metadata_file)
+    argv = render_build_argv(shop.engine.buildx_argv, shop.builder, shop.name, cell, shop.folder, target, metadata_file)
     secrets = {argument[0]: read_secret_arg(argument) for argument in cell.settings.secret_args}
     progress, tail = Progress(), deque[str](maxlen=_TAIL_LINES)
     started = time.monotonic()

@@ -61,7 +61,7 @@ class BaseReader:
             # The engine's own BuildKit prefers the engine's images, which need not have a digest it could be asked for.
             name_of_base = f"{base.ref}@{base.digest}" if self._builder.loads_by_copy else base.ref
             Path(folder, "Dockerfile").write_text(f"FROM {name_of_base}\n")
-            argv = [self._engine.docker, "buildx", "build", "--builder", self._builder.name, "--progress=plain"]
+            argv = [*self._engine.buildx_argv, "build", "--builder", self._builder.name, "--progress=plain"]
             argv += ["--provenance=false", "--output", output, folder]
             said: list[bytes] = []
             ended = run_build(argv, on_progress=said.append, timeout_s=_READ_S, cancel=Signal())

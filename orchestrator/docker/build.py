@@ -16,7 +16,7 @@ from orchestrator.places import dockerfile_of, inside_context, is_remote, named_
 from orchestrator.record import Base
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
     from threading import Event
 
@@ -35,11 +35,11 @@ class Target:
 
 
 def render_build_argv(  # noqa: PLR0913  # the parts of one command line
-    docker: str, builder: Builder, matrix: str, cell: Cell, folder: Path, target: Target, metadata: Path
+    buildx: Sequence[str], builder: Builder, matrix: str, cell: Cell, folder: Path, target: Target, metadata: Path
 ) -> list[str]:
     """Write the buildx command of a cell."""
     settings = cell.settings
-    argv = [docker, "buildx", "build", "--builder", builder.name, "--progress=rawjson", "--provenance=false"]
+    argv = [*buildx, "build", "--builder", builder.name, "--progress=rawjson", "--provenance=false"]
     argv += ["--metadata-file", str(metadata)]
     if is_remote(settings.context):
         context = settings.context

@@ -17,6 +17,8 @@ from orchestrator.errors import EngineError
 from orchestrator.paths import cache_folder, held
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from orchestrator.docker.engine import Engine
     from orchestrator.model import BuilderSpec
 
@@ -122,9 +124,9 @@ def render_buildkitd_toml(spec: BuilderSpec) -> str:
     return "".join(blocks)
 
 
-def render_create_argv(docker: str, spec: BuilderSpec, driver: str, config: Path | None) -> list[str]:
+def render_create_argv(buildx: Sequence[str], spec: BuilderSpec, driver: str, config: Path | None) -> list[str]:
     """Write the buildx command that makes the builder."""
-    argv = [docker, "buildx", "create", "--name", spec.name, "--driver", driver, "--bootstrap"]
+    argv = [*buildx, "create", "--name", spec.name, "--driver", driver, "--bootstrap"]
     options = driver_options(spec, driver)
     if driver == "docker-container":
         options[MARK] = hashlib.sha256(render_buildkitd_toml(spec).encode()).hexdigest()[:12]
@@ -144,7 +146,7 @@ def _create(engine: Engine, spec: BuilderSpec, driver: str, did: str) -> Builder
         config = Path(folder, "buildkitd.toml") if toml and driver != "remote" else None
         if config is not None:
             config.write_text(toml)
-        argv = render_create_argv(engine.docker, spec, driver, config)
+        argv = render_create_argv(engine.buildx_argv, spec, driver, config)
         answer = process.run(argv, timeout_s=_BOOT_S)
     if not answer.ok:
         remove_builder(engine, spec.name)
@@ -156,7 +158,7 @@ def _create(engine: Engine, spec: BuilderSpec, driver: str, did: str) -> Builder
 
 
 def _boot(engine: Engine, name: str, driver: str, did: str) -> Builder:
-    answer = process.run([engine.docker, "buildx", "inspect", "--bootstrap", name], timeout_s=_BOOT_S)
+    answer = process.run([*engine.buildx_argv, "inspect", "--bootstrap", name], timeout_s=_BOOT_S)
     if not answer.ok:
         message = f"builder '{name}' does not start: {_last_line(answer.stderr)}; `matrix clean` removes it"
         raise EngineError(message)
@@ -167,7 +169,7 @@ def _boot(engine: Engine, name: str, driver: str, did: str) -> Builder:
 def remove_builder(engine: Engine, name: str) -> bool:
     """Remove a builder; tell whether there was one."""
     _mark_file(name).unlink(missing_ok=True)
-    return process.run([engine.docker, "buildx", "rm", "--force", name], timeout_s=_BOOT_S).ok
+    return process.run([*engine.buildx_argv, "rm", "--force", name], timeout_s=_BOOT_S).ok
 
 
 def was_made_here(engine: Engine, name: str) -> bool:
@@ -187,7 +189,7 @@ def _mark_file(name: str) -> Path:
 
 def inspect_builder(engine: Engine, name: str) -> Existing | None:
     """Ask for this builder only: listing all would wait for every one that is out of reach."""
-    answer = process.run([engine.docker, "buildx", "inspect", name])
+    answer = process.run([*engine.buildx_argv, "inspect", name])
     if answer.ok:
         return parse_inspection(answer.stdout)
     if "no builder" in answer.stderr:

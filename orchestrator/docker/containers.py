@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 
 _TMPFS = "/tmp:rw,nosuid,nodev,size=64m,mode=1777"  # noqa: S108  # inside the container
 KEEP_BYTES = 256 * 1024
-_KILLED, _OOM_TRIES, _OOM_WAIT_S = 137, 3, 0.2
+_KILLED = 137
+_OOM_WAITS_S = (0.1, 0.2, 0.4, 0.8, 1.6)
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,10 +122,10 @@ def _explain(name: str, ended: process.Exit, stdout: str, stderr: str) -> Ended:
     if ended.code == 0 or ended.timed_out or ended.cancelled:
         return Ended(ended.code, False, ended.timed_out, ended.cancelled, "", stdout, stderr)  # noqa: FBT003  # by position
     state = _state_of(name, stderr)
-    for _ in range(_OOM_TRIES):  # the engine hears of it a moment later than of the end
+    for wait_s in _OOM_WAITS_S:  # the engine hears of it later than of the end, and much later when it is busy
         if state.exit_code != _KILLED or state.oom_killed:
             break
-        time.sleep(_OOM_WAIT_S)
+        time.sleep(wait_s)
         state = _state_of(name, stderr)
     return Ended(
         code=state.exit_code,

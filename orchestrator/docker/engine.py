@@ -26,6 +26,7 @@ class Engine:
     """A Docker Engine that answers, and the client that talks to it."""
 
     docker: str
+    buildx_argv: tuple[str, ...]
     version: str
     buildx: str
     context: str
@@ -44,15 +45,16 @@ def connect() -> Engine:
     answer = process.run([docker, "info", "--format", "{{json .}}"], timeout_s=_ANSWER_S)
     info = _parse(answer.stdout)
     client = info.get("ClientInfo") or {}
-    buildx = _buildx_of(client) if client else ""  # without it docker said nothing at all: see below
+    plugin = _buildx_of(client) if client else {}  # without it docker said nothing at all: see below
     if not answer.ok or not info.get("ServerVersion"):
         errors = [*map(str, info.get("ServerErrors") or ()), answer.stderr.strip()]
         raise EngineError(explain_silence(" ".join(filter(None, errors)), _endpoint(docker), timed_out=answer.exit.timed_out))
     status = {str(key): str(value) for key, value in info.get("DriverStatus") or ()}
     return Engine(
         docker=docker,
+        buildx_argv=_argv_of(plugin, docker),
         version=str(info["ServerVersion"]),
-        buildx=buildx,
+        buildx=_version_of(plugin),
         context=str(client.get("Context") or "default"),
         storage=str(info.get("Driver", "")),
         containerd_store=status.get("driver-type", "").startswith("io.containerd.snapshotter"),
@@ -83,11 +85,10 @@ def find_client() -> str:
     return docker
 
 
-def _buildx_of(client: dict[str, Any]) -> str:
-    """Give the version of buildx, or say that it is missing or too old."""
-    plugins = client.get("Plugins") or ()
-    said = next((str(plugin.get("Version", "")) for plugin in plugins if plugin.get("Name") == "buildx"), None)
-    found = _VERSION.match(said or "")
+def _buildx_of(client: dict[str, Any]) -> dict[str, Any]:
+    """Find buildx among docker's plugins, or say that it is missing or too old."""
+    plugin: dict[str, Any] = next((plugin for plugin in client.get("Plugins") or () if plugin.get("Name") == "buildx"), {})
+    found = _VERSION.match(str(plugin.get("Version", "")))
     needed = ".".join(map(str, MIN_BUILDX))
     if found is None:
         message = (
@@ -98,7 +99,17 @@ def _buildx_of(client: dict[str, Any]) -> str:
     if tuple(int(part or 0) for part in found.groups()) < MIN_BUILDX:
         message = f"buildx {found[0]} is too old; {needed} or newer is needed (it writes the progress that matrix measures)"
         raise EngineError(message)
-    return found[0].removeprefix("v")
+    return dict(plugin)
+
+
+def _version_of(plugin: dict[str, Any]) -> str:
+    return str(plugin.get("Version", "")).partition(" ")[0].removeprefix("v")
+
+
+def _argv_of(plugin: dict[str, Any], docker: str) -> tuple[str, ...]:
+    """Start buildx itself where docker says where it lies: docker would first ask each of its plugins what it is."""
+    path = str(plugin.get("Path", ""))
+    return (path,) if path and os.access(path, os.X_OK) else (docker, "buildx")
 
 
 def explain_silence(words: str, endpoint: str, *, timed_out: bool = False) -> str:

@@ -61,7 +61,7 @@ class BuilderHistory:
         return [str(record["ref"]) for record in ended if (made := parse_time(record.get("created_at"))) and made >= moment]
 
     def _ask(self, command: str, *words: str) -> process.Output:
-        argv = [self.engine.docker, "buildx", "history", command, "--builder", self.builder.name, *words]
+        argv = [*self.engine.buildx_argv, "history", command, "--builder", self.builder.name, *words]
         answer = process.run(argv, env=child_environment(), timeout_s=_ANSWER_S)
         if not answer.ok:
             message = f"the builder's history cannot be had: {answer.stderr.strip() or f'no answer within {_ANSWER_S:.0f} s'}"

@@ -55,6 +55,7 @@ def make_engine(*, storage: str, containerd_store: bool) -> Engine:
     """Make an engine on this machine."""
     return Engine(
         docker="/usr/bin/docker",
+        buildx_argv=("/usr/bin/docker", "buildx"),
         version="28.1.0",
         buildx="0.23.0",
         context="default",

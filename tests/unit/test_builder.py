@@ -103,7 +103,9 @@ def test_options_follow_from_the_file_and_the_driver() -> None:
 
 def test_the_command_that_makes_a_builder_marks_it_as_ours() -> None:
     """A builder is made with the file's settings, and with a mark by which `clean` knows it."""
-    argv = render_create_argv("docker", replace(SPEC, env=(("NO_PROXY", "a,b"),)), "docker-container", Path("/x/c.toml"))
+    argv = render_create_argv(
+        ["docker", "buildx"], replace(SPEC, env=(("NO_PROXY", "a,b"),)), "docker-container", Path("/x/c.toml")
+    )
     assert argv[:8] == ["docker", "buildx", "create", "--name", "matrix", "--driver", "docker-container", "--bootstrap"]
     assert '"env.NO_PROXY=a,b"' in argv
     assert [word for word in argv if word.startswith("env.MATRIX_BUILDER=")]
@@ -113,7 +115,7 @@ def test_the_command_that_makes_a_builder_marks_it_as_ours() -> None:
 def test_a_remote_builder_is_passed_on_as_it_is() -> None:
     """The endpoint of a remote builder is buildx's to understand."""
     spec = BuilderSpec(driver="remote", endpoint="tcp://buildkit:1234", options=(("cacert", "ca.pem"),))
-    assert render_create_argv("docker", spec, "remote", None)[3:] == [
+    assert render_create_argv(["docker", "buildx"], spec, "remote", None)[3:] == [
         "--name", "matrix", "--driver", "remote", "--bootstrap", "--driver-opt", "cacert=ca.pem", "tcp://buildkit:1234",
     ]  # fmt: skip
 

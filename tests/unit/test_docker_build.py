@@ -25,7 +25,7 @@ def argv_of(settings: Settings, builder: Builder = CONTAINER, target: Target | N
     """Write the command of a cell with these settings."""
     cell = Cell("slim-3.12", (("base", "slim"), ("python", "3.12")), settings)
     return render_build_argv(
-        "docker", builder, "m", cell, FOLDER, target or Target(Path("/store/x"), None), Path("/run/metadata.json")
+        ["docker", "buildx"], builder, "m", cell, FOLDER, target or Target(Path("/store/x"), None), Path("/run/metadata.json")
     )
 
 

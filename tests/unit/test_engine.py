@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -12,6 +13,9 @@ from orchestrator.docker.engine import connect, explain_silence, find_client
 from orchestrator.docker.process import Exit
 from orchestrator.errors import EngineError, ExitCode
 from tests.unit.docker_fake import FakeDocker, make_engine, make_which
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 INFO = {
     "ServerVersion": "28.1.0",
@@ -46,6 +50,17 @@ def test_an_engine_that_answers_is_described(monkeypatch: pytest.MonkeyPatch) ->
     """Version, store, machine and platform are read once, from the engine itself."""
     use(monkeypatch, FakeDocker(info=json.dumps(INFO), context_inspect="unix:///var/run/docker.sock\n"))
     assert connect() == make_engine(storage="overlay2", containerd_store=False)
+
+
+@pytest.mark.parametrize("mode", [0o755, 0o644])
+def test_buildx_is_started_itself_where_docker_says_where_it_lies(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, mode: int
+) -> None:
+    """Docker asks each of its plugins what it is before it starts one, which takes longer than a cached build's own work."""
+    plugin = tmp_path / "docker-buildx"
+    plugin.touch(mode)
+    use(monkeypatch, FakeDocker(info=with_plugins([{"Name": "buildx", "Version": "v0.23.0", "Path": str(plugin)}])))
+    assert connect().buildx_argv == ((str(plugin),) if mode == 0o755 else ("/usr/bin/docker", "buildx"))
 
 
 def test_an_engine_with_containerds_store_and_elsewhere_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
