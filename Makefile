@@ -15,7 +15,7 @@ run: $(VENV)/.ready ## set everything up, run the default matrix, print the tabl
 	@$(LAB) run $(ARGS)
 
 test: $(VENV)/.ready ## run every test, with an engine if one can be had
-	@PYTHONDONTWRITEBYTECODE= $(LAB) with -- $(PY) -m pytest -n 5 --dist loadgroup $(ARGS)
+	@PYTHONDONTWRITEBYTECODE= $(LAB) with -- $(PY) -m pytest -n 5 --dist worksteal $(ARGS)
 
 unit: $(VENV)/.ready ## run the tests that need neither engine nor network
 	@PYTHONDONTWRITEBYTECODE= $(PY) -m pytest tests/unit $(ARGS)

@@ -3,9 +3,10 @@
 import argparse
 import hashlib
 import json
+import subprocess
 import sys
 import tempfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -111,19 +112,21 @@ _LACKING = (
 
 
 def _images(refs: Iterable[str]) -> dict[str, tuple[str, dict[str, str]]]:
-    """Ask the engine once for the ids and labels of those images that it has."""
-    known = output_of("docker image ls", ["docker", "image", "ls", "--format", "{{.Repository}}:{{.Tag}}"]).split()
-    wanted = [ref for ref in refs if ref in known]
-    if not wanted:
-        return {}
+    """Ask the engine for the ids and labels of those images that it has; a list of all is spoilt by one that goes away."""
+    wanted = list(refs)
     command = ["docker", "image", "inspect", *wanted]
-    found = json.loads(output_of("docker image inspect", command))
-    return {ref: (image["Id"], image["Config"].get("Labels") or {}) for ref, image in zip(wanted, found, strict=True)}
+    done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+    errors = [line for line in done.stderr.splitlines() if "no such image" not in line.lower()]
+    if errors:
+        message = f"docker image inspect: {' '.join(errors)}"
+        raise LabError(message)
+    found = {ref: image for image in json.loads(done.stdout) for ref in image["RepoTags"]}
+    return {ref: (found[ref]["Id"], found[ref]["Config"].get("Labels") or {}) for ref in wanted if ref in found}
 
 
-def _is_there(stand_in: StandIn) -> bool:
+def _is_there(stand_in: StandIn, images: Mapping[str, tuple[str, dict[str, str]]]) -> bool:
     """Look whether the engine has this very image, or the real one, which is never replaced."""
-    images = _images(stand_in.refs)
+    images = {ref: image for ref, image in images.items() if ref in stand_in.refs}
     if images and not any(STAND_IN_LABEL in labels for _, labels in images.values()):
         say(f"{stand_in.refs[0]}: the engine has the real one, which is kept")
         return True
@@ -133,15 +136,13 @@ def _is_there(stand_in: StandIn) -> bool:
 
 def _ensure(stand_in: StandIn) -> None:
     """Load the image from the cache, or make it; another process may do so while this one waits."""
-    if _is_there(stand_in):
-        return
     with locked(f"base-{stand_in.name}"):
         archive = stand_in.archive
         if not archive.exists():
             with timed(f"making {stand_in.name} from {stand_in.made_from}"):
                 _build(stand_in)
                 _save(stand_in, archive)
-        elif not _is_there(stand_in):
+        elif not _is_there(stand_in, _images(stand_in.refs)):
             with timed(f"loading {stand_in.name} from the cache"):
                 command: list[str | Path] = ["docker", "load", "-i", archive]
                 run_step(f"docker load of {archive}", command, log=f"base-{stand_in.name}.log")
@@ -213,8 +214,10 @@ def ensure_bases(names: Sequence[str] = ()) -> tuple[StandIn, ...]:
         message = f"no stand-in is called {', '.join(unknown)}; there are {known}"
         raise LabError(message)
     chosen = tuple(stand_in for stand_in in STAND_INS if not names or stand_in.name in names)
+    images = _images(ref for stand_in in chosen for ref in stand_in.refs)
+    missing = [stand_in for stand_in in chosen if not _is_there(stand_in, images)]
     with ThreadPoolExecutor(_AT_ONCE) as pool:  # compiling waits for one core, debootstrap for the network
-        list(pool.map(_ensure, chosen))
+        list(pool.map(_ensure, missing))
     return chosen
 
 

@@ -200,7 +200,7 @@ mkdir -m 1777 $root/tmp $root/var/tmp
 install_base $root alpine-baselayout alpine-release apk-tools busybox musl musl-utils \
     ca-certificates-bundle ca-certificates zlib libffi libbz2 xz-libs sqlite-libs libcrypto3 libssl3
 cp -a /target/usr/local/. $root/usr/local/
-find $root/usr/local -depth -type d \( -name __pycache__ -o -name test -o -name tests -o -name idlelib \
+find $root/usr/local -depth -type d \( -name test -o -name tests -o -name idlelib \
     -o -name turtledemo -o -name tkinter \) -exec rm -rf {} +
 rm -f $root/usr/local/bin/idle*
 ln -s python3 $root/usr/local/bin/python

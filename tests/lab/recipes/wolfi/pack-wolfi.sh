@@ -70,6 +70,8 @@ mv /pkg/python "/pkg/python-$series"
     ln -sf "python$series" usr/bin/python
     # Extensions are to be compiled with the compiler under the name that Wolfi gives it.
     sed -i 's/x86_64-linux-gnu-\(gcc\|g++\|ar\)/\1/g' "usr/lib/python$series"/_sysconfigdata_*.py
+    # By hash: the files get another time when they are packed.
+    "python$series" -m compileall -q -j 2 --invalidation-mode unchecked-hash -s "$PWD" -p / "usr/lib/python$series"
 )
 # Wolfi's Python brings the C++ library along, by way of mpdecimal; many a wheel relies on it.
 seal "python-$series" "$(version_of "python$series")" "python-$series" "Debian's Python $series" \
@@ -81,6 +83,7 @@ wheel=$(ls /usr/share/python-wheels/pip-*.whl)
 "python$series" "$wheel/pip" install --no-index --no-compile --root-user-action=ignore \
     --target "$into/usr/lib/python3/dist-packages" "$wheel"
 rm -rf "$into/usr/lib/python3/dist-packages/bin"
+"python$series" -m compileall -q -j 2 --invalidation-mode unchecked-hash -s "$into" -p / "$into/usr/lib/python3"
 mkdir -p "$into/usr/bin"
 for name in pip pip3 "pip$series"; do
     printf '#!/usr/bin/python%s\nimport sys\n\nfrom pip._internal.cli.main import main\n\nsys.exit(main())\n' \
