@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import subprocess
 from functools import cache
@@ -17,6 +18,7 @@ from tests.lab.engine import CLASSIC, answers
 if TYPE_CHECKING:
     from pathlib import Path
 
+gc.set_threshold(50_000, 50, 50)  # looking for circles among what pytest and the libraries keep took a third of the unit tests
 os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # read when grpc is imported: what its core says is no part of any test
 BUILDER_IMAGE = "moby/buildkit:buildx-stable-1"
 PLACES = ("containerd", "classic", "docker-container")
@@ -49,6 +51,11 @@ def pytest_report_header() -> str:
     """Say what is tested here, and what cannot be: a builder image that no registry gives is no failure."""
     lacking = [place for place in PLACES if place not in places()]
     return f"built with: {', '.join(places())}" + (f"; not to be had here: {', '.join(lacking)}" if lacking else "")
+
+
+def pytest_collection_finish() -> None:
+    """Leave what is there before the first test out of every search for circles: it stays to the end."""
+    gc.freeze()
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
