@@ -53,17 +53,20 @@ def check_http(subject: Subject, check: HttpCheck, timeout_s: float) -> CheckRes
     """Ask the image until it answers as it should, or its time is over."""
     name = f"http :{check.port}{check.path}"
     network = check.limits.network if check.limits.network == "bridge" else make_internal_network(subject.engine, subject.run)
-    until = time.monotonic() + min(check.within_s, timeout_s)
+    latest = time.monotonic() + timeout_s
     with _service(subject, replace(check.limits, network=network)) as box:
+        until = min(time.monotonic() + check.within_s, latest)  # from when it was started, however long that took
         address = address_of(box)
         problem = "it has no address"
-        while address and time.monotonic() < until and not subject.cancel.is_set():
+        while address and not subject.cancel.is_set():
             answered = _ask(address, check, until)
             if answered is None:
                 return CheckResult(name, "passed")
             problem = answered
             if gone := _gone(box, check):
                 return CheckResult(name, "failed", gone, inert(tail_of(box))[-4000:] or None)
+            if time.monotonic() >= until:
+                break
             subject.cancel.wait(_POLL_S)
         if gone := _gone(box, check):
             problem = gone
@@ -116,9 +119,10 @@ def _gone(box: str, check: HttpCheck | HealthyCheck) -> str | None:
 
 def check_health(subject: Subject, check: HealthyCheck, timeout_s: float) -> CheckResult:
     """Wait until the image's own HEALTHCHECK passes; it is asked every second."""
-    until = time.monotonic() + min(check.within_s, timeout_s)
+    latest = time.monotonic() + timeout_s
     problem = "it is still starting"
     with _service(subject, check.limits, "--health-interval", "1s") as box:
+        until = min(time.monotonic() + check.within_s, latest)
         while time.monotonic() < until and not subject.cancel.is_set():
             state = inspect_state(box)
             if state.health is None or not state.health.status:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import importlib
 import subprocess
 import sys
 import time
@@ -46,6 +47,13 @@ def fail(text: str) -> None:
 # A connection that is given up in the middle of its handshake belongs to a thread of the library, and is closed when it
 # is collected: here, and in no other test.
 pytestmark = pytest.mark.filterwarnings("ignore:.*ssl.SSLSocket:pytest.PytestUnraisableExceptionWarning")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _imported() -> None:
+    """Import the exporters beforehand, as a run does while its cells are built: on a busy machine that takes seconds."""
+    for transport in ("grpc", "http"):
+        importlib.import_module(f"opentelemetry.exporter.otlp.proto.{transport}.trace_exporter")
 
 
 @pytest.fixture(autouse=True)
