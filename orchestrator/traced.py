@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from orchestrator.tracing.trace import Trace
 
 _EXPORTS = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
-_CLIENT = "buildx"
 
 
 @contextmanager
@@ -42,7 +41,7 @@ def open_traces(run: RunFolder, trace: Trace, history: History, spec: BuilderSpe
 
     def send(spans: list[Span]) -> None:
         if exporter is not None:
-            wanted = [span for span in spans if not (builder_sends and is_of_the_daemon(span))]
+            wanted = [span for span in spans if not (builder_sends and is_of_the_builder(span))]
             exporter.send(load_lines(run.redactor.text(dump_lines(wanted))))
 
     def measure(record: RunRecord) -> None:
@@ -77,6 +76,6 @@ def exports_by_itself(spec: BuilderSpec) -> bool:
     return bool(names & {*_EXPORTS})
 
 
-def is_of_the_daemon(span: Span) -> bool:
-    """Tell whether a span was taken by the builder's daemon, not by its client or by matrix."""
-    return span.attributes.get(SOURCE) == "buildkit" and span.resource.get("service.name") != _CLIENT
+def is_of_the_builder(span: Span) -> bool:
+    """Tell whether a span was taken by the builder's daemon, or by its client, which hands the daemon its own."""
+    return span.attributes.get(SOURCE) == "buildkit"

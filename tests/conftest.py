@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 gc.set_threshold(50_000, 50, 50)  # looking for circles among what pytest and the libraries keep took a third of the unit tests
 os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # read when grpc is imported: what its core says is no part of any test
 BUILDER_IMAGE = "moby/buildkit:buildx-stable-1"
-PLACES = ("containerd", "classic", "docker-container")
+OF_THE_IMAGE = ("docker-container", "remote")
+PLACES = ("containerd", "classic", *OF_THE_IMAGE)
 
 
 @cache
@@ -38,11 +39,11 @@ def missing_engine() -> str | None:
 
 @cache
 def places() -> tuple[str, ...]:
-    """Name the ways an image can be built here: both image stores, and a builder in a container."""
+    """Name the ways an image can be built here: both image stores, a builder in a container, and one that is only reached."""
     found = ["containerd"]
     if missing_engine() is None:
         words = ["docker", "image", "inspect", BUILDER_IMAGE]
-        found += ["docker-container"] if subprocess.run(words, capture_output=True, check=False).returncode == 0 else []
+        found += OF_THE_IMAGE if subprocess.run(words, capture_output=True, check=False).returncode == 0 else ()
         found += ["classic"] if os.environ.get(HAS_CLASSIC) == "yes" else []
     return tuple(found)
 

@@ -5,16 +5,21 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import socket
 import subprocess
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import yaml
 
+from tests.conftest import BUILDER_IMAGE, OF_THE_IMAGE
 from tests.lab.engine import CLASSIC
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 MATRIX = str(Path(sys.executable).with_name("matrix"))
 
@@ -36,15 +41,17 @@ class Project:
     place: str = "containerd"
     traced: bool = False  # what is not about traces does without: fetching them takes a command for each run
     environment: dict[str, str] = field(default_factory=dict)
+    endpoint: str | None = None  # of a BuildKit that runs by itself
 
     def write(self, **parts: Any) -> None:
         """Write matrix.yaml: a matrix of tiny images, with these parts changed."""
-        driver = "docker-container" if self.place == "docker-container" else "docker"
+        driver = self.place if self.place in OF_THE_IMAGE else "docker"
+        reached = {"endpoint": self.endpoint, "name": f"matrix-tests-{self.endpoint.rpartition(':')[2]}"} if self.endpoint else {}
         matrix: dict[str, Any] = {
             "version": 1,
             "name": "tiny",
             "axes": {"kind": ["one"]},
-            "builder": {"driver": driver, "name": "matrix-tests"},
+            "builder": {"driver": driver, "name": "matrix-tests", **reached},
             **parts,
         }
         matrix["defaults"] = {"context": ".", "dockerfile": "Dockerfile", "network": "none", **matrix.get("defaults", {})}
@@ -114,10 +121,24 @@ def project(tmp_path: Path, engine: None, busybox: Path) -> Project:
     return Project(tmp_path)
 
 
+@pytest.fixture(scope="session")
+def daemon(engine: None) -> Iterator[str]:
+    """Start a BuildKit that no builder of docker's knows of, and give its address."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        address = f"tcp://127.0.0.1:{free.getsockname()[1]}"
+    words = ["docker", "run", "--detach", "--rm", "--privileged", "--network", "host", BUILDER_IMAGE, "--addr", address]
+    box = subprocess.run(words, capture_output=True, text=True, check=True).stdout.strip()
+    yield address
+    subprocess.run(["docker", "rm", "--force", "--volumes", box], capture_output=True, check=True)
+
+
 @pytest.fixture
-def placed(project: Project, place: str) -> Project:
+def placed(project: Project, place: str, request: pytest.FixtureRequest) -> Project:
     """Give a project for each way of building that is here."""
     project.place = place
+    if place == "remote":
+        project.endpoint = request.getfixturevalue("daemon")
     if place == "classic":
         project.environment = CLASSIC.environment
     return project

@@ -7,6 +7,7 @@ import io
 import json
 from typing import TYPE_CHECKING
 
+from tests.conftest import OF_THE_IMAGE
 from tests.e2e.conftest import Project, cells_of
 
 if TYPE_CHECKING:
@@ -100,7 +101,7 @@ def test_sizes_are_the_same_figures_whatever_builds_and_keeps_the_image(placed: 
 
 def test_what_comes_on_top_of_the_base_is_told_apart_from_it(placed: Project) -> None:
     """Over-base is the cell's own layers only; the base is found by its layers, not by its name."""
-    if placed.place == "docker-container":
+    if placed.place in OF_THE_IMAGE:
         base = "FROM scratch AS base\nCOPY busybox /bin/busybox\n"
         placed.folder.joinpath("Dockerfile").write_text(f"{base}FROM base\nCOPY Dockerfile /\n")
     else:
@@ -120,7 +121,7 @@ def test_what_comes_on_top_of_the_base_is_told_apart_from_it(placed: Project) ->
         placed.folder.joinpath("Dockerfile").write_text("FROM matrix-tests-base:1\nCOPY Dockerfile /\n")
     placed.write()
     cell = placed.run()["cells"][0]
-    if placed.place != "docker-container":
+    if placed.place not in OF_THE_IMAGE:
         assert [base["ref"].split("/")[-1] for base in cell["inputs"]["base"]] == ["matrix-tests-base:1"]
         assert cell["image"]["over_base_bytes"] < 10_000
     assert cell["image"]["uncompressed_bytes"] > 1_000_000
@@ -143,9 +144,8 @@ def test_the_environment_of_the_measurement_is_recorded(placed: Project) -> None
     """A figure without its machine is worth nothing."""
     placed.write()
     environment = placed.run()["environment"]
-    stores = {"containerd": "containerd", "classic": "overlay2", "docker-container": environment["storage"]}
-    assert environment["storage"] == stores[placed.place]
-    assert environment["driver"] == ("docker-container" if placed.place == "docker-container" else "docker")
+    assert environment["storage"] == ("overlay2" if placed.place == "classic" else "containerd")
+    assert environment["driver"] == (placed.place if placed.place in OF_THE_IMAGE else "docker")
     assert environment["cpus"] > 0
     assert environment["stand_in_bases"] == []
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import os
 import re
 import time
 from collections import Counter
@@ -211,6 +212,26 @@ def test_a_backend_gets_every_span_once_while_the_run_goes_on(project: Project, 
     assert received.headers[0]["x-key"] == "canary-header-90d1"
     assert received.metrics
     assert not [path for path in project.latest.rglob("*") if path.is_file() and b"canary" in path.read_bytes()]
+
+
+@pytest.mark.builder_image
+def test_a_builder_that_exports_by_itself_sends_no_span_a_second_time(project: Project) -> None:
+    """What its daemon sends itself is not sent by matrix; all of it lies in the run's folder."""
+    project.place = "docker-container"
+    with grpc_receiver() as received:
+        address = f"http://127.0.0.1:{received.port}"
+        sends = {"OTEL_EXPORTER_OTLP_ENDPOINT": address, "OTEL_BSP_SCHEDULE_DELAY": "200", "OTEL_METRICS_EXPORTER": "none"}
+        builder = {"driver": "docker-container", "name": f"matrix-tests-sends-{os.getpid()}", "network": "host", "env": sends}
+        project.write(axes={"kind": ["one", "two"]}, builder=builder)
+        try:
+            project.run(OTEL_EXPORTER_OTLP_ENDPOINT=address, OTEL_EXPORTER_OTLP_PROTOCOL="grpc")
+            stored = stored_spans(project)
+            sent = received.wait_for_spans(len(stored))
+        finally:
+            project.matrix("clean")
+    times = Counter(span.span_id for span in sent if span.span_id in stored)
+    assert set(times) == set(stored)
+    assert {(span.name, span.resource.get("service.name")) for span in sent if times[span.span_id] > 1} == set()
 
 
 def test_a_backend_that_is_down_is_said_once_and_fails_nothing(project: Project) -> None:
