@@ -46,7 +46,7 @@ class Project:
     def write(self, **parts: Any) -> None:
         """Write matrix.yaml: a matrix of tiny images, with these parts changed."""
         driver = self.place if self.place in OF_THE_IMAGE else "docker"
-        reached = {"endpoint": self.endpoint, "name": f"matrix-tests-{self.endpoint.rpartition(':')[2]}"} if self.endpoint else {}
+        reached = {"endpoint": self.endpoint, "name": name_for(self.endpoint)} if self.endpoint else {}
         matrix: dict[str, Any] = {
             "version": 1,
             "name": "tiny",
@@ -108,6 +108,11 @@ class Project:
         raise AssertionError(done.stderr)
 
 
+def name_for(endpoint: str) -> str:
+    """Name the builder of an address, so that no two tests share one."""
+    return f"matrix-tests-{endpoint.rpartition(':')[2]}"
+
+
 def cells_of(record: dict[str, Any]) -> dict[str, dict[str, Any]]:
     """Give a record's cells by id."""
     return {cell["id"]: cell for cell in record["cells"]}
@@ -130,6 +135,7 @@ def daemon(engine: None) -> Iterator[str]:
     words = ["docker", "run", "--detach", "--rm", "--privileged", "--network", "host", BUILDER_IMAGE, "--addr", address]
     box = subprocess.run(words, capture_output=True, text=True, check=True).stdout.strip()
     yield address
+    subprocess.run(["docker", "buildx", "rm", "--force", name_for(address)], capture_output=True, check=False)
     subprocess.run(["docker", "rm", "--force", "--volumes", box], capture_output=True, check=True)
 
 
