@@ -7,11 +7,12 @@ from contextlib import ExitStack
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from orchestrator.building import build_cell
-from orchestrator.docker.build import BuildMetadata, Target
+from orchestrator.building import Built, build_cell
+from orchestrator.docker.build import Target
 from orchestrator.docker.images import load_image, read_from_engine, remove_image
 from orchestrator.errors import EngineError
 from orchestrator.events import Event
+from orchestrator.measure.contents import analyse
 from orchestrator.measure.image import make_image
 from orchestrator.model import STAND_IN_LABEL, Cell, Status
 from orchestrator.places import dockerfile_of, is_remote
@@ -89,7 +90,7 @@ def _try_cell(shop: Workshop, cell: Cell, record: CellRecord, trace: CellTrace) 
         with trace.span("analyse", Part.ANALYSE):
             raw = shop.store.read(target.oci) if target.oci else read_from_engine(shop.engine, target.image or "")
             inputs = replace(inputs, stand_in=raw.labels.get(STAND_IN_LABEL))
-            record = replace(record, inputs=inputs, image=_measure(shop, raw, built.metadata))
+            record = replace(record, inputs=inputs, image=_measure(shop, cell, raw, built))
         image = target.image or _image_name(shop, cell)
         if target.oci and not target.image and (wants_engine or shop.keep):
             shop.emit(Event("cell-loading", cell.id))
@@ -126,14 +127,20 @@ def _image_name(shop: Workshop, cell: Cell) -> str:
     return f"matrix.local/{shop.name}:{shop.run.id.lower()}-{words[:80].strip('-._')}-{short}"
 
 
-def _measure(shop: Workshop, raw: RawImage, metadata: BuildMetadata) -> Image:
-    """Weigh an image; a base that cannot be read leaves what came on top of it unknown."""
+def _measure(shop: Workshop, cell: Cell, raw: RawImage, built: Built) -> Image:
+    """Weigh an image and look into it; a base that cannot be read leaves what came on top of it unknown."""
     try:
-        base_layers = shop.bases.count_layers(raw.diff_ids, metadata.bases)
+        base_layers = shop.bases.count_layers(raw.diff_ids, built.metadata.bases)
     except EngineError as error:
         shop.emit(Event("warning", None, {"text": str(error)}))
         base_layers = None
-    return make_image(raw, base_layers)
+    image, _contents = analyse(raw, make_image(raw, base_layers), built.origins)
+    for layer in image.layers:
+        if layer.problem:
+            shop.emit(
+                Event("warning", None, {"text": f"{cell.id}: layer {layer.digest} {layer.problem}; what it holds is unknown"})
+            )
+    return image
 
 
 def _smoke(  # the parts of one cell

@@ -25,6 +25,7 @@ from orchestrator.events import Event
 from orchestrator.execute import run_cells
 from orchestrator.git import read_git
 from orchestrator.interrupts import interrupts
+from orchestrator.measure.contents import find_unique
 from orchestrator.model import BuilderSpec, HttpCheck, Plan, Status
 from orchestrator.paths import cache_folder, forget_lock, held, run_lock
 from orchestrator.plan.select import select_cells
@@ -260,7 +261,7 @@ def _finish(record: RunRecord, plan: Plan, cells: dict[str, CellRecord], *, inte
         complete=len(done) == len(plan.cells),
         interrupted=interrupted,
         environment=replace(record.environment, stand_in_bases=_stand_ins_of(done)),
-        cells=(*done, *left_out),
+        cells=(*find_unique(done), *left_out),
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from functools import cache
 
+from orchestrator.inside import Package, Packages
 from orchestrator.model import Status
 from orchestrator.record import (
     SCHEMA,
@@ -19,8 +20,6 @@ from orchestrator.record import (
     Gate,
     Image,
     Layer,
-    Package,
-    Packages,
     RunInputs,
     RunRecord,
     Smoke,
