@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from contextlib import ExitStack
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from orchestrator.building import Built, build_cell
@@ -12,11 +13,13 @@ from orchestrator.docker.build import Target
 from orchestrator.docker.images import load_image, read_from_engine, remove_image
 from orchestrator.errors import EngineError
 from orchestrator.events import Event
+from orchestrator.layers.sbom import render_sbom
 from orchestrator.measure.contents import analyse
 from orchestrator.measure.image import make_image
 from orchestrator.model import STAND_IN_LABEL, Cell, Status
 from orchestrator.places import dockerfile_of, is_remote
 from orchestrator.record import CellInputs, CellRecord, Image, Smoke
+from orchestrator.scanners import scan_sbom
 from orchestrator.smoke.run import Subject, run_checks
 from orchestrator.store import disk_errors
 from orchestrator.tracing.attributes import describe_cell, describe_result
@@ -26,6 +29,7 @@ from orchestrator.workshop import CancelledError, Workshop
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from orchestrator.inside import Vulnerabilities
     from orchestrator.measure.image import RawImage
     from orchestrator.tracing.collect import CellTrace
 
@@ -134,13 +138,26 @@ def _measure(shop: Workshop, cell: Cell, raw: RawImage, built: Built) -> Image:
     except EngineError as error:
         shop.emit(Event("warning", None, {"text": str(error)}))
         base_layers = None
-    image, _contents = analyse(raw, make_image(raw, base_layers), built.origins)
+    image, contents = analyse(raw, make_image(raw, base_layers), built.origins)
     for layer in image.layers:
         if layer.problem:
-            shop.emit(
-                Event("warning", None, {"text": f"{cell.id}: layer {layer.digest} {layer.problem}; what it holds is unknown"})
-            )
-    return image
+            text = f"{cell.id}: layer {layer.digest} {layer.problem}; what the image holds is unknown"
+            shop.emit(Event("warning", None, {"text": text}))
+    if contents is None:
+        return image
+    sbom = shop.run.save_sbom(cell.id, render_sbom(contents, cell.id, raw.digest, datetime.now(UTC)))
+    return replace(image, vulnerabilities=_scan(shop, cell, sbom))
+
+
+def _scan(shop: Workshop, cell: Cell, sbom: Path) -> Vulnerabilities | None:
+    """Ask the scanner that is here, if one is; without its answer nothing is known, which is not none."""
+    if shop.scanner is None:
+        return None
+    try:
+        return scan_sbom(shop.scanner, sbom)
+    except EngineError as error:
+        shop.emit(Event("warning", None, {"text": f"{cell.id}: {error}"}))
+        return None
 
 
 def _smoke(  # the parts of one cell

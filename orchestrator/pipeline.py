@@ -32,6 +32,7 @@ from orchestrator.plan.select import select_cells
 from orchestrator.record import SCHEMA, CellRecord, Environment, RunInputs, RunRecord
 from orchestrator.redact import make_redactor
 from orchestrator.report.files import save_reports
+from orchestrator.scanners import find_scanner
 from orchestrator.standins import find_stand_ins, lacking_reason
 from orchestrator.traced import leave_no_traces, open_traces
 from orchestrator.tracing.attributes import describe_outcome, describe_run
@@ -100,6 +101,7 @@ def run_matrix(matrix: Matrix, reports: Reports, options: Options, watch: Callab
             emit=emit,
             cancel=cancel,
             heal=partial(_heal, engine, spec, emit),
+            scanner=find_scanner(),
         )
         emit(_opening(run, plan, builder, resumed=earlier is not None))
         with held(run_lock(run.id)):  # `matrix clean` leaves a living run alone

@@ -25,6 +25,7 @@ class OsPackage:
     arch: str | None = None
     licence: str | None = None
     installed_bytes: int | None = None
+    source: str | None = None
     files: tuple[bytes, ...] = ()
 
 
@@ -47,6 +48,7 @@ def _apk(data: bytes) -> Iterator[OsPackage]:
                 fields.get(b"A"),
                 fields.get(b"L"),
                 _number(fields.get(b"I")),
+                fields.get(b"o"),
                 tuple(_keys(_apk_files(lines))),
             )
 
@@ -78,7 +80,8 @@ def _debian(name: str, fields: Mapping[str, str], captured: Mapping[str, bytes])
     files = next((captured[path] for path in lists if path in captured), b"")
     kilobytes = _number(fields.get("Installed-Size"))
     size = None if kilobytes is None else kilobytes * 1024
-    return OsPackage(name, fields.get("Version", ""), "dpkg", arch, None, size, tuple(_keys(files.split(b"\n"))))
+    source = fields.get("Source", "").partition(" ")[0] or None
+    return OsPackage(name, fields.get("Version", ""), "dpkg", arch, None, size, source, tuple(_keys(files.split(b"\n"))))
 
 
 def _fields(block: str) -> Iterator[tuple[str, str]]:
