@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 _BLOCK = 512
 _ZERO = bytes(_BLOCK)
 _MAX_EXTENDED = 1024 * 1024  # of an extended header, as Go has it
+_MAX_MODES = 4096
 _ADLER = 65521
 _PAX = re.compile(rb"([0-9]{1,9}) ")
 _SPARSE_MORE = 504  # where an old sparse header's continuation says that another follows
@@ -45,6 +46,7 @@ class TarStream:
         self._at = 0
         self._before = 0
         self._failure: LayerError | None = None
+        self._modes: dict[bytes, int] = {}
         self._left = 0  # data of the current entry that nobody has read
 
     @property
@@ -70,7 +72,7 @@ class TarStream:
         extended: dict[bytes, bytes] = {}
         while (header := self._header()) is not None:
             kind = header[156]
-            size = _number(header[124:136])
+            size = _size(header)
             if kind in b"xgLKX":
                 data = self._extended(kind, size)
                 if kind != ord("g"):  # engines pass over global headers, too
@@ -86,7 +88,7 @@ class TarStream:
             if kind == 0 and name.endswith(b"/"):  # as tar had it before it knew folders
                 kind = ord("5")
             self._left = size
-            yield Entry(kind, name, link, size, _number(header[100:108]) & 0o7777)
+            yield Entry(kind, name, link, size, self._mode(header[100:108]))
             self._skip(self._left + -size % _BLOCK)
             extended = {}
         if extended:
@@ -106,11 +108,23 @@ class TarStream:
             return None
         # adler32 adds bytes up as fast as C can; the checksum's own field counts as eight spaces
         found = adler32(header[156:], adler32(header[:148])) & 0xFFFF
-        stored = _number(header[148:156])
+        try:
+            stored = int(header[148:154], 8)
+        except ValueError:
+            stored = _number(header[148:156])
         if found != (stored + 1 - 256) % _ADLER and stored != _signed_sum(header):
             message = f"is damaged: no tar header at byte {self.position - _BLOCK}"
             raise LayerError(message)
         return header
+
+    def _mode(self, field: bytes) -> int:
+        """Read the permissions, of which a layer has a handful of kinds."""
+        mode = self._modes.get(field)
+        if mode is None:
+            mode = _number(field) & 0o7777
+            if len(self._modes) < _MAX_MODES:
+                self._modes[field] = mode
+        return mode
 
     def _extended(self, kind: int, size: int) -> dict[bytes, bytes]:
         if size > _MAX_EXTENDED:
@@ -177,6 +191,18 @@ def _names(header: bytes, extended: dict[bytes, bytes]) -> tuple[bytes, bytes]:
         name = extended.get(b"L") or extended.get(b"GNU.sparse.name") or extended.get(b"path") or name
         link = extended.get(b"K") or extended.get(b"linkpath") or link
     return name, link
+
+
+def _size(header: bytes) -> int:
+    """Read a size, which nearly always is eleven digits and an end."""
+    if header[135] in b"\0 ":
+        try:
+            size = int(header[124:135], 8)
+        except ValueError:
+            size = -1
+        if size >= 0:
+            return size
+    return _number(header[124:136])
 
 
 def _number(field: bytes) -> int:

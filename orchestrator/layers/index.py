@@ -124,8 +124,7 @@ class _Draft:
         if len(self._links) >= MAX_LINKS:
             message = f"has more than {MAX_LINKS} hard links"
             raise LayerError(message)
-        if target is not None:
-            self._links[key] = self._links.get(target, target)
+        self._links[key] = b"\0" if target is None else self._links.get(target, target)  # NUL is no key: no file is meant
 
     def finish(self, length: int) -> LayerIndex:
         """Merge what was sorted piece by piece; of a name that is there twice the last one stands."""
@@ -159,22 +158,28 @@ class _Draft:
             yield key, rest[_SEQ:]
 
     def _rendered(self, numbers: Mapping[bytes, int]) -> Iterator[bytes]:
-        held: dict[bytes, bytes] = {}  # what the key at hand has: an entry, a whiteout, an opaque mark
+        held: list[bytes] = []
         current = b""
         for key, rest in self._last():
-            if key != current:
+            if key != current or not held:
                 yield from self._written(current, held, numbers)
-                held, current = {}, key
-            kind = rest[:1]
-            part = kind if kind in (b"w", b"o") else b"e"
-            if part == b"e" and part in held:
-                self._double(key, held[part])
-            held[part] = rest
+                held, current = [rest], key
+            else:
+                held.append(rest)
         yield from self._written(current, held, numbers)
 
-    def _written(self, key: bytes, held: Mapping[bytes, bytes], numbers: Mapping[bytes, int]) -> list[bytes]:
+    def _written(self, key: bytes, held: list[bytes], numbers: Mapping[bytes, int]) -> list[bytes]:
+        """Write the lines of one key: at most an entry, a whiteout and an opaque mark."""
+        if len(held) == 1 and not self._links:
+            return [b"%b\0\0%b" % (key, held[0])]
+        parts: dict[bytes, bytes] = {}
+        for rest in held:
+            part = rest[:1] if rest[0] in b"wo" else b"e"
+            if part == b"e" and part in parts:
+                self._double(key, parts[part])
+            parts[part] = rest
         written = []
-        for rest in held.values():
+        for rest in parts.values():
             number: int | None = None
             if rest[:1] == b"h":
                 number = numbers.get(self._links.get(key, b""))

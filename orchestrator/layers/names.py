@@ -7,6 +7,9 @@ what would end a line.
 
 from __future__ import annotations
 
+import re
+
+_ODD = re.compile(rb"[\0\x01\n]|//|\./|\.$")  # what a plain name has none of
 MAX_NAME = 4096  # the longest path a kernel takes
 _WHITEOUT = b".wh."
 _OPAQUE = b".wh..wh..opq"
@@ -15,7 +18,12 @@ _AUFS = b".wh..wh."
 
 def make_key(name: bytes) -> bytes | None:
     """Give the key of a name; None for one that leads out of the image, or can be no file's."""
-    if len(name) > MAX_NAME or b"\0" in name:
+    name = name.removeprefix(b"./")
+    if len(name) > MAX_NAME:
+        return None
+    if not _ODD.search(name):
+        return name.strip(b"/").replace(b"/", b"\0")
+    if b"\0" in name:
         return None
     parts = [part for part in name.split(b"/") if part not in (b"", b".")]
     if b".." in parts:
