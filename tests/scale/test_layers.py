@@ -155,3 +155,34 @@ def test_a_damaged_layer_is_an_index_or_a_named_problem(data: st.DataObject) -> 
     assert found.uncompressed_bytes == len(damaged)
     if found.problem is None:
         stack_layers([found])
+
+
+NAMES = [f"{folder}/{name}" for folder in "ab" for name in "xyz"]
+
+
+@settings(max_examples=500, deadline=None)
+@given(st.lists(st.tuples(st.lists(st.sampled_from(NAMES), unique=True, max_size=6), st.integers(0, 5), st.booleans()), max_size=5))
+def test_names_of_one_file_are_followed_through_any_stack(steps: list[tuple[list[str], int, bool]]) -> None:
+    """Files of several names against a model with inodes: bytes are wasted when the last name is gone, and never sooner."""
+    layers: list[list[Item]] = []
+    tree: dict[str, tuple[int, int]] = {}  # a name's layer, and its file within that layer
+    sizes: dict[tuple[int, int], int] = {}
+    for at, (names, cut, is_whiteout) in enumerate(steps):
+        if is_whiteout:
+            layers.append([Item(name.replace("/", "/.wh.")) for name in names])
+            tree = {name: file for name, file in tree.items() if name not in names}
+            continue
+        items: list[Item] = []
+        for number, group in enumerate((names[:cut], names[cut:])):
+            for position, name in enumerate(group):
+                items.append(Item(name, b"x" * (number + at + 1)) if position == 0 else Item(name, kind="link", target=group[0]))
+                tree[name] = (at, number)
+                sizes[at, number] = number + at + 1
+        layers.append(items)
+    found = stack_layers([make_index(iter([make_tar(*items)])) for items in layers])
+    seen = set(tree.values())
+    assert found.file_bytes == sum(sizes[file] for file in seen)
+    wasted = [sum(size for file, size in sizes.items() if file[0] == at and file not in seen) for at in range(len(layers))]
+    assert found.wasted_bytes == tuple(wasted)
+    assert found.files == len(tree)
+    assert sum(one.bytes for one in found.flows) == sum(wasted)
