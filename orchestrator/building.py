@@ -6,13 +6,14 @@ import tempfile
 import time
 from collections import deque
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Self
 
 from orchestrator.docker.build import BuildMetadata, Target, load_metadata, read_secret_arg, render_build_argv, run_build
 from orchestrator.events import Event
 from orchestrator.failures import BuildFailure, classify_failure
+from orchestrator.measure.installs import InstallLog, Origin
 from orchestrator.measure.progress import Progress, export_seconds, make_steps, pull_seconds
 from orchestrator.model import Cell, Status
 from orchestrator.record import Build
@@ -22,6 +23,8 @@ from orchestrator.tracing.trace import write_traceparent
 from orchestrator.workshop import CancelledError, Workshop
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from orchestrator.redact import Redactor
     from orchestrator.tracing.collect import TracedBuild
 
@@ -37,6 +40,7 @@ class Built:
     metadata: BuildMetadata
     failure: BuildFailure | None
     status: Status | None
+    origins: Mapping[str, Origin] = field(default_factory=dict)
 
 
 def build_cell(shop: Workshop, cell: Cell, target: Target, traced: TracedBuild) -> Built:
@@ -52,7 +56,7 @@ def _build(shop: Workshop, cell: Cell, target: Target, traced: TracedBuild, meta
     folder = shop.run.cell(cell.id)
     argv = render_build_argv(shop.engine.buildx_argv, shop.builder, shop.name, cell, shop.folder, target, metadata_file)
     secrets = {argument[0]: read_secret_arg(argument) for argument in cell.settings.secret_args}
-    progress, tail = Progress(), deque[str](maxlen=_TAIL_LINES)
+    progress, tail, installs = Progress(), deque[str](maxlen=_TAIL_LINES), InstallLog()
     started = time.monotonic()
     with disk_errors(folder):
         files = _BuildFiles(folder, shop.run.redactor)
@@ -62,6 +66,7 @@ def _build(shop: Workshop, cell: Cell, target: Target, traced: TracedBuild, meta
             step = progress.current
             for log in progress.feed(line):
                 files.log(log.text)
+                installs.feed(log)
                 tail.extend(inert(log.text).splitlines())
             files.raw(line)
             if progress.current and progress.current != step:
@@ -97,7 +102,7 @@ def _build(shop: Workshop, cell: Cell, target: Target, traced: TracedBuild, meta
         return Built(build, BuildMetadata(), failure, Status.BUILD_FAILED if failure.is_ours else Status.ERROR)
     metadata = load_metadata(metadata_file)
     traced.ref = metadata.ref
-    return Built(build, metadata, None, None)
+    return Built(build, metadata, None, None, installs.origins)
 
 
 def _make_build(progress: Progress, jobs: int, wall_s: float) -> Build:

@@ -5,17 +5,21 @@ from __future__ import annotations
 import hashlib
 from contextlib import ExitStack
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from orchestrator.building import build_cell
-from orchestrator.docker.build import BuildMetadata, Target
+from orchestrator.building import Built, build_cell
+from orchestrator.docker.build import Target
 from orchestrator.docker.images import load_image, read_from_engine, remove_image
 from orchestrator.errors import EngineError
 from orchestrator.events import Event
+from orchestrator.layers.sbom import render_sbom
+from orchestrator.measure.contents import analyse
 from orchestrator.measure.image import make_image
 from orchestrator.model import STAND_IN_LABEL, Cell, Status
 from orchestrator.places import dockerfile_of, is_remote
 from orchestrator.record import CellInputs, CellRecord, Image, Smoke
+from orchestrator.scanners import scan_sbom
 from orchestrator.smoke.run import Subject, run_checks
 from orchestrator.store import disk_errors
 from orchestrator.tracing.attributes import describe_cell, describe_result
@@ -25,6 +29,7 @@ from orchestrator.workshop import CancelledError, Workshop
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from orchestrator.inside import Vulnerabilities
     from orchestrator.measure.image import RawImage
     from orchestrator.tracing.collect import CellTrace
 
@@ -89,7 +94,7 @@ def _try_cell(shop: Workshop, cell: Cell, record: CellRecord, trace: CellTrace) 
         with trace.span("analyse", Part.ANALYSE):
             raw = shop.store.read(target.oci) if target.oci else read_from_engine(shop.engine, target.image or "")
             inputs = replace(inputs, stand_in=raw.labels.get(STAND_IN_LABEL))
-            record = replace(record, inputs=inputs, image=_measure(shop, raw, built.metadata))
+            record = replace(record, inputs=inputs, image=_measure(shop, cell, raw, built))
         image = target.image or _image_name(shop, cell)
         if target.oci and not target.image and (wants_engine or shop.keep):
             shop.emit(Event("cell-loading", cell.id))
@@ -126,14 +131,33 @@ def _image_name(shop: Workshop, cell: Cell) -> str:
     return f"matrix.local/{shop.name}:{shop.run.id.lower()}-{words[:80].strip('-._')}-{short}"
 
 
-def _measure(shop: Workshop, raw: RawImage, metadata: BuildMetadata) -> Image:
-    """Weigh an image; a base that cannot be read leaves what came on top of it unknown."""
+def _measure(shop: Workshop, cell: Cell, raw: RawImage, built: Built) -> Image:
+    """Weigh an image and look into it; a base that cannot be read leaves what came on top of it unknown."""
     try:
-        base_layers = shop.bases.count_layers(raw.diff_ids, metadata.bases)
+        base_layers = shop.bases.count_layers(raw.diff_ids, built.metadata.bases)
     except EngineError as error:
         shop.emit(Event("warning", None, {"text": str(error)}))
         base_layers = None
-    return make_image(raw, base_layers)
+    image, contents = analyse(raw, make_image(raw, base_layers), built.origins)
+    for layer in image.layers:
+        if layer.problem:
+            text = f"{cell.id}: layer {layer.digest} {layer.problem}; what the image holds is unknown"
+            shop.emit(Event("warning", None, {"text": text}))
+    if contents is None:
+        return image
+    sbom = shop.run.save_sbom(cell.id, render_sbom(contents, cell.id, raw.digest, datetime.now(UTC)))
+    return replace(image, vulnerabilities=_scan(shop, cell, sbom))
+
+
+def _scan(shop: Workshop, cell: Cell, sbom: Path) -> Vulnerabilities | None:
+    """Ask the scanner that is here, if one is; without its answer nothing is known, which is not none."""
+    if shop.scanner is None:
+        return None
+    try:
+        return scan_sbom(shop.scanner, sbom)
+    except EngineError as error:
+        shop.emit(Event("warning", None, {"text": f"{cell.id}: {error}"}))
+        return None
 
 
 def _smoke(  # the parts of one cell

@@ -25,12 +25,14 @@ from orchestrator.events import Event
 from orchestrator.execute import run_cells
 from orchestrator.git import read_git
 from orchestrator.interrupts import interrupts
+from orchestrator.measure.contents import find_unique
 from orchestrator.model import BuilderSpec, HttpCheck, Plan, Status
 from orchestrator.paths import cache_folder, forget_lock, held, run_lock
 from orchestrator.plan.select import select_cells
 from orchestrator.record import SCHEMA, CellRecord, Environment, RunInputs, RunRecord
 from orchestrator.redact import make_redactor
 from orchestrator.report.files import save_reports
+from orchestrator.scanners import find_scanner
 from orchestrator.standins import find_stand_ins, lacking_reason
 from orchestrator.traced import leave_no_traces, open_traces
 from orchestrator.tracing.attributes import describe_outcome, describe_run
@@ -99,6 +101,7 @@ def run_matrix(matrix: Matrix, reports: Reports, options: Options, watch: Callab
             emit=emit,
             cancel=cancel,
             heal=partial(_heal, engine, spec, emit),
+            scanner=find_scanner(),
         )
         emit(_opening(run, plan, builder, resumed=earlier is not None))
         with held(run_lock(run.id)):  # `matrix clean` leaves a living run alone
@@ -260,7 +263,7 @@ def _finish(record: RunRecord, plan: Plan, cells: dict[str, CellRecord], *, inte
         complete=len(done) == len(plan.cells),
         interrupted=interrupted,
         environment=replace(record.environment, stand_in_bases=_stand_ins_of(done)),
-        cells=(*done, *left_out),
+        cells=(*find_unique(done), *left_out),
     )
 
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
+from orchestrator.inside import Inventory, Packages, SizedPath, Vulnerabilities, WastedBy, WastedPath
 from orchestrator.model import Status
 
 SCHEMA = 1
@@ -69,29 +70,12 @@ class Layer:
     compressed_bytes: int | None
     uncompressed_bytes: int | None
     wasted_bytes: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Package:
-    """A package found inside an image."""
-
-    name: str
-    version: str
-    built_from: str | None = None
-    native: bool | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Packages:
-    """The packages inside an image, by who installed them."""
-
-    os: tuple[Package, ...] = ()
-    python: tuple[Package, ...] = ()
+    problem: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Image:
-    """A cell's image and its sizes."""
+    """A cell's image, its sizes and what it holds; unique is what no other cell of the run has."""
 
     digest: str
     compressed_bytes: int | None = None
@@ -101,6 +85,14 @@ class Image:
     wasted_bytes: int | None = None
     layers: tuple[Layer, ...] = ()
     packages: Packages | None = None
+    unique_bytes: int | None = None
+    unique_compressed_bytes: int | None = None
+    wasted_paths: tuple[WastedPath, ...] = ()
+    wasted_by: tuple[WastedBy, ...] = ()
+    largest_files: tuple[SizedPath, ...] = ()
+    largest_folders: tuple[SizedPath, ...] = ()
+    inventory: Inventory | None = None
+    vulnerabilities: Vulnerabilities | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -115,6 +115,10 @@ class RunFolder:
             return record
         return replace(record, cells=tuple(self.load_cells()), interrupted=True)
 
+    def save_sbom(self, cell_id: str, text: str) -> Path:
+        """Write what a cell's image is made of, as CycloneDX has it."""
+        return self._write(self.cell(cell_id) / "sbom.cdx.json", text)
+
     def save_trace(self, cell_id: str | None, text: str) -> None:
         """Write the trace of a cell, or of the run itself."""
         if cell_id is not None:

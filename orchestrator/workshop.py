@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from orchestrator.docker.engine import Engine
     from orchestrator.docker.images import ImageStore
     from orchestrator.events import Emit
+    from orchestrator.scanners import Scanner
     from orchestrator.store import RunFolder
     from orchestrator.tracing.collect import Traces
 
@@ -37,6 +38,7 @@ class Workshop:
     emit: Emit
     cancel: Signal
     heal: Callable[[], None]
+    scanner: Scanner | None = None
 
 
 class CancelledError(Exception):

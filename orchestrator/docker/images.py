@@ -13,7 +13,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 from orchestrator.docker import process
 from orchestrator.docker.client import client, engine_errors
-from orchestrator.docker.layers import blob_size, recall_tar, weigh_tar
+from orchestrator.docker.layers import read_blob, read_tar, recall_tar
 from orchestrator.errors import EngineError
 from orchestrator.measure.image import RawImage, clean_instruction, instructions_of, makes_layer
 from orchestrator.model import LABEL
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from orchestrator.docker.engine import Engine
-    from orchestrator.measure.image import LayerSize
+    from orchestrator.docker.layers import LayerRead
 
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 _MAX_JSON = 16 * 1024 * 1024
@@ -53,12 +53,11 @@ class ImageStore:
         return layout
 
     def read(self, layout: Path) -> RawImage:
-        """Read the image of a layout: sizes packed and unpacked, instructions, labels."""
+        """Read the image of a layout: what its layers weigh and hold, instructions, labels."""
         digest, manifest = self._manifest(layout)
         config = self._json(manifest["config"]["digest"])
         layers = [str(layer["digest"]) for layer in manifest["layers"]]
-        sizes = tuple(blob_size(self._blob(layer), layer) for layer in layers)
-        return make_raw_image(digest, config, sizes)
+        return make_raw_image(digest, config, [read_blob(self._blob(layer), layer) for layer in layers])
 
     def archive(self, layout: Path, image: str) -> Iterator[bytes]:
         """Write an image as the archive that an engine of any age loads, part by part."""
@@ -109,19 +108,22 @@ def _inside(digest: str) -> str:
     return "blobs/" + digest.replace(":", "/")
 
 
-def make_raw_image(digest: str, config: dict[str, Any], sizes: Sequence[LayerSize]) -> RawImage:
+def make_raw_image(digest: str, config: dict[str, Any], layers: Sequence[LayerRead]) -> RawImage:
     """Read an image's configuration."""
     diff_ids = tuple(map(str, (config.get("rootfs") or {}).get("diff_ids") or ()))
     inner = config.get("config") or {}
     return RawImage(
         digest=digest,
         diff_ids=diff_ids,
-        sizes=tuple(sizes),
+        sizes=tuple(layer.size for layer in layers),
+        indices=tuple(layer.index for layer in layers),
         instructions=instructions_of(config.get("history") or (), len(diff_ids)),
         labels={str(key): str(value) for key, value in (inner.get("Labels") or {}).items()},
-        command=(*map(str, inner.get("Entrypoint") or ()), *map(str, inner.get("Cmd") or ())),
+        command=(*_words(inner.get("Entrypoint")), *_words(inner.get("Cmd"))),
         user=str(inner.get("User") or ""),
         port=_first_port(inner.get("ExposedPorts") or ()),
+        ports=tuple(map(str, inner.get("ExposedPorts") or ())),
+        entrypoint=_words(inner.get("Entrypoint")),
     )
 
 
@@ -132,7 +134,7 @@ def _first_port(exposed: Iterable[str]) -> int:
 
 
 def _words(value: str | Sequence[str] | None) -> tuple[str, ...]:
-    return (value,) if isinstance(value, str) else tuple(value or ())
+    return (value,) if isinstance(value, str) else tuple(map(str, value or ()))
 
 
 def _tar_entry(name: str, size: int, parts: Iterable[bytes]) -> Iterator[bytes]:
@@ -159,19 +161,22 @@ def read_from_engine(engine: Engine, image: str) -> RawImage:
     with engine_errors(f"the image {image} cannot be read from the engine"):
         found = client().image.inspect(image)
         diff_ids = tuple(found.root_fs.layers or ())
-        sizes = {diff_id: size for diff_id in diff_ids if (size := recall_tar(diff_id))}
-        if missing := set(diff_ids) - set(sizes):
-            sizes |= _weigh_saved(image, missing)
+        layers = {diff_id: layer for diff_id in diff_ids if (layer := recall_tar(diff_id))}
+        if missing := set(diff_ids) - set(layers):
+            layers |= _read_saved(image, missing)
     made = [clean_instruction(words) for words in _history(engine, image) if makes_layer(words)]
     return RawImage(
         digest=found.id,
         diff_ids=diff_ids,
-        sizes=tuple(sizes[diff_id] for diff_id in diff_ids),
+        sizes=tuple(layers[diff_id].size for diff_id in diff_ids),
+        indices=tuple(layers[diff_id].index for diff_id in diff_ids),
         instructions=tuple(made) if len(made) == len(diff_ids) else (None,) * len(diff_ids),
         labels=found.config.labels or {},
         command=(*_words(found.config.entrypoint), *(found.config.cmd or ())),
         user=found.config.user or "",
         port=_first_port(found.config.exposed_ports or ()),
+        ports=tuple(found.config.exposed_ports or ()),
+        entrypoint=_words(found.config.entrypoint),
     )
 
 
@@ -185,22 +190,22 @@ def _history(engine: Engine, image: str) -> list[str]:
     return [str(json.loads(line)) for line in reversed(answer.stdout.splitlines())]
 
 
-def _weigh_saved(image: str, wanted: set[str]) -> dict[str, LayerSize]:
-    """Stream the image out of the engine and weigh the layers wanted, unpacked to nowhere."""
-    weighed: dict[str, LayerSize] = {}
+def _read_saved(image: str, wanted: set[str]) -> dict[str, LayerRead]:
+    """Stream the image out of the engine and read the layers wanted, unpacked to nowhere."""
+    found: dict[str, LayerRead] = {}
     try:
         with tarfile.open(fileobj=io.BufferedReader(_Stream(client().image.save(image) or iter(()))), mode="r|") as archive:
             for entry in archive:
                 diff_id = "sha256:" + entry.name.removesuffix("/layer.tar").rpartition("/")[2]
                 if diff_id in wanted and entry.isfile() and (tar := archive.extractfile(entry)):
-                    weighed[diff_id] = weigh_tar(diff_id, tar, entry.size)
+                    found[diff_id] = read_tar(diff_id, tar)
     except tarfile.TarError as error:
         message = f"the engine's copy of {image} cannot be read: {error}"
         raise EngineError(message) from error
-    if lacking := wanted - set(weighed):
+    if lacking := wanted - set(found):
         message = f"the engine did not hand out {len(lacking)} layers of {image}"
         raise EngineError(message)
-    return weighed
+    return found
 
 
 class _Stream(io.RawIOBase):

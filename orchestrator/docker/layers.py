@@ -1,111 +1,82 @@
-"""What a layer weighs, read once for each digest and remembered between runs."""
+"""The layers of an image, read once for each digest and remembered between runs."""
 
 from __future__ import annotations
 
-import json
-import os
-import tempfile
 import zlib
-from pathlib import Path
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from threading import Lock
 from typing import IO, TYPE_CHECKING
 
+from orchestrator.layers.archive import PART, unpack
+from orchestrator.layers.cache import load_index, save_index
+from orchestrator.layers.index import LayerIndex, make_index
 from orchestrator.measure.image import LayerSize
-from orchestrator.paths import cache_folder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
-_CHUNK = 1024 * 1024
-_GZIP = b"\x1f\x8b"
-_ZSTD = b"\x28\xb5\x2f\xfd"
-MAX_UNPACKED = 64 * 1024**3  # a layer that claims more is an attack on the reader, not an image
-
-
-def blob_size(path: Path, digest: str) -> LayerSize:
-    """Weigh a layer of an OCI layout: packed as it lies there, unpacked by reading it once."""
-    compressed = path.stat().st_size
-    known = _recall(digest)
-    if known is None:
-        with path.open("rb") as blob:
-            known = LayerSize(compressed, _unpacked_size(blob))
-        _remember(digest, known)
-    return LayerSize(compressed, known.uncompressed_bytes)
+_DAMAGED = ("is damaged", "is cut off")
+_guard = Lock()
+_locks: dict[str, Lock] = {}
 
 
-def _unpacked_size(blob: IO[bytes]) -> int | None:
-    """Count what a blob unpacks to; None for a compression that cannot be read here."""
-    start = blob.read(4)
-    blob.seek(0)
-    if start.startswith(_ZSTD):
-        return None
-    if not start.startswith(_GZIP):
-        return os.fstat(blob.fileno()).st_size
-    size = 0
-    try:
-        for part in gunzip(blob):
-            size += len(part)
-            if size > MAX_UNPACKED:
-                return None
-    except (zlib.error, EOFError):  # damaged or cut off: nobody knows what it would be
-        return None
-    return size
+@dataclass(frozen=True, slots=True)
+class LayerRead:
+    """A layer's weight and what it holds."""
+
+    size: LayerSize
+    index: LayerIndex
 
 
-def gunzip(blob: IO[bytes]) -> Iterator[bytes]:
-    """Unpack gzip in bounded parts, whatever the ratio and however many members it has."""
-    unpacker = zlib.decompressobj(wbits=31)
-    data = blob.read(_CHUNK)
-    while data:
-        yield unpacker.decompress(data, _CHUNK)
-        data = unpacker.unconsumed_tail
-        if unpacker.eof:
-            data = unpacker.unused_data or blob.read(_CHUNK)
-            if data:
-                unpacker = zlib.decompressobj(wbits=31)
-        data = data or blob.read(_CHUNK)
-    if not unpacker.eof:
-        raise EOFError
+def read_blob(path: Path, digest: str) -> LayerRead:
+    """Read a layer of an OCI layout: packed as it lies there, unpacked by reading it once."""
+    with _alone(digest):
+        index = load_index(digest)
+        if index is None:
+            with path.open("rb") as blob:
+                index = make_index(unpack(blob))
+            _remember(digest, index)
+    return LayerRead(LayerSize(path.stat().st_size, index.uncompressed_bytes), index)
 
 
-def recall_tar(diff_id: str) -> LayerSize | None:
+def recall_tar(diff_id: str) -> LayerRead | None:
     """Give what is remembered of a layer that a classic image store keeps unpacked."""
-    return _recall(diff_id)
+    index = load_index(diff_id)
+    if index is None or index.packed_estimate_bytes is None:
+        return None
+    return LayerRead(LayerSize(index.packed_estimate_bytes, index.uncompressed_bytes, estimated=True), index)
 
 
-def weigh_tar(diff_id: str, tar: IO[bytes], size: int) -> LayerSize:
-    """Weigh an unpacked layer; what it would be packed is computed, so an estimate."""
+def read_tar(diff_id: str, tar: IO[bytes]) -> LayerRead:
+    """Read an unpacked layer; what it would be packed is computed on the way, so an estimate."""
     packer = zlib.compressobj(wbits=31)
     packed = 0
-    while part := tar.read(_CHUNK):
-        packed += len(packer.compress(part))
-    weighed = LayerSize(packed + len(packer.flush()), size, estimated=True)
-    _remember(diff_id, weighed)
-    return weighed
+
+    def passing() -> Iterator[bytes]:
+        nonlocal packed
+        while part := tar.read(PART):
+            packed += len(packer.compress(part))
+            yield part
+
+    index = make_index(passing())
+    packed += len(packer.flush())
+    index = replace(index, packed_estimate_bytes=packed)
+    _remember(diff_id, index)
+    return LayerRead(LayerSize(packed, index.uncompressed_bytes, estimated=True), index)
 
 
-def _entry(digest: str) -> Path:
-    return cache_folder("layers") / f"{digest.replace(':', '-')}.json"
+def _remember(digest: str, index: LayerIndex) -> None:
+    """Remember a layer; a blob that was damaged on its way here may be whole the next time."""
+    if index.problem is None or not index.problem.startswith(_DAMAGED):
+        save_index(digest, index)
 
 
-def _recall(digest: str) -> LayerSize | None:
-    """Read a remembered weight; a damaged entry is as good as none."""
-    try:
-        found = json.loads(_entry(digest).read_bytes())
-        return LayerSize(found["compressed_bytes"], found["uncompressed_bytes"], found["estimated"])
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
-
-
-def _remember(digest: str, size: LayerSize) -> None:
-    """Write a weight whole or not at all: other runs read the same folder."""
-    entry = _entry(digest)
-    text = json.dumps(
-        {
-            "compressed_bytes": size.compressed_bytes,
-            "uncompressed_bytes": size.uncompressed_bytes,
-            "estimated": size.estimated,
-        }
-    )
-    with tempfile.NamedTemporaryFile("w", dir=entry.parent, delete=False) as file:
-        file.write(text)
-    Path(file.name).replace(entry)
+@contextmanager
+def _alone(digest: str) -> Iterator[None]:
+    """Let cells that want the same layer at once wait for one reading."""
+    with _guard:
+        lock = _locks.setdefault(digest, Lock())
+    with lock:
+        yield

@@ -11,6 +11,8 @@ from orchestrator.record import Image, Layer
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from orchestrator.layers.index import LayerIndex
+
 _NO_LAYER = re.compile(
     r"^(?:/bin/sh -c #\(nop\)\s+)?"
     r"(?:ENV|LABEL|CMD|ENTRYPOINT|EXPOSE|USER|ARG|HEALTHCHECK|STOPSIGNAL|SHELL|VOLUME|MAINTAINER|ONBUILD)\b"
@@ -39,6 +41,9 @@ class RawImage:
     command: tuple[str, ...] = ()
     user: str = ""
     port: int = 8000
+    indices: tuple[LayerIndex, ...] = ()
+    ports: tuple[str, ...] = ()
+    entrypoint: tuple[str, ...] = ()
 
 
 def make_image(raw: RawImage, base_layers: int | None) -> Image:

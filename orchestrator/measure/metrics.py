@@ -81,6 +81,7 @@ def _sizes(image: Image | None) -> Iterator[tuple[str, int]]:
         return
     compressed = "compressed_estimated" if image.compressed_estimated else "compressed"
     found = {compressed: image.compressed_bytes, "uncompressed": image.uncompressed_bytes, "over_base": image.over_base_bytes}
+    found |= {"wasted": image.wasted_bytes, "unique": image.unique_bytes}
     yield from ((kind, size) for kind, size in found.items() if size is not None)
 
 

@@ -40,6 +40,7 @@ class LogLine:
     vertex: str
     name: str
     text: str
+    at: datetime | None = None
 
 
 @dataclass(slots=True)
@@ -102,7 +103,7 @@ class Progress:
     def _make_log(self, raw: dict[str, Any]) -> LogLine:
         digest = str(raw.get("vertex", ""))
         vertex = self.vertices.get(digest)
-        return LogLine(digest, vertex.name if vertex else "", _decode(raw.get("data")))
+        return LogLine(digest, vertex.name if vertex else "", _decode(raw.get("data")), parse_time(raw.get("timestamp")))
 
     @property
     def told(self) -> list[Vertex]:

@@ -6,26 +6,29 @@ import csv
 import io
 from typing import TYPE_CHECKING
 
-from orchestrator.report.table import make_table, outcome_of, smoke_of
+from orchestrator.report.table import SEVERITIES, make_table, outcome_of, smoke_of, was_scanned
 from orchestrator.smoke.words import one_line
 
 if TYPE_CHECKING:
-    from orchestrator.record import CellRecord, RunRecord
+    from orchestrator.record import CellRecord, Image, RunRecord
 
 _FORMULA = ("=", "+", "-", "@")
 FIGURES = ("compressed_bytes", "compressed_estimated", "uncompressed_bytes", "over_base_bytes", "build_wall_s", "relative_size")
+INSIDE = ("wasted_bytes", "unique_bytes", "unique_compressed_bytes", "os_packages", "python_packages")
+SCANNED = (*(f"vulnerabilities_{severity}" for severity in SEVERITIES), "vulnerability_scanner", "vulnerability_database")
 
 
 def render_csv(record: RunRecord) -> str:
     """Write one line a cell, with exact figures; what is unknown is empty."""
     table = make_table(record)
     relative = table.headers.index("relative size")
+    scanned = SCANNED if was_scanned(record) else ()
     file = io.StringIO()
     writer = csv.writer(file, lineterminator="\n")
-    writer.writerow([*map(_inert_value, record.axes), "cell", "outcome", *FIGURES, "smoke", "reason"])
+    writer.writerow([*map(_inert_value, record.axes), "cell", "outcome", *FIGURES, *INSIDE, *scanned, "smoke", "reason"])
     for cell, row in zip(record.cells, table.rows, strict=True):
         values = [cell.axes.get(axis, "") for axis in record.axes]
-        figures = [*_figures(cell), row[relative].replace("–", "")]
+        figures = [*_figures(cell), row[relative].replace("–", ""), *_inside(cell.image), *_scanned(cell.image)[: len(scanned)]]
         texts = [cell.id, outcome_of(cell), *figures, smoke_of(cell).replace("–", ""), row[-1]]
         writer.writerow([_inert_value(text) for text in (*values, *texts)])
     return file.getvalue()
@@ -40,6 +43,22 @@ def _figures(cell: CellRecord) -> list[str]:
     )
     found.append(cell.build.wall_s if cell.build else None)  # type: ignore[arg-type]  # figures of any kind
     return ["" if figure is None else str(figure).lower() for figure in found]
+
+
+def _inside(image: Image | None) -> list[str]:
+    if image is None:
+        return [""] * len(INSIDE)
+    packages = image.packages
+    counts = [len(packages.os), len(packages.python)] if packages else [None, None]
+    found = [image.wasted_bytes, image.unique_bytes, image.unique_compressed_bytes, *counts]
+    return ["" if figure is None else str(figure) for figure in found]
+
+
+def _scanned(image: Image | None) -> list[str]:
+    found = image.vulnerabilities if image else None
+    if found is None:
+        return [""] * len(SCANNED)
+    return [*(str(getattr(found, severity)) for severity in SEVERITIES), found.scanner, found.database_built_at or ""]
 
 
 def _inert_value(text: str) -> str:

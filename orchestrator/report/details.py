@@ -8,14 +8,16 @@ from orchestrator.report.table import UNKNOWN, megabytes
 from orchestrator.smoke.words import inert
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from datetime import datetime
 
+    from orchestrator.inside import Package, SizedPath
     from orchestrator.record import Build, CellRecord, Image, RunRecord
 
 Fact = tuple[str, str | None]
 
 _LONGEST_TEXT = 4000
+_MOST_PACKAGES = 40  # of a cell; a page has hundreds of cells
 
 
 def printable(value: object) -> object:
@@ -90,9 +92,57 @@ def about_image(image: Image) -> list[Fact]:
     estimated = " (estimated)" if image.compressed_estimated else ""
     sizes = [("compressed", image.compressed_bytes, estimated), ("unpacked", image.uncompressed_bytes, "")]
     sizes += [("over base", image.over_base_bytes, "")]
-    sizes += [("wasted", image.wasted_bytes, "")] if image.wasted_bytes is not None else []
+    more_sizes = (("wasted", image.wasted_bytes), ("unique, unpacked", image.unique_bytes))
+    sizes += [(label, size, "") for label, size in more_sizes if size is not None]
     facts: list[Fact] = [(label, size if size is None else f"{megabytes(size)} MB{more}") for label, size, more in sizes]
-    return [*facts, ("digest", image.digest)]
+    return [*facts, ("digest", image.digest), *_about_inventory(image)]
+
+
+def _about_inventory(image: Image) -> Iterator[Fact]:
+    """Say what else is inside, as far as it is known."""
+    if image.packages is not None:
+        yield "packages", f"{len(image.packages.os)} of the system, {len(image.packages.python)} of Python"
+    if (found := image.vulnerabilities) is not None:
+        counts = f"{found.critical} critical, {found.high} high, {found.medium} medium, {found.low} low, {found.other} other"
+        yield "vulnerabilities", f"{counts} ({found.scanner}, database of {found.database_built_at or 'an unknown date'})"
+    if (inside := image.inventory) is None:
+        return
+    yield "system", _joined(f"{inside.system or '?'} {inside.system_version or ''}".strip())
+    yield "starts", " ".join((*inside.entrypoint, *inside.command)) or None
+    yield "user", _joined(inside.user or "root, as nothing else is said", f"of {len(inside.users)} in the image")
+    lists = (("ports", inside.ports), ("set-user-id files", inside.set_id_files), ("shells", inside.shells))
+    yield from ((label, cut(", ".join(texts)) or "none") for label, texts in lists)
+
+
+def about_waste(image: Image) -> list[tuple[str, str, int]]:
+    """Say of each file that wastes most which instruction stored it and which one hid it."""
+
+    def step(number: int) -> str:
+        layer = image.layers[number] if 0 <= number < len(image.layers) else None
+        return f"layer {number + 1}" + (f", {layer.instruction}" if layer and layer.instruction else "")
+
+    return [(one.path, f"stored by {step(one.layer)}; hidden by {step(one.by_layer)}", one.bytes) for one in image.wasted_paths]
+
+
+def about_sizes(found: Sequence[SizedPath]) -> list[tuple[str, str, int]]:
+    """List files or folders with their bytes."""
+    return [(one.path, "", one.bytes) for one in found]
+
+
+def about_packages(image: Image) -> list[tuple[str, str, int | None]]:
+    """List the packages of an image, the largest first."""
+    packages = (*image.packages.os, *image.packages.python) if image.packages else ()
+    found = [(f"{one.name} {one.version}", _about_package(one), one.bytes) for one in packages]
+    found.sort(key=lambda one: (-(one[2] or 0), one[0]))
+    rest = [size or 0 for *_, size in found[_MOST_PACKAGES:]]
+    return found[:_MOST_PACKAGES] + ([(f"{len(rest)} more", "all of them are in run.json", sum(rest))] if rest else [])
+
+
+def _about_package(package: Package) -> str:
+    native = None if package.native is None else "native" if package.native else "pure Python"
+    built = package.built_from and f"from {'a wheel' if package.built_from == 'wheel' else 'source'}"
+    compiled = None if package.compile_s is None else f"compiled in {package.compile_s:.1f} s"
+    return _joined(package.installed_by, native, built, compiled)
 
 
 def about_build(cell: CellRecord, build: Build) -> list[Fact]:

@@ -15,7 +15,10 @@ from orchestrator.report.details import (
     about_build,
     about_image,
     about_inputs,
+    about_packages,
     about_run,
+    about_sizes,
+    about_waste,
     cut,
     megabytes_of,
     milliseconds,
@@ -23,7 +26,7 @@ from orchestrator.report.details import (
 )
 from orchestrator.report.evidence import EvidenceOf, no_evidence
 from orchestrator.report.links import make_trace_links
-from orchestrator.report.table import MEASURES, make_notes, make_table, make_warnings, outcome_of
+from orchestrator.report.table import MEASURES, SEVERITIES, make_notes, make_table, make_warnings, outcome_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -73,7 +76,7 @@ def render_html(record: RunRecord, evidence_of: EvidenceOf = no_evidence) -> str
     *notes, summary = make_notes(record)
     return _template().render(
         record=record,
-        headers=[(name, name in MEASURES) for name in table.headers],
+        headers=[(name, name in (*MEASURES, *SEVERITIES)) for name in table.headers],
         lines=lines,
         sections=_make_sections(lines, evidence_of),
         has_traces=any(links),
@@ -121,6 +124,9 @@ def _template() -> Template:
         "about_build": about_build,
         "about_image": about_image,
         "about_inputs": about_inputs,
+        "about_packages": about_packages,
+        "about_sizes": about_sizes,
+        "about_waste": about_waste,
         "policy": _make_policy(styles, scripts),
         "scripts": scripts,
         "styles": styles,

@@ -11,7 +11,7 @@ from orchestrator.smoke.words import one_line
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from orchestrator.record import CellRecord, RunRecord
+    from orchestrator.record import CellRecord, Image, RunRecord
 
 UNKNOWN = "–"
 
@@ -24,14 +24,26 @@ class Table:
     rows: tuple[tuple[str, ...], ...]
 
 
-MEASURES = ("compressed MB", "unpacked MB", "over base MB", "build s", "relative size")
+MEASURES = ("compressed MB", "unpacked MB", "over base MB", "wasted MB", "unique MB", "packages", "build s", "relative size")
+SEVERITIES = ("critical", "high", "medium", "low")  # columns only where a scanner was asked
 
 
 def make_table(record: RunRecord) -> Table:
     """Lay a run out, a row for each cell in the order of the plan."""
     best = _smallest_of_groups(record)
     rows = [_make_row(record, cell, best.get(_group_of(record, cell))) for cell in record.cells]
-    return Table((*map(one_line, record.axes), "outcome", *MEASURES, "smoke", "reason"), tuple(rows))
+    found = SEVERITIES if was_scanned(record) else ()
+    return Table((*map(one_line, record.axes), "outcome", *MEASURES, *found, "smoke", "reason"), tuple(rows))
+
+
+def was_scanned(record: RunRecord) -> bool:
+    """Tell whether a scanner was asked about any of the images; without one there are no such columns, rather than zeros."""
+    return any(cell.image and cell.image.vulnerabilities for cell in record.cells)
+
+
+def packages_of(image: Image | None) -> int | None:
+    """Count what an image's package managers know."""
+    return None if image is None or image.packages is None else len(image.packages.os) + len(image.packages.python)
 
 
 def _make_row(record: RunRecord, cell: CellRecord, best: int | None) -> tuple[str, ...]:
@@ -44,11 +56,24 @@ def _make_row(record: RunRecord, cell: CellRecord, best: int | None) -> tuple[st
         mark + megabytes(size) if size is not None else UNKNOWN,
         megabytes(image.uncompressed_bytes if image else None),
         megabytes(image.over_base_bytes if image else None),
+        megabytes(image.wasted_bytes if image else None),
+        megabytes(image.unique_bytes if image else None),
+        _count(packages_of(image)),
         UNKNOWN if cell.build is None else f"{cell.build.wall_s:.1f}",
         f"{size / best:.2f}" if size and best and cell.as_expected else UNKNOWN,
+        *(_severities_of(image) if was_scanned(record) else ()),
         smoke_of(cell),
         one_line(cell.reason or ""),
     )
+
+
+def _severities_of(image: Image | None) -> list[str]:
+    found = image.vulnerabilities if image else None
+    return [_count(getattr(found, severity) if found else None) for severity in SEVERITIES]
+
+
+def _count(number: int | None) -> str:
+    return UNKNOWN if number is None else str(number)
 
 
 def outcome_of(cell: CellRecord) -> str:
@@ -111,6 +136,15 @@ def make_warnings(record: RunRecord) -> list[str]:
     return [one_line(line) for line in lines]
 
 
+def _scanner_notes(record: RunRecord) -> list[str]:
+    """Say who counted vulnerabilities, and how old that knowledge is."""
+    found = {(one.scanner, one.database_built_at) for cell in record.cells if cell.image and (one := cell.image.vulnerabilities)}
+    return [
+        one_line(f"Known vulnerabilities by {scanner}, database of {built_at or 'an unknown date'}.")
+        for scanner, built_at in sorted(found, key=str)
+    ]
+
+
 def make_notes(record: RunRecord) -> list[str]:
     """Say how the figures were measured, and how the cells ended."""
     jobs = max((cell.build.jobs for cell in record.cells if cell.build), default=None)
@@ -122,6 +156,7 @@ def make_notes(record: RunRecord) -> list[str]:
         )
     if any(cell.image and cell.image.compressed_estimated for cell in record.cells):
         notes.append("~ estimated: this image store keeps no compressed layers, so their gzip size was computed.")
+    notes += _scanner_notes(record)
     judged = [cell for cell in record.cells if cell.status not in (Status.EXCLUDED, Status.SKIPPED)]
     expected = sum(cell.as_expected for cell in judged)
     apart = [

@@ -7,7 +7,7 @@ import textwrap
 from typing import TYPE_CHECKING
 
 from orchestrator.report.links import make_trace_links
-from orchestrator.report.table import UNKNOWN, Table, make_heading, make_notes, make_table
+from orchestrator.report.table import SEVERITIES, UNKNOWN, Table, make_heading, make_notes, make_table
 from orchestrator.smoke.words import one_line
 
 if TYPE_CHECKING:
@@ -17,10 +17,15 @@ _SHORT = {
     "compressed MB": "compr.\nMB",
     "unpacked MB": "unpack.\nMB",
     "over base MB": "+base\nMB",
+    "wasted MB": "waste\nMB",
+    "unique MB": "unique\nMB",
+    "packages": "pack-\nages",
+    **{severity: severity for severity in SEVERITIES},
     "build s": "build\ns",
     "relative size": "rel.\nsize",
 }
-_DROPPED_FIRST = ("unpacked MB", "smoke", "over base MB")  # what a narrow terminal does without, in this order
+# what a narrow terminal does without, in this order
+_DROPPED_FIRST = (*reversed(SEVERITIES), "packages", "unique MB", "unpacked MB", "smoke", "wasted MB", "over base MB")
 _MARKDOWN = re.compile(r"([\\`*_{}\[\]<>|~#&])")
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from functools import cache
 
+from orchestrator.inside import Inventory, Package, Packages, SizedPath, WastedPath
 from orchestrator.model import Status
 from orchestrator.record import (
     SCHEMA,
@@ -19,8 +20,6 @@ from orchestrator.record import (
     Gate,
     Image,
     Layer,
-    Package,
-    Packages,
     RunInputs,
     RunRecord,
     Smoke,
@@ -46,7 +45,16 @@ def make_image(compressed: int | None, *, estimated: bool = False) -> Image:
             Layer("sha256:" + "a" * 64, "ADD file:x in /", 20_000_000, 60_000_000),
             Layer("sha256:" + "b" * 64, None, None, None),
         ),
-        packages=Packages(os=(Package("musl", "1.2.5"),), python=(Package("grpcio", "1.66.0", "wheel", native=True),)),
+        packages=Packages(
+            os=(Package("musl", "1.2.5"),),
+            python=(Package("grpcio", "1.66.0", "wheel", native=True, bytes=14_000_000, installed_by="pip"),),
+        ),
+        wasted_bytes=None if compressed is None else 1_500_000,
+        unique_bytes=None if compressed is None else compressed,
+        wasted_paths=(WastedPath("/usr/bin/<b>gcc</b>", 1_500_000, 0, 1),),
+        largest_folders=(SizedPath("/usr/lib", 30_000_000),),
+        largest_files=(SizedPath("/usr/lib/libpython3.so", 9_000_000),),
+        inventory=Inventory("alpine", "3.20", 100, 50_000_000, user="app", set_id_files=("/bin/su",), shells=("/bin/sh",)),
     )
 
 

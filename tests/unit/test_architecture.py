@@ -137,13 +137,13 @@ def test_only_the_command_line_prints_results() -> None:
 
 
 def test_the_nouns_know_nothing_but_each_other() -> None:
-    """The modules model and record import nothing of the house but each other."""
-    for name in ("orchestrator.model", "orchestrator.record"):
+    """The modules model, inside and record import nothing of the house but each other."""
+    for name in ("orchestrator.model", "orchestrator.inside", "orchestrator.record"):
         imported = {one.name for one in modules()[name].imports if is_of(one.name, "orchestrator")}
-        assert imported <= {"orchestrator.model", "orchestrator.record"}
+        assert imported <= {"orchestrator.model", "orchestrator.inside", "orchestrator.record"}
 
 
-@pytest.mark.parametrize("part", ["plan", "measure", "report", "config", "judge", "progress"])
+@pytest.mark.parametrize("part", ["plan", "measure", "layers", "report", "config", "judge", "progress"])
 def test_pure_stages_know_nothing_of_docker(part: str) -> None:
     """Planning, measuring, judging and rendering need no engine, and no pipeline."""
     forbidden = ("orchestrator.docker", "orchestrator.pipeline", "orchestrator.cell", "orchestrator.cli", "orchestrator.commands")
@@ -166,7 +166,7 @@ def test_a_report_reaches_no_engine_however_far_it_reaches() -> None:
 
 def test_the_door_to_docker_knows_nothing_of_what_is_behind_it() -> None:
     """Arrows point down: the door imports nouns and helpers, never a stage that uses it."""
-    allowed = ("docker", "model", "record", "errors", "paths", "places", "events", "measure", "")
+    allowed = ("docker", "model", "record", "errors", "paths", "places", "events", "measure", "layers", "")
     found = {
         f"{module.name} imports {one.name}"
         for module in ours()
@@ -206,6 +206,9 @@ def test_help_does_not_wait_for_heavy_libraries() -> None:
         "tabulate",
         "jinja2",
         "subprocess",
+        "isal",
+        "backports",
+        "cyclonedx",
     )
     reached = reachable("orchestrator.cli")
     assert "typer" in reached

@@ -7,17 +7,23 @@ import hashlib
 import io
 import json
 import tarfile
-from typing import TYPE_CHECKING, Any
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
 from orchestrator.docker import images
-from orchestrator.docker.images import ImageStore, make_raw_image
+from orchestrator.docker.images import ImageStore, make_raw_image, read_from_engine
 from orchestrator.errors import EngineError
+from orchestrator.layers.stack import stack_layers
 from orchestrator.measure.image import LayerSize
+from tests.unit.tars import Item, make_tar
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
+
+    from orchestrator.docker.engine import Engine
 
 CONFIG = {
     "rootfs": {"diff_ids": ["sha256:one", "sha256:two"]},
@@ -68,6 +74,61 @@ def test_an_image_is_read_with_its_sizes_instructions_and_labels(store: ImageSto
     assert raw.instructions == ("ADD file:x in /", "RUN true")
     assert raw.sizes == tuple(LayerSize(len(gzip.compress(tar, mtime=0)), len(tar)) for tar in TARS)
     assert (raw.labels, raw.command, raw.user) == ({"a": "b"}, ("python", "-V"), "app")
+
+
+def test_an_image_is_looked_into_as_it_is_weighed(store: ImageStore) -> None:
+    """One pass over each layer gives its size and what it holds, and the configuration what the image starts."""
+    layout = store.prepare("x")
+    tar = make_tar(Item("a", b"12345"))
+    config = {
+        "rootfs": {"diff_ids": ["sha256:one"]},
+        "config": {"Entrypoint": "run", "Cmd": ["-V"], "ExposedPorts": {"80/tcp": {}}},
+    }
+    layers = [{"digest": put(store, gzip.compress(tar))}]
+    manifest = put_json(store, {"config": {"digest": put_json(store, config)}, "layers": layers})
+    (layout / "index.json").write_text(json.dumps({"manifests": [{"digest": manifest}]}))
+    raw = store.read(layout)
+    assert [(index.problem, index.file_bytes) for index in raw.indices] == [(None, 5)]
+    assert (raw.entrypoint, raw.command, raw.ports, raw.port) == (("run",), ("run", "-V"), ("80/tcp",), 80)
+
+
+class _SavingEngine:
+    """An engine that hands images out as archives, in the old form and in the new one."""
+
+    def __init__(self, tars: dict[str, bytes], *, old: bool) -> None:
+        self.saved = 0
+        file = io.BytesIO()
+        with tarfile.open(fileobj=file, mode="w") as archive:
+            for name, data in tars.items():
+                entry = tarfile.TarInfo(f"{name}/layer.tar" if old else f"blobs/sha256/{name}")
+                entry.size = len(data)
+                archive.addfile(entry, io.BytesIO(data))
+        self._data = file.getvalue()
+        self.image = self
+
+    def inspect(self, _name: str) -> SimpleNamespace:
+        config = SimpleNamespace(labels={}, entrypoint=["run"], cmd=["-V"], user="", exposed_ports={"80/tcp": {}})
+        layers = [f"sha256:{'1' * 64}", f"sha256:{'2' * 64}"]
+        return SimpleNamespace(id="sha256:i", root_fs=SimpleNamespace(layers=layers), config=config)
+
+    def save(self, _name: str) -> Iterator[bytes]:
+        self.saved += 1
+        yield from (self._data[at : at + 1000] for at in range(0, len(self._data), 1000))
+
+
+@pytest.mark.parametrize("form", ["folders", "blobs"])
+def test_a_classic_store_is_read_once_for_each_layer(form: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Layers are weighed and indexed as they stream out of the engine; known ones are not moved again."""
+    tars = {"1" * 64: make_tar(Item("a", b"12345")), "2" * 64: make_tar(Item(".wh.a"))}
+    engine = _SavingEngine(tars, old=form == "folders")
+    monkeypatch.setattr(images, "client", lambda: engine)
+    monkeypatch.setattr(images, "_history", lambda _engine, _image: [])
+    found = [read_from_engine(cast("Engine", None), "x") for _ in range(2)]
+    assert found[0] == found[1]
+    assert engine.saved == 1
+    assert [size.uncompressed_bytes for size in found[0].sizes] == [len(tar) for tar in tars.values()]
+    assert [size.estimated for size in found[0].sizes] == [True, True]
+    assert stack_layers(found[0].indices).wasted_bytes == (5, 0)
 
 
 def test_an_image_behind_an_index_of_platforms_is_read(store: ImageStore) -> None:

@@ -78,7 +78,13 @@ def test_what_is_unknown_has_no_sample() -> None:
         size is not None
         for cell in record.cells
         if cell.image
-        for size in (cell.image.compressed_bytes, cell.image.uncompressed_bytes, cell.image.over_base_bytes)
+        for size in (
+            cell.image.compressed_bytes,
+            cell.image.uncompressed_bytes,
+            cell.image.over_base_bytes,
+            cell.image.wasted_bytes,
+            cell.image.unique_bytes,
+        )
     )
     assert len(samples_of(record)["matrix_image_size_bytes"]) == known
     assert {point.attributes["matrix.cell.id"] for metric in make_metrics(record) for point in metric.points} == {

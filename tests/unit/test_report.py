@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from orchestrator.errors import NothingSelectedError
+from orchestrator.inside import Vulnerabilities
 from orchestrator.model import Status
 from orchestrator.record import Environment, RunRecord
 from orchestrator.report.files import FORMATS, render, save_reports
@@ -59,11 +60,31 @@ def test_no_report_can_rewrite_a_terminal(kind: str) -> None:
     assert LIVE.findall(render(make_hostile_record(), kind, 100)) == []
 
 
+def test_vulnerabilities_are_columns_only_where_a_scanner_was_asked() -> None:
+    """Severities and the database's date; a cell that was not scanned has no zeros, and without a scanner nothing is said."""
+    record = make_record()
+    without = [render(record, kind, 200) for kind in ("table", "markdown", "csv")]
+    assert not [text for text in without if "critical" in text or "vulnerabilit" in text.lower()]
+    first, *rest = record.cells
+    assert first.image
+    found = Vulnerabilities("grype", "2026-11-20T06:30:14Z", critical=3, high=14, low=15)
+    scanned = replace(record, cells=(replace(first, image=replace(first.image, vulnerabilities=found)), *rest))
+    table = make_table(scanned)
+    start = table.headers.index("critical")
+    assert table.headers[start : start + 4] == ("critical", "high", "medium", "low")
+    assert [row[start : start + 4] for row in table.rows[:2]] == [("3", "14", "0", "15"), ("–", "–", "–", "–")]
+    assert "Known vulnerabilities by grype, database of 2026-11-20T06:30:14Z." in render(scanned, "table", 200)
+    rows = list(csv.DictReader(io.StringIO(render(scanned, "csv", 80))))
+    assert [rows[at]["vulnerabilities_critical"] for at in (0, 1)] == ["3", ""]
+    assert rows[0]["vulnerability_database"] == "2026-11-20T06:30:14Z"
+    assert max(map(len, render(scanned, "table", 80).splitlines())) <= 80
+
+
 def test_no_cell_of_the_csv_is_a_formula() -> None:
     """A spreadsheet shows what an image said and runs none of it, on whatever axis it stands."""
     rows = list(csv.reader(io.StringIO(render(make_hostile_record(), "csv", 80))))
     assert len(rows) == 8
-    assert {len(row) for row in rows} == {12}
+    assert {len(row) for row in rows} == {17}
     assert [value for row in rows for value in row if value.startswith(("=", "+", "-", "@", "\t", "\r"))] == []
 
 
@@ -73,7 +94,7 @@ def test_the_markdown_table_has_one_line_for_each_cell() -> None:
     rows = [line for line in lines if line.startswith("|")]
     assert len(rows) == 2 + 7
     for row in rows[2:]:
-        assert len(re.findall(r"(?<!\\)\|", row)) == 11
+        assert len(re.findall(r"(?<!\\)\|", row)) == 14
     assert not [line for line in lines if re.search(r"(?<!\\)<|(?<!\\)\*\*|(?<!\\)`", line)]
     assert not [line for line in lines if line.startswith("::")]
 

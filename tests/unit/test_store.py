@@ -60,6 +60,21 @@ def test_a_record_is_read_back_as_it_was_written(run: RunFolder) -> None:
         assert run.load() == record
 
 
+def test_a_record_from_before_images_were_looked_into_is_read(run: RunFolder) -> None:
+    """Stored runs of the same schema that know less still load; what they do not know is unknown."""
+    data = json.loads(run_json())
+    for cell in data["cells"]:
+        if image := cell["image"]:
+            known = ("digest", "compressed_bytes", "compressed_estimated", "uncompressed_bytes", "over_base_bytes", "wasted_bytes")
+            layers = [{key: layer[key] for key in layer if key != "problem"} for layer in image["layers"]]
+            packages = {"os": [], "python": [{"name": "grpcio", "version": "1", "built_from": "wheel", "native": True}]}
+            cell["image"] = {key: image[key] for key in known} | {"layers": layers, "packages": packages}
+    run.save_text("run.json", json.dumps(data))
+    image = run.load().cells[0].image
+    assert image
+    assert (image.unique_bytes, image.inventory, image.vulnerabilities, image.wasted_paths) == (None, None, None, ())
+
+
 def test_run_json_is_what_the_json_report_prints(run: RunFolder) -> None:
     """The file on disk and `matrix report --format json` are the same, byte for byte."""
     assert run.save_record(make_record()).read_text(encoding="utf-8") == render_json(make_record())

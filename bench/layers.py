@@ -1,0 +1,119 @@
+"""Times a first look into a layer against `gzip -dc LAYER | tar -t`, in turn on the same layer, and prints the ratio."""
+
+from __future__ import annotations
+
+import argparse
+import gzip
+import random
+import resource
+import statistics
+import subprocess
+import sys
+import tarfile
+import tempfile
+import time
+from pathlib import Path
+
+from orchestrator.layers.archive import unpack
+from orchestrator.layers.index import make_index
+from orchestrator.layers.stack import stack_layers
+
+LIMIT = 0.6
+_WORDS = 4096
+
+
+def make_layer(path: Path, *, size_bytes: int, files: int, seed: int = 1) -> None:
+    """Write a layer as images have it: many small files that pack well, some large ones that do not."""
+    chance = random.Random(seed)  # noqa: S311  # the same layer every time is the point
+    words = [bytes(chance.choices(b"abcdefghijklmnopqrstuvwxyz_", k=chance.randint(2, 12))) for _ in range(_WORDS)]
+    text = b" ".join(chance.choices(words, k=400_000))
+    noise = b"".join(chance.choice((chance.randbytes(400), bytes(300), text[:900])) for _ in range(10_000))
+    small = size_bytes // 2 // files
+    large = max(files // 100, 1)
+    with gzip.open(path, "wb", compresslevel=6) as packed, tarfile.open(fileobj=packed, mode="w|") as archive:
+        for at in range(files):
+            is_large = at % 100 == 0
+            size = size_bytes // 2 // large if is_large else chance.randint(1, 2 * small)
+            source = noise if is_large else text
+            start = chance.randrange(max(len(source) - size, 1))
+            entry = tarfile.TarInfo(f"usr/lib/python3.13/site-packages/package{at // 100}/part{at % 7}/module{at}.py")
+            entry.size = len(source[start : start + size])
+            archive.addfile(entry, _Bytes(source[start : start + size]))
+
+
+class _Bytes:
+    """Bytes that tarfile reads once."""
+
+    def __init__(self, data: bytes) -> None:
+        self._data = data
+        self._at = 0
+
+    def read(self, size: int = -1) -> bytes:
+        part = self._data[self._at : len(self._data) if size < 0 else self._at + size]
+        self._at += len(part)
+        return part
+
+
+def time_pipe(layer: Path) -> float:
+    """Time the plain pipe."""
+    began = time.perf_counter()
+    with (
+        subprocess.Popen(["gzip", "-dc", layer], stdout=subprocess.PIPE) as unpacking,  # noqa: S603, S607  # as users type it
+        subprocess.Popen(["tar", "-t"], stdin=unpacking.stdout, stdout=subprocess.DEVNULL) as listing,  # noqa: S607  # as above
+    ):
+        if unpacking.stdout:
+            unpacking.stdout.close()
+        codes = listing.wait(), unpacking.wait()
+    if any(codes):
+        message = f"the pipe failed: {codes}"
+        raise RuntimeError(message)
+    return time.perf_counter() - began
+
+
+def time_index(layer: Path) -> float:
+    """Time a first look: unpacked, indexed and put upon each other, with nothing remembered."""
+    began = time.perf_counter()
+    with layer.open("rb") as blob:
+        index = make_index(unpack(blob))
+    if index.problem:
+        raise RuntimeError(index.problem)
+    stack_layers([index])
+    return time.perf_counter() - began
+
+
+def compare(layer: Path, rounds: int) -> tuple[list[float], list[float]]:
+    """Time both in turn, so that what else the machine does meets both."""
+    ours, pipe = [], []
+    time_index(layer)  # imports, and the disk's cache
+    for _ in range(rounds):
+        ours.append(time_index(layer))
+        pipe.append(time_pipe(layer))
+    return ours, pipe
+
+
+def main() -> int:
+    """Make a layer, or take one; print both medians, their ratio, and the most memory that was used."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("layer", nargs="?", type=Path, help="a layer packed with gzip; without one, one is made")
+    parser.add_argument("--megabytes", type=int, default=290)
+    parser.add_argument("--files", type=int, default=15_000)
+    parser.add_argument("--rounds", type=int, default=7)
+    asked = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="matrix-bench-") as folder:
+        layer = asked.layer or Path(folder, "layer.tar.gz")
+        if asked.layer is None:
+            make_layer(layer, size_bytes=asked.megabytes * 1_000_000, files=asked.files)
+        ours, pipe = compare(layer, asked.rounds)
+    ratio = statistics.median(ours) / statistics.median(pipe)
+    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    sys.stdout.write(
+        f"first look: {statistics.median(ours):.2f} s (of {len(ours)}: {min(ours):.2f} to {max(ours):.2f})\n"
+        f"gzip -dc LAYER | tar -t: {statistics.median(pipe):.2f} s ({min(pipe):.2f} to {max(pipe):.2f})\n"
+        f"ratio: {ratio:.2f}, allowed: {LIMIT}\n"
+        f"most memory: {memory:.0f} MiB\n"
+    )
+    return 0 if ratio <= LIMIT else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
