@@ -5,17 +5,17 @@ from __future__ import annotations
 import os
 import subprocess
 from functools import cache
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
+from orchestrator.index.simple import PackageIndex
+from orchestrator.index.sources import load_sources
+from orchestrator.index.troubles import PackageIndexError
 from tests.lab.__main__ import HAS_CLASSIC, NO_ENGINE
 from tests.lab.bases import ensure_bases
 from tests.lab.debian import unpacked
 from tests.lab.engine import CLASSIC, answers
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # read when grpc is imported: what its core says is no part of any test
 BUILDER_IMAGE = "moby/buildkit:buildx-stable-1"
@@ -32,6 +32,17 @@ def missing_engine() -> str | None:
     except FileNotFoundError:
         return "there is no docker command; `make test` brings an engine up"
     return None if done.returncode == 0 else f"no engine answers ({done.stderr.strip()}); `make test` brings one up"
+
+
+@cache
+def missing_index() -> str | None:
+    """Say why tests cannot have the package index, or give None when it answers."""
+    index = load_sources(os.environ, Path.cwd()).default
+    try:
+        PackageIndex(load_sources(os.environ, Path.cwd())).fetcher.get(f"{index.rstrip('/')}/pip/", "text/html", 64 * 1024**2)
+    except PackageIndexError as error:
+        return str(error)
+    return None
 
 
 @cache
@@ -67,13 +78,22 @@ def engine() -> None:
 
 
 @pytest.fixture(scope="session")
+def package_index() -> None:
+    """Make sure that the configured package index answers; as with the engine, doing without is a failure in CI."""
+    if reason := missing_index():
+        if os.environ.get("CI") == "true":
+            pytest.fail(reason)
+        pytest.skip(reason)
+
+
+@pytest.fixture(scope="session")
 def bases(engine: None) -> None:
     """Make sure that the stand-in bases are in the engine; they take minutes once, and are cached."""
     ensure_bases()
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out what needs a builder image where there is none, as the header says; give the bases to `lab` tests."""
+    """Leave out what needs a builder image where there is none, as the header says; give `lab` and `index` tests what they need."""
     if "docker-container" not in places():
         left_out = [item for item in items if item.get_closest_marker("builder_image")]
         config.hook.pytest_deselected(items=left_out)
@@ -81,6 +101,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     for item in items:
         if isinstance(item, pytest.Function) and item.get_closest_marker("lab"):
             item.fixturenames.insert(0, "bases")
+        if isinstance(item, pytest.Function) and item.get_closest_marker("index"):
+            item.fixturenames.insert(0, "package_index")
 
 
 @pytest.fixture(scope="session")

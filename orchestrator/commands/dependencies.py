@@ -1,0 +1,37 @@
+"""Commands on what cells are made of: bases and packages, before anything is built."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from orchestrator.commands.options import DEFAULT_FILE, File, Only, Out, Skip, check_one_of
+from orchestrator.commands.printing import print_result, terminal_width, warn
+from orchestrator.errors import ExitCode
+
+
+def preflight(
+    file: File = DEFAULT_FILE,
+    only: Only = None,
+    skip: Skip = None,
+    kind: Annotated[str, typer.Option("--format", help="table, json or markdown")] = "table",
+    out: Out = None,
+    *,
+    offline: Annotated[bool, typer.Option("--offline", help="Ask no index; say what is known from earlier times.")] = False,
+) -> None:
+    """Foretell which dependencies have a wheel, are compiled, or have nothing for which base; needs no Docker."""
+    from orchestrator.config.load import load_matrix
+    from orchestrator.plan.select import select_cells
+    from orchestrator.preflight.render import FORMATS, render_preflight
+    from orchestrator.preflighting import is_certain, look_ahead
+
+    check_one_of("--format", kind, FORMATS)
+    matrix = load_matrix(file)
+    found = look_ahead(select_cells(matrix.plan, only or (), skip or ()), matrix.folder, offline=offline)
+    print_result(render_preflight(found, kind, terminal_width()), out)
+    if found.problem:
+        warn(found.problem)
+    elif offline and not is_certain(found):
+        warn("offline: not all was in the cache; `matrix preflight` without --offline asks the index")
+    raise typer.Exit(ExitCode.OK if is_certain(found) else ExitCode.ENGINE)
