@@ -40,6 +40,7 @@ for command in (
     tending.doctor,
     planning.plan,
     dependencies.preflight,
+    dependencies.lock,
     running.bootstrap,
     running.run,
     reading.report,

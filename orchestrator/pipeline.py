@@ -25,6 +25,7 @@ from orchestrator.events import Event
 from orchestrator.execute import run_cells
 from orchestrator.git import read_git
 from orchestrator.interrupts import interrupts
+from orchestrator.locked import pin_plan, written
 from orchestrator.model import BuilderSpec, HttpCheck, Plan, Status
 from orchestrator.paths import cache_folder, forget_lock, held, run_lock
 from orchestrator.plan.select import select_cells
@@ -57,6 +58,7 @@ class Options:
     fail_fast: bool = False
     resume: str | None = None
     trace: bool = True
+    locked: bool = False
 
 
 def run_matrix(matrix: Matrix, reports: Reports, options: Options, watch: Callable[[Event], None]) -> RunRecord:
@@ -68,15 +70,20 @@ def run_matrix(matrix: Matrix, reports: Reports, options: Options, watch: Callab
             run, earlier = _earlier_run(matrix, reports, options)
             options = replace(options, only=earlier.only, skip=earlier.skip) if earlier else options
             plan = select_cells(matrix.plan, options.only, options.skip)
+            earlier_lock = earlier.inputs.lock_digest if earlier else None
+            locked = pin_plan(matrix, plan, wanted=options.locked, earlier=earlier_lock, resumed=earlier is not None)
+            plan = locked.plan
             _check_secrets(matrix, plan)
         spec = builder_spec(matrix)
         with trace.span("bootstrap"):
             engine = connect()
+            locked.check_engine(engine.docker)
             builder = ensure_builder(engine, spec)
+        at_the_end.enter_context(written(locked.files))
         run = run or reports.new_run()
         run.redactor = make_redactor(plan.cells, matrix.folder)
         span.attributes |= describe_run(run.id, plan)
-        record = earlier or _new_record(matrix, run, plan, options)
+        record = earlier or _new_record(matrix, run, plan, options, locked.digest)
         record = replace(record, environment=_environment(engine, builder), finished_at=None, complete=False)
         run.save_record(record)
         reports.point_latest(run)
@@ -88,7 +95,7 @@ def run_matrix(matrix: Matrix, reports: Reports, options: Options, watch: Callab
             engine=engine,
             builder=builder,
             store=store,
-            bases=BaseReader(engine, builder, store),
+            bases=BaseReader(engine, builder, store, locked.pinned_digests),
             run=run,
             traces=traces,
             name=matrix.file.name,
@@ -164,7 +171,7 @@ def builder_spec(matrix: Matrix) -> BuilderSpec:
     )
 
 
-def _new_record(matrix: Matrix, run: RunFolder, plan: Plan, options: Options) -> RunRecord:
+def _new_record(matrix: Matrix, run: RunFolder, plan: Plan, options: Options, lock: str | None) -> RunRecord:
     decide = matrix.file.decide
     return RunRecord(
         schema=SCHEMA,
@@ -176,7 +183,7 @@ def _new_record(matrix: Matrix, run: RunFolder, plan: Plan, options: Options) ->
         only=options.only,
         skip=options.skip,
         traces_ui=matrix.file.traces.ui,
-        inputs=RunInputs(matrix.digest, None, *read_git(matrix.folder)),
+        inputs=RunInputs(matrix.digest, lock, *read_git(matrix.folder)),
     )
 
 

@@ -17,14 +17,15 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 
-def make_wheel(name: str, version: str, *requires: str) -> bytes:
+def make_wheel(name: str, version: str, tags: str, *requires: str) -> bytes:
     """Make a wheel that says what it requires, and holds nothing."""
     lines = ["Metadata-Version: 2.1", f"Name: {name}", f"Version: {version}", *(f"Requires-Dist: {one}" for one in requires)]
     file = io.BytesIO()
     with zipfile.ZipFile(file, "w") as packed:
-        packed.writestr(f"{name}-{version}.dist-info/METADATA", "\n".join(lines) + "\n")
-        packed.writestr(f"{name}-{version}.dist-info/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
-        packed.writestr(f"{name}-{version}.dist-info/RECORD", "")
+        wheel = f"Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: {tags}\n"
+        told = {"METADATA": "\n".join(lines) + "\n", "WHEEL": wheel, "RECORD": ""}
+        for path, text in told.items():
+            packed.writestr(zipfile.ZipInfo(f"{name}-{version}.dist-info/{path}"), text)  # of no time: the same bytes every time
     return file.getvalue()
 
 
@@ -56,7 +57,7 @@ class Index:
 
     def wheel(self, name: str, version: str, tags: str, *requires: str) -> None:
         """Offer a wheel with these tags."""
-        self.offer(name, f"{name}-{version}-{tags}.whl", make_wheel(name, version, *requires))
+        self.offer(name, f"{name}-{version}-{tags}.whl", make_wheel(name, version, tags, *requires))
 
     def answer(self, path: str, authorization: str) -> tuple[int, str, bytes]:
         """Answer as an index does."""

@@ -35,3 +35,32 @@ def preflight(
     elif offline and not is_certain(found):
         warn("offline: not all was in the cache; `matrix preflight` without --offline asks the index")
     raise typer.Exit(ExitCode.OK if is_certain(found) else ExitCode.ENGINE)
+
+
+def lock(
+    file: File = DEFAULT_FILE,
+    out: Out = None,
+    *,
+    check: Annotated[bool, typer.Option("--check", help="Write nothing; say what has moved since, with exit code 1.")] = False,
+    build: Annotated[
+        bool, typer.Option("--build", help="Run the builds of packages without a wheel here, to learn what they require.")
+    ] = False,
+) -> None:
+    """Pin the digests of bases and the versions and hashes of dependencies in matrix.lock, beside the matrix file."""
+    from orchestrator.config.load import load_matrix
+    from orchestrator.lock.compare import find_moves
+    from orchestrator.lock.text import render_lock
+    from orchestrator.locking import Making, load_lock, lock_path, make_lock
+
+    matrix = load_matrix(file)
+    path = lock_path(file)
+    known = load_lock(path)[0] if check else None
+    now = make_lock(matrix, Making(build, warn))
+    if known is None:
+        text = render_lock(now)
+        print_result(text, out or path)
+        warn(f"{len(now.base)} bases, {len(now.requirements)} requirements files, {len(now.hashes or {})} packages")
+        return
+    moves = find_moves(known, now)
+    print_result("".join(f"{move}\n" for move in moves) or f"nothing has moved since {path} was written\n", out)
+    raise typer.Exit(ExitCode.UNEXPECTED if moves else ExitCode.OK)
