@@ -23,6 +23,7 @@ from orchestrator.docker.images import ImageStore
 from orchestrator.errors import EngineError, ExitCode, UsageError
 from orchestrator.events import Event
 from orchestrator.execute import run_cells
+from orchestrator.foreseen import recall_forecasts, render_forecasts, with_forecasts
 from orchestrator.git import read_git
 from orchestrator.interrupts import interrupts
 from orchestrator.locked import pin_plan, written
@@ -70,6 +71,7 @@ def run_matrix(matrix: Matrix, reports: Reports, options: Options, watch: Callab
             run, earlier = _earlier_run(matrix, reports, options)
             options = replace(options, only=earlier.only, skip=earlier.skip) if earlier else options
             plan = select_cells(matrix.plan, options.only, options.skip)
+            forecasts = recall_forecasts(plan, matrix.folder)
             earlier_lock = earlier.inputs.lock_digest if earlier else None
             locked = pin_plan(matrix, plan, wanted=options.locked, earlier=earlier_lock, resumed=earlier is not None)
             plan = locked.plan
@@ -86,6 +88,8 @@ def run_matrix(matrix: Matrix, reports: Reports, options: Options, watch: Callab
         record = earlier or _new_record(matrix, run, plan, options, locked.digest)
         record = replace(record, environment=_environment(engine, builder), finished_at=None, complete=False)
         run.save_record(record)
+        if forecasts:
+            run.save_text("preflight.json", render_forecasts(forecasts))
         reports.point_latest(run)
         emit = _emitter(run, watch)
         keeping = open_traces(run, trace, BuilderHistory(engine, builder), spec, emit) if options.trace else leave_no_traces(trace)
@@ -113,6 +117,7 @@ def run_matrix(matrix: Matrix, reports: Reports, options: Options, watch: Callab
         forget_lock(run_lock(run.id))
         with trace.span("judge"):
             record = _finish(record, plan, cells, interrupted=interrupted.is_set() and len(cells) < len(plan.cells))
+            record = with_forecasts(record, forecasts)
             describe_outcome(span, record)
         with trace.span("report"):
             run.save_record(record)

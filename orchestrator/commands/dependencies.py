@@ -22,13 +22,16 @@ def preflight(
 ) -> None:
     """Foretell which dependencies have a wheel, are compiled, or have nothing for which base; needs no Docker."""
     from orchestrator.config.load import load_matrix
+    from orchestrator.foreseen import remember_forecasts
     from orchestrator.plan.select import select_cells
     from orchestrator.preflight.render import FORMATS, render_preflight
     from orchestrator.preflighting import is_certain, look_ahead
 
     check_one_of("--format", kind, FORMATS)
     matrix = load_matrix(file)
-    found = look_ahead(select_cells(matrix.plan, only or (), skip or ()), matrix.folder, offline=offline)
+    plan = select_cells(matrix.plan, only or (), skip or ())
+    found = look_ahead(plan, matrix.folder, offline=offline)
+    remember_forecasts(found, plan, matrix.folder)
     print_result(render_preflight(found, kind, terminal_width()), out)
     if found.problem:
         warn(found.problem)

@@ -229,6 +229,21 @@ def test_a_locked_run_builds_what_is_locked(project: Project) -> None:
     assert (code, err) == (2, "matrix: matrix.lock has changed since the run was started; start a new run\n")
 
 
+def test_a_run_says_where_its_forecast_was_right(project: Project) -> None:
+    """What preflight said of the same cells is in the run's folder and in its report; the run asks no index for it."""
+    assert project.matrix("preflight")[0] == 0
+    project.index.status = 503
+    code, out, err = project.matrix("run", "--only", "python=3.12", "--no-trace", "--progress", "none")
+    assert code == 1, err
+    assert "Foretold by matrix preflight: right for 1 of 4 cells, of which these say something:\n" in out
+    (told,) = [line.split() for line in out.splitlines() if line.startswith("slim-3.12-app ")]
+    assert (told[1], told[2], told[-1]) == ("build-failed", "build-failed", "yes")
+    (kept,) = [one for one in json.loads((project.folder / "reports/latest/preflight.json").read_text())["cells"] if one["why"]]
+    assert kept["why"] == ["part==1: wheels for glibc, musl only, no source"]
+    (project.folder / "Dockerfile").write_text(DOCKERFILE + "USER 1\n")
+    assert "Foretold" not in project.matrix("run", "--only", "slim-3.12-app", "--no-trace", "--progress", "none")[1]
+
+
 def test_an_unlocked_run_is_not_resumed_as_a_locked_one(project: Project) -> None:
     """It would be half the one and half the other."""
     project.matrix("lock")
