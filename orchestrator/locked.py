@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import os
+import secrets
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -13,6 +14,8 @@ from orchestrator.docker.references import read_engine_digest
 from orchestrator.errors import ConfigError, UsageError
 from orchestrator.lock.fit import fit_cell
 from orchestrator.locking import load_lock, lock_path, read_facts
+from orchestrator.paths import cache_folder
+from orchestrator.places import dockerfile_of, inside_context
 from orchestrator.store import disk_errors
 
 if TYPE_CHECKING:
@@ -21,7 +24,7 @@ if TYPE_CHECKING:
 
     from orchestrator.config.load import Matrix
     from orchestrator.lock.nouns import LockedBase
-    from orchestrator.model import Plan
+    from orchestrator.model import Cell, Plan
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,8 +70,32 @@ def pin_plan(matrix: Matrix, plan: Plan, *, wanted: bool, earlier: str | None, r
         misfit = f"{path}: does not fit {matrix.path.name}; `matrix lock` writes it anew"
         raise ConfigError([*(f"{path}: {problem}" for problem in problems), misfit])
     files = tuple(dict.fromkeys((matrix.folder / one.file[0], one.file[1]) for one in fitted if one.file))
+    cells = tuple(_let_in(one.cell, matrix.folder) if one.file else one.cell for one in fitted)
     bases = tuple(dict.fromkeys(base for one in fitted for base in one.bases))
-    return Locked(replace(plan, cells=tuple(one.cell for one in fitted)), digest, files, bases)
+    return Locked(replace(plan, cells=cells), digest, files, bases)
+
+
+def _let_in(cell: Cell, folder: Path) -> Cell:
+    """See that no ignore file keeps the locked requirements out of the context.
+
+    BuildKit prefers the ignore file beside the Dockerfile, so a copy of both
+    stands elsewhere, with one line more.
+    """
+    settings = cell.settings
+    dockerfile = dockerfile_of(settings, folder)
+    own = dockerfile.with_name(f"{dockerfile.name}.dockerignore")
+    ignore = own if own.is_file() else folder / settings.context / ".dockerignore"
+    if not ignore.is_file() or settings.requirements is None:
+        return cell
+    text = f"{ignore.read_text(encoding='utf-8').rstrip()}\n!{inside_context(settings.requirements, settings.context)}\n"
+    content = dockerfile.read_bytes()
+    copy = cache_folder("locked", hashlib.sha256(content + b"\0" + text.encode()).hexdigest()[:24]) / dockerfile.name
+    for path, data in ((copy, content), (copy.with_name(f"{copy.name}.dockerignore"), text.encode())):
+        draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+        with disk_errors(path):
+            draft.write_bytes(data)
+            draft.replace(path)
+    return replace(cell, settings=replace(settings, dockerfile=str(copy.absolute())))
 
 
 @contextmanager

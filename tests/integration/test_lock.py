@@ -229,6 +229,19 @@ def test_a_locked_run_builds_what_is_locked(project: Project) -> None:
     assert (code, err) == (2, "matrix: matrix.lock has changed since the run was started; start a new run\n")
 
 
+def test_an_ignore_file_does_not_keep_the_locked_requirements_out(project: Project) -> None:
+    """A context that lets in only what it names gets one line more, beside a copy of the very Dockerfile."""
+    (project.folder / ".dockerignore").write_text("*\n!deps/app.txt")
+    project.matrix("lock")
+    assert project.matrix("run", "--locked", "--only", "slim-3.12-app", "--no-trace", "--progress", "none")[0] == 1
+    words = project.asked("buildx build")[0].split()
+    dockerfile = Path(words[words.index("--file") + 1])
+    name = next(word for word in words if word.startswith("REQUIREMENTS=")).partition("=")[2]
+    assert dockerfile.read_text() == DOCKERFILE
+    assert dockerfile.with_name("Dockerfile.dockerignore").read_text() == f"*\n!deps/app.txt\n!{name}\n"
+    assert words[-1] == "."
+
+
 def test_a_run_says_where_its_forecast_was_right(project: Project) -> None:
     """What preflight said of the same cells is in the run's folder and in its report; the run asks no index for it."""
     assert project.matrix("preflight")[0] == 0
