@@ -90,7 +90,7 @@ def serve(index: Index) -> Iterator[str]:
         def do_GET(self) -> None:
             status, kind, body = index.answer(self.path, self.headers.get("Authorization") or "")
             self.send_response(status)
-            self.send_header("Content-Type", kind)
+            self.send_header("Location" if status == 302 else "Content-Type", kind)
             self.send_header("Content-Length", str(len(body)))
             if status == 401:
                 self.send_header("WWW-Authenticate", 'Basic realm="index"')
