@@ -9,7 +9,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from orchestrator.docker.engine import find_client
-from orchestrator.docker.references import Resolved, has_builder, resolve_reference
+from orchestrator.docker.references import has_builder, resolve_reference
 from orchestrator.dockerfile import DockerfileError, Image, find_images
 from orchestrator.errors import ConfigError, StoreError, UsageError
 from orchestrator.index.sources import load_sources
@@ -148,11 +148,12 @@ def _lock_bases(matrix: Matrix, refs: list[tuple[str, str]], making: Making) -> 
         return ()
     docker = find_client()
     builder = _builder_of(docker, matrix)
-    resolved: dict[str, Resolved] = {}
-    for ref in dict.fromkeys(ref for ref, _ in refs):
-        resolved[ref] = resolve_reference(docker, ref, builder)
-        if resolved[ref].source == "engine":
-            making.say(f"base {ref} is locked to the image that only this engine has: {resolved[ref].why}")
+    names = list(dict.fromkeys(ref for ref, _ in refs))
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        resolved = dict(zip(names, pool.map(lambda ref: resolve_reference(docker, ref, builder), names), strict=True))
+    for ref, found in resolved.items():
+        if found.source == "engine":
+            making.say(f"base {ref} is locked to the image that only this engine has: {found.why}")
     return tuple(
         LockedBase(ref, platform, resolved[ref].digest, resolved[ref].image_on(ref, platform), resolved[ref].source)
         for ref, platform in refs

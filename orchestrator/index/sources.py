@@ -15,7 +15,7 @@ from urllib.parse import unquote, urlsplit
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-PYPI = "https://index.example/simple"
+PYPI = "https://index.example/simple"  # where uv and pip look when nobody tells them otherwise
 _NAMED = re.compile(r"^[A-Za-z0-9_.-]+=(?=[a-z+]+://|/)")  # UV_INDEX may give an index a name
 _OPTION = re.compile(r"^\s*(?:--(index-url|extra-index-url|find-links)|(-i|-f))(?:\s+|=)(\S+)")
 

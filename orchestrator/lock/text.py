@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 LARGEST = 64 * 1024**2
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 _HASH = re.compile(r"sha(?:256|384|512):[0-9a-f]{64,128}")
-_PACKAGE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*==[A-Za-z0-9][A-Za-z0-9.!+_-]*(?: ; [^\r\n\\#]+)?")
+_PACKAGE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*==[A-Za-z0-9][A-Za-z0-9.!+_-]*(?: ; (?!.*--)[^\r\n\\#]+)?")
 _REF = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/-]{0,255}")
 _HEAD = "# Written by `matrix lock`; `matrix lock --check` says what has moved since, `matrix run --locked` builds this.\n"
 

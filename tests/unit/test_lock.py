@@ -59,6 +59,10 @@ def test_any_name_can_be_locked(name: str) -> None:
             "'a==1\\n--index-url=x' is no version of a package",
         ),
         (render_lock(LOCK).replace('"a==1",', '"a @ file:///x",'), "deps/x.txt: 'a @ file:///x' is no version of a package"),
+        (
+            render_lock(LOCK).replace('"a==1",', '"a==1 ; x --config-settings=y",'),
+            "'a==1 ; x --config-settings=y' is no version of a pa",
+        ),
         (render_lock(LOCK).replace('"a==1",', '"c==3",'), "deps/x.txt: c==3 has no hash"),
         (render_lock(LOCK).replace(f'  "{C}",\n]', '  "sha256:x --evil",\n]'), "b==2: 'sha256:x --evil' is no hash"),
     ],

@@ -211,7 +211,7 @@ def make_preflight(problem: str | None = None) -> Preflight:
     cells.append(foretold("odd", odd, None))
     sets = (RequirementSet("a.txt", "sha256:a", "uv"), RequirementSet("c.txt", "sha256:c", "the file alone", "old has no wheel"))
     targets = ((MUSL, ("alpine", "single")), (GLIBC, ("slim",)), (odd, ("odd",)))
-    return Preflight("m", "2026-11-21T05:06:07+00:00", PYPI, targets, sets, ROWS, tuple(cells), problem)
+    return Preflight("m", "2026-11-21T05:06:07+00:00", "https://index.example/simple", targets, sets, ROWS, tuple(cells), problem)
 
 
 @pytest.mark.parametrize("kind", FORMATS)
