@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from orchestrator import __version__
-from orchestrator.commands import planning, reading, running, tending
+from orchestrator.commands import dependencies, planning, reading, running, tending
 from orchestrator.errors import ConfigError, ExitCode, MatrixError
 
 app = typer.Typer(
@@ -39,6 +39,8 @@ for command in (
     tending.init,
     tending.doctor,
     planning.plan,
+    dependencies.preflight,
+    dependencies.lock,
     running.bootstrap,
     running.run,
     reading.report,

@@ -23,8 +23,10 @@ from orchestrator.docker.images import ImageStore
 from orchestrator.errors import EngineError, ExitCode, UsageError
 from orchestrator.events import Event
 from orchestrator.execute import run_cells
+from orchestrator.foreseen import recall_forecasts, render_forecasts, with_forecasts
 from orchestrator.git import read_git
 from orchestrator.interrupts import interrupts
+from orchestrator.locked import pin_plan, written
 from orchestrator.measure.contents import find_unique
 from orchestrator.model import BuilderSpec, HttpCheck, Plan, Status
 from orchestrator.paths import cache_folder, forget_lock, held, run_lock
@@ -59,6 +61,7 @@ class Options:
     fail_fast: bool = False
     resume: str | None = None
     trace: bool = True
+    locked: bool = False
 
 
 def run_matrix(matrix: Matrix, reports: Reports, options: Options, watch: Callable[[Event], None]) -> RunRecord:
@@ -70,17 +73,25 @@ def run_matrix(matrix: Matrix, reports: Reports, options: Options, watch: Callab
             run, earlier = _earlier_run(matrix, reports, options)
             options = replace(options, only=earlier.only, skip=earlier.skip) if earlier else options
             plan = select_cells(matrix.plan, options.only, options.skip)
+            forecasts = recall_forecasts(plan, matrix.folder)
+            earlier_lock = earlier.inputs.lock_digest if earlier else None
+            locked = pin_plan(matrix, plan, wanted=options.locked, earlier=earlier_lock, resumed=earlier is not None)
+            plan = locked.plan
             _check_secrets(matrix, plan)
         spec = builder_spec(matrix)
         with trace.span("bootstrap"):
             engine = connect()
+            locked.check_engine(engine.docker)
             builder = ensure_builder(engine, spec)
+        at_the_end.enter_context(written(locked.files))
         run = run or reports.new_run()
         run.redactor = make_redactor(plan.cells, matrix.folder)
         span.attributes |= describe_run(run.id, plan)
-        record = earlier or _new_record(matrix, run, plan, options)
+        record = earlier or _new_record(matrix, run, plan, options, locked.digest)
         record = replace(record, environment=_environment(engine, builder), finished_at=None, complete=False)
         run.save_record(record)
+        if forecasts:
+            run.save_text("preflight.json", render_forecasts(forecasts))
         reports.point_latest(run)
         emit = _emitter(run, watch)
         keeping = open_traces(run, trace, BuilderHistory(engine, builder), spec, emit) if options.trace else leave_no_traces(trace)
@@ -90,7 +101,7 @@ def run_matrix(matrix: Matrix, reports: Reports, options: Options, watch: Callab
             engine=engine,
             builder=builder,
             store=store,
-            bases=BaseReader(engine, builder, store),
+            bases=BaseReader(engine, builder, store, locked.pinned_digests),
             run=run,
             traces=traces,
             name=matrix.file.name,
@@ -109,6 +120,7 @@ def run_matrix(matrix: Matrix, reports: Reports, options: Options, watch: Callab
         forget_lock(run_lock(run.id))
         with trace.span("judge"):
             record = _finish(record, plan, cells, interrupted=interrupted.is_set() and len(cells) < len(plan.cells))
+            record = with_forecasts(record, forecasts)
             describe_outcome(span, record)
         with trace.span("report"):
             run.save_record(record)
@@ -167,7 +179,7 @@ def builder_spec(matrix: Matrix) -> BuilderSpec:
     )
 
 
-def _new_record(matrix: Matrix, run: RunFolder, plan: Plan, options: Options) -> RunRecord:
+def _new_record(matrix: Matrix, run: RunFolder, plan: Plan, options: Options, lock: str | None) -> RunRecord:
     decide = matrix.file.decide
     return RunRecord(
         schema=SCHEMA,
@@ -179,7 +191,7 @@ def _new_record(matrix: Matrix, run: RunFolder, plan: Plan, options: Options) ->
         only=options.only,
         skip=options.skip,
         traces_ui=matrix.file.traces.ui,
-        inputs=RunInputs(matrix.digest, None, *read_git(matrix.folder)),
+        inputs=RunInputs(matrix.digest, lock, *read_git(matrix.folder)),
     )
 
 

@@ -158,6 +158,15 @@ class Finding:
 
 
 @dataclass(frozen=True, slots=True)
+class Foretold:
+    """What `matrix preflight` had foretold of a cell's build."""
+
+    outlook: str
+    why: tuple[str, ...]
+    at: str
+
+
+@dataclass(frozen=True, slots=True)
 class CellRecord:
     """All that is known of a cell after a run."""
 
@@ -174,6 +183,7 @@ class CellRecord:
     diagnosis: tuple[Finding, ...] = ()
     trace_id: str | None = None
     attempts: int = 0
+    foretold: Foretold | None = None
 
 
 @dataclass(frozen=True, slots=True)

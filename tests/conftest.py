@@ -6,17 +6,17 @@ import gc
 import os
 import subprocess
 from functools import cache
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
+from orchestrator.index.simple import PackageIndex
+from orchestrator.index.sources import load_sources
+from orchestrator.index.troubles import PackageIndexError
 from tests.lab.__main__ import HAS_CLASSIC, NO_ENGINE
 from tests.lab.bases import ensure_bases
 from tests.lab.debian import unpacked
 from tests.lab.engine import CLASSIC, answers
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 gc.set_threshold(50_000, 50, 50)  # looking for circles among what pytest and the libraries keep took a third of the unit tests
 os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # read when grpc is imported: what its core says is no part of any test
@@ -35,6 +35,17 @@ def missing_engine() -> str | None:
     except FileNotFoundError:
         return "there is no docker command; `make test` brings an engine up"
     return None if done.returncode == 0 else f"no engine answers ({done.stderr.strip()}); `make test` brings one up"
+
+
+@cache
+def missing_index() -> str | None:
+    """Say why tests cannot have the package index, or give None when it answers."""
+    index = load_sources(os.environ, Path.cwd()).default
+    try:
+        PackageIndex(load_sources(os.environ, Path.cwd())).fetcher.get(f"{index.rstrip('/')}/pip/", "text/html", 64 * 1024**2)
+    except PackageIndexError as error:
+        return str(error)
+    return None
 
 
 @cache
@@ -75,13 +86,22 @@ def engine() -> None:
 
 
 @pytest.fixture(scope="session")
+def package_index() -> None:
+    """Make sure that the configured package index answers; as with the engine, doing without is a failure in CI."""
+    if reason := missing_index():
+        if os.environ.get("CI") == "true":
+            pytest.fail(reason)
+        pytest.skip(reason)
+
+
+@pytest.fixture(scope="session")
 def bases(engine: None) -> None:
     """Make sure that the stand-in bases are in the engine; they take minutes once, and are cached."""
     ensure_bases()
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out what needs a builder image where there is none, as the header says; give the bases to `lab` tests."""
+    """Leave out what needs a builder image where there is none, as the header says; give `lab` and `index` tests what they need."""
     if "docker-container" not in places():
         left_out = [item for item in items if item.get_closest_marker("builder_image")]
         config.hook.pytest_deselected(items=left_out)
@@ -89,6 +109,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     for item in items:
         if isinstance(item, pytest.Function) and item.get_closest_marker("lab"):
             item.fixturenames.insert(0, "bases")
+        if isinstance(item, pytest.Function) and item.get_closest_marker("index"):
+            item.fixturenames.insert(0, "package_index")
 
 
 @pytest.fixture(scope="session")

@@ -52,6 +52,7 @@ def run(
     fail_fast: Annotated[bool, typer.Option("--fail-fast", help="Stop at the first cell that does not end as expected.")] = False,
     no_smoke: Annotated[bool, typer.Option("--no-smoke", help="Build and measure only.")] = False,
     keep: Annotated[bool, typer.Option("--keep", help="Keep the images in the engine.")] = False,
+    locked: Annotated[bool, typer.Option("--locked", help="Build exactly what matrix.lock says.")] = False,
     no_trace: Annotated[bool, typer.Option("--no-trace", help="Leave no traces, here or at a backend.")] = False,
 ) -> None:
     """Plan, bootstrap, build, measure, smoke-test and report."""
@@ -66,7 +67,7 @@ def run(
     check_one_of("--format", kind, FORMATS)
     matrix = load_matrix(file)
     folder = Reports(reports_folder(reports, file))
-    options = Options(tuple(only or ()), tuple(skip or ()), jobs, not no_smoke, keep, fail_fast, resume, not no_trace)
+    options = Options(tuple(only or ()), tuple(skip or ()), jobs, not no_smoke, keep, fail_fast, resume, not no_trace, locked)
     with open_progress(progress, [cell.id for cell in matrix.plan.cells]) as show:
         record = run_matrix(matrix, folder, options, show)
     stored = folder.find(resume if resume and Path(resume, "run.json").is_file() else record.id)

@@ -28,9 +28,9 @@ _READ_S = 300.0
 class BaseReader:
     """Tells how many of an image's layers are its base's."""
 
-    def __init__(self, engine: Engine, builder: Builder, store: ImageStore) -> None:
-        """Read bases through the builder that builds the cells."""
-        self._engine, self._builder, self._store = engine, builder, store
+    def __init__(self, engine: Engine, builder: Builder, store: ImageStore, pinned: frozenset[str] = frozenset()) -> None:
+        """Read bases through the builder that builds the cells; those of a lock are asked for by their digest."""
+        self._engine, self._builder, self._store, self._pinned = engine, builder, store, pinned
         self._guard = Lock()
         self._locks: dict[str, Lock] = {}
 
@@ -59,7 +59,8 @@ class BaseReader:
         output = f"type=oci,tar=false,dest={layout}" if layout else f"type=docker,name={name}"
         with tempfile.TemporaryDirectory(prefix="matrix-") as folder:
             # The engine's own BuildKit prefers the engine's images, which need not have a digest it could be asked for.
-            name_of_base = f"{base.ref}@{base.digest}" if self._builder.loads_by_copy else base.ref
+            by_digest = self._builder.loads_by_copy or base.digest in self._pinned
+            name_of_base = f"{base.ref}@{base.digest}" if by_digest else base.ref
             Path(folder, "Dockerfile").write_text(f"FROM {name_of_base}\n")
             argv = [*self._engine.buildx_argv, "build", "--builder", self._builder.name, "--progress=plain"]
             argv += ["--provenance=false", "--output", output, folder]

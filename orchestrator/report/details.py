@@ -61,6 +61,8 @@ def about_run(record: RunRecord) -> list[Fact]:
         ("matrix", where.tool),
         ("commit", commit),
     ]
+    if inputs.lock_digest:
+        facts.append(("built as locked", inputs.lock_digest))
     asked = [*(f"--only {words}" for words in record.only), *(f"--skip {words}" for words in record.skip)]
     return [*facts, ("cells asked for", " ".join(asked))] if asked else facts
 

@@ -25,6 +25,7 @@ from orchestrator.report.details import (
     printable,
 )
 from orchestrator.report.evidence import EvidenceOf, no_evidence
+from orchestrator.report.foretold import make_foretold
 from orchestrator.report.links import make_trace_links
 from orchestrator.report.table import MEASURES, SEVERITIES, make_notes, make_table, make_warnings, outcome_of
 
@@ -81,6 +82,7 @@ def render_html(record: RunRecord, evidence_of: EvidenceOf = no_evidence) -> str
         sections=_make_sections(lines, evidence_of),
         has_traces=any(links),
         facts=about_run(record),
+        foretold=make_foretold(record),
         warnings=make_warnings(record),
         notes=notes,
         summary=summary,

@@ -6,6 +6,7 @@ import re
 import textwrap
 from typing import TYPE_CHECKING
 
+from orchestrator.report.foretold import make_foretold, render_foretold
 from orchestrator.report.links import make_trace_links
 from orchestrator.report.table import SEVERITIES, UNKNOWN, Table, make_heading, make_notes, make_table
 from orchestrator.smoke.words import one_line
@@ -46,6 +47,8 @@ def render_terminal(record: RunRecord, width: int) -> str:
     lines = [*_wrapped(make_heading(record), width), "", drawn, ""]
     if reasons := _reasons(record):
         lines += [*_wrapped(reasons, width), ""]
+    if foretold := render_foretold(record, width):
+        lines += [*foretold, ""]
     if left_out:
         lines += _wrapped(
             [f"Not shown in {width} columns: {', '.join(left_out)}; `matrix report --format markdown` has all."], width
@@ -87,6 +90,15 @@ def render_markdown(record: RunRecord) -> str:
     lines.append("|" + "|".join(" ---: " if name in _SHORT else " --- " for name in table.headers) + "|" + " --- |" * any(links))
     ends = [f" {f'[trace](<{link}>)' if link else ''} |" * any(links) for link in links]
     lines += ["| " + " | ".join(map(escape_markdown, row)) + " |" + end for row, end in zip(table.rows, ends, strict=True)]
+    if foretold := make_foretold(record):
+        lines += [
+            "",
+            "## Foretold and happened",
+            "",
+            "| " + " | ".join(foretold.headers) + " |",
+            "|" + " --- |" * len(foretold.headers),
+        ]
+        lines += ["| " + " | ".join(map(escape_markdown, row)) + " |" for row in foretold.rows]
     lines += ["", *(f"- {escape_markdown(note)}" for note in make_notes(record))]
     return "\n".join(lines) + "\n"
 

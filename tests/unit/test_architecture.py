@@ -119,6 +119,23 @@ def test_only_the_door_to_docker_starts_processes() -> None:
     assert calls == set()
 
 
+def test_only_the_door_to_the_index_knows_uv_and_the_web() -> None:
+    """Resolving, and whatever else is asked of a package index, is behind one package."""
+    bypassing = {name for name in importers("uv", "urllib.request") if not is_of(name, "orchestrator.index")}
+    assert bypassing == set()
+    found = {
+        f"{module.name} imports {one.name}"
+        for module in ours()
+        if module.part == "index"
+        for one in module.imports
+        if is_of(one.name, "orchestrator")
+        and not is_of(one.name, "orchestrator.index")
+        and one.name not in ("orchestrator.docker", "orchestrator.docker.process", "orchestrator.smoke.words")
+        and one.name not in ("orchestrator.errors", "orchestrator.packages", "orchestrator.paths", "orchestrator.redact")
+    }
+    assert found == set()
+
+
 def test_only_tracing_knows_opentelemetry() -> None:
     """OpenTelemetry, and what its exporters send with, is behind one package."""
     assert {name for name in importers("opentelemetry", "grpc", "requests") if not is_of(name, "orchestrator.tracing")} == set()
@@ -143,10 +160,10 @@ def test_the_nouns_know_nothing_but_each_other() -> None:
         assert imported <= {"orchestrator.model", "orchestrator.inside", "orchestrator.record"}
 
 
-@pytest.mark.parametrize("part", ["plan", "measure", "layers", "report", "config", "judge", "progress"])
+@pytest.mark.parametrize("part", ["plan", "measure", "layers", "report", "config", "judge", "progress", "preflight", "lock"])
 def test_pure_stages_know_nothing_of_docker(part: str) -> None:
     """Planning, measuring, judging and rendering need no engine, and no pipeline."""
-    forbidden = ("orchestrator.docker", "orchestrator.pipeline", "orchestrator.cell", "orchestrator.cli", "orchestrator.commands")
+    forbidden = tuple(f"orchestrator.{name}" for name in ("docker", "index", "pipeline", "cell", "cli", "commands"))
     reached = {
         f"{module.name} imports {one.name}"
         for module in ours()
@@ -205,6 +222,7 @@ def test_help_does_not_wait_for_heavy_libraries() -> None:
         "yaml",
         "tabulate",
         "jinja2",
+        "packaging",
         "subprocess",
         "isal",
         "backports",

@@ -1,0 +1,69 @@
+"""Commands on what cells are made of: bases and packages, before anything is built."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from orchestrator.commands.options import DEFAULT_FILE, File, Only, Out, Skip, check_one_of
+from orchestrator.commands.printing import print_result, terminal_width, warn
+from orchestrator.errors import ExitCode
+
+
+def preflight(
+    file: File = DEFAULT_FILE,
+    only: Only = None,
+    skip: Skip = None,
+    kind: Annotated[str, typer.Option("--format", help="table, json or markdown")] = "table",
+    out: Out = None,
+    *,
+    offline: Annotated[bool, typer.Option("--offline", help="Ask no index; say what is known from earlier times.")] = False,
+) -> None:
+    """Foretell which dependencies have a wheel, are compiled, or have nothing for which base; needs no Docker."""
+    from orchestrator.config.load import load_matrix
+    from orchestrator.foreseen import remember_forecasts
+    from orchestrator.plan.select import select_cells
+    from orchestrator.preflight.render import FORMATS, render_preflight
+    from orchestrator.preflighting import is_certain, look_ahead
+
+    check_one_of("--format", kind, FORMATS)
+    matrix = load_matrix(file)
+    plan = select_cells(matrix.plan, only or (), skip or ())
+    found = look_ahead(plan, matrix.folder, offline=offline)
+    remember_forecasts(found, plan, matrix.folder)
+    print_result(render_preflight(found, kind, terminal_width()), out)
+    if found.problem:
+        warn(found.problem)
+    elif offline and not is_certain(found):
+        warn("offline: not all was in the cache; `matrix preflight` without --offline asks the index")
+    raise typer.Exit(ExitCode.OK if is_certain(found) else ExitCode.ENGINE)
+
+
+def lock(
+    file: File = DEFAULT_FILE,
+    out: Out = None,
+    *,
+    check: Annotated[bool, typer.Option("--check", help="Write nothing; say what has moved since, with exit code 1.")] = False,
+    build: Annotated[
+        bool, typer.Option("--build", help="Run the builds of packages without a wheel here, to learn what they require.")
+    ] = False,
+) -> None:
+    """Pin the digests of bases and the versions and hashes of dependencies in matrix.lock, beside the matrix file."""
+    from orchestrator.config.load import load_matrix
+    from orchestrator.lock.compare import find_moves
+    from orchestrator.lock.text import render_lock
+    from orchestrator.locking import Making, load_lock, lock_path, make_lock
+
+    matrix = load_matrix(file)
+    path = lock_path(file)
+    known = load_lock(path)[0] if check else None
+    now = make_lock(matrix, Making(build, warn))
+    if known is None:
+        text = render_lock(now)
+        print_result(text, out or path)
+        warn(f"{len(now.base)} bases, {len(now.requirements)} requirements files, {len(now.hashes or {})} packages")
+        return
+    moves = find_moves(known, now)
+    print_result("".join(f"{move}\n" for move in moves) or f"nothing has moved since {path} was written\n", out)
+    raise typer.Exit(ExitCode.UNEXPECTED if moves else ExitCode.OK)

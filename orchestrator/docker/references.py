@@ -1,0 +1,105 @@
+"""What a reference to an image stands for now: its digest in the registry, or in the engine that alone has it."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from orchestrator.docker import process
+from orchestrator.errors import EngineError, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_ANSWER_S = 90.0
+_DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
+_NOT_THERE = re.compile(r"not found|manifest unknown|does not exist|repository name not known", re.IGNORECASE)
+_REFUSED = re.compile(r"unauthorized|denied|forbidden|\b40[13]\b", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class Resolved:
+    """What a reference stands for: in a registry, or only in the engine."""
+
+    digest: str
+    images: Mapping[str, str]  # by platform; empty when there is one image and its platform is not said
+    source: str
+    why: str | None = None  # why the engine was asked, where it was
+
+    def image_on(self, ref: str, platform: str) -> str:
+        """Give the manifest for a platform."""
+        if not self.images:
+            return self.digest
+        wanted = platform if platform in self.images else next((one for one in self.images if one.startswith(f"{platform}/")), None)
+        if wanted is None:
+            message = f"{ref} has no image for {platform}; it has {', '.join(self.images)}"
+            raise UsageError(message)
+        return self.images[wanted]
+
+
+def resolve_reference(docker: str, ref: str, builder: str | None) -> Resolved:
+    """Ask the registry, as the builder would with its mirrors; where that gives nothing, the engine's own images."""
+    chosen = ["--builder", builder] if builder else []
+    argv = [docker, "buildx", "imagetools", "inspect", *chosen, ref, "--format", "{{json .Manifest}}"]
+    answer = process.run(argv, timeout_s=_ANSWER_S)
+    found = _parse(answer.stdout) if answer.ok else {}
+    if _DIGEST.fullmatch(str(found.get("digest"))):
+        return Resolved(found["digest"], _images_of(found), "registry")
+    why = explain_refusal(ref, answer.stderr, timed_out=answer.exit.timed_out)
+    local = read_engine_digest(docker, ref)
+    if local is None:
+        raise EngineError(why)
+    return Resolved(local, {}, "engine", why)
+
+
+def has_builder(docker: str, name: str) -> bool:
+    """Tell whether buildx knows a builder of that name."""
+    return process.run([docker, "buildx", "inspect", name], timeout_s=_ANSWER_S).ok
+
+
+def read_engine_digest(docker: str, ref: str) -> str | None:
+    """Give the id of an image that the engine has, or None."""
+    answer = process.run([docker, "image", "inspect", "--format", "{{.Id}}", ref], timeout_s=_ANSWER_S)
+    found = answer.stdout.strip()
+    return found if answer.ok and _DIGEST.fullmatch(found) else None
+
+
+def _images_of(found: dict[str, Any]) -> dict[str, str]:
+    """Give the manifests of an index by platform; attestations are of no platform."""
+    images: dict[str, str] = {}
+    for one in found.get("manifests") or ():
+        where = one.get("platform") or {}
+        name = "/".join(str(where[key]) for key in ("os", "architecture", "variant") if where.get(key))
+        if name and not name.startswith("unknown") and _DIGEST.fullmatch(str(one.get("digest"))):
+            images.setdefault(name.replace("arm64/v8", "arm64"), one["digest"])
+    return images
+
+
+def _parse(text: str) -> dict[str, Any]:
+    try:
+        found = json.loads(text)
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def explain_refusal(ref: str, words: str, *, timed_out: bool) -> str:
+    """Say why a registry gave no digest, and what to do about it."""
+    registry = registry_of(ref)
+    lines = [line.strip().removeprefix("ERROR: ") for line in words.splitlines() if line.strip()]
+    said = f" ({lines[-1][-300:]})" if lines else ""
+    if timed_out:
+        return f"the registry {registry} did not answer within {_ANSWER_S:.0f} s when asked for {ref}; try again"
+    if _REFUSED.search(words):
+        return f"the registry {registry} does not give {ref} to us; `docker login {registry}`, or mend the name{said}"
+    if _NOT_THERE.search(words):
+        return f"the registry {registry} has no {ref}; mend the name, or build it here{said}"
+    return f"the registry {registry} cannot be reached for {ref}; is this machine on the network, or is a mirror needed?{said}"
+
+
+def registry_of(ref: str) -> str:
+    """Give the registry that a reference names, or Docker Hub."""
+    first, slash, _ = ref.partition("/")
+    return first if slash and ("." in first or ":" in first or first == "localhost") else "docker.io"

@@ -1,0 +1,1 @@
+"""What dependencies will do on each base, judged from the package index alone."""

@@ -1,0 +1,223 @@
+"""`matrix preflight`: the cells' targets and dependencies, looked up in the package index, without an engine."""
+
+from __future__ import annotations
+
+import os
+import platform
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import partial
+from threading import Lock
+from typing import TYPE_CHECKING
+
+from orchestrator.dockerfile import DockerfileError, Image, find_build_tools, find_images
+from orchestrator.errors import UsageError
+from orchestrator.index.sdist import read_sdist
+from orchestrator.index.simple import PackageIndex
+from orchestrator.index.sources import load_sources, with_options_of
+from orchestrator.index.troubles import OfflineError, PackageIndexError
+from orchestrator.index.uv import ResolutionError, Resolving, resolve
+from orchestrator.places import dockerfile_of, is_remote
+from orchestrator.preflight.forecast import make_forecast
+from orchestrator.preflight.judge import choose_versions, judge
+from orchestrator.preflight.nouns import Judged, Preflight, RequirementSet, Row, Target, Verdict
+from orchestrator.preflight.targets import has_compiler, make_target
+from orchestrator.redact import Redactor
+from orchestrator.requirements import load_requirements
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+    from orchestrator.index.sources import Sources
+    from orchestrator.model import Cell, Plan
+    from orchestrator.packages import Offer, Pinned, SourceFacts
+
+_AT_ONCE = 8
+_PLATFORMS = {"x86_64": "linux/amd64", "AMD64": "linux/amd64", "aarch64": "linux/arm64", "arm64": "linux/arm64"}
+
+
+def platform_here() -> str:
+    """Give the platform of a build that names none: this machine's, as engines have it."""
+    machine = platform.machine()
+    return _PLATFORMS.get(machine, f"linux/{machine}")
+
+
+@dataclass(slots=True)
+class _Look:
+    """One look at the index: the first time it does not answer, the cache alone is asked from then on."""
+
+    sources: Sources
+    offline: bool
+    problem: str | None = None
+    _known: dict[tuple[Sources, str], tuple[Offer, ...] | None] = field(default_factory=dict)
+    _indices: dict[tuple[Sources, bool], PackageIndex] = field(default_factory=dict)
+    _lock: Lock = field(default_factory=Lock)
+
+    def index(self, sources: Sources) -> PackageIndex:
+        """Give the index, made once: reading the certificates takes some time."""
+        with self._lock:
+            key = (sources, self.offline)
+            if key not in self._indices:
+                self._indices[key] = PackageIndex(sources, offline=self.offline)
+            return self._indices[key]
+
+    def give_up(self, error: PackageIndexError) -> None:
+        """Keep why the index is not asked any more; without a network from the start there is nothing to give up."""
+        if not isinstance(error, OfflineError):
+            self.problem = self.problem or str(error)
+        self.offline = True
+
+    def offers_of(self, sources: Sources, name: str) -> tuple[Offer, ...] | None:
+        """Give a package's files; None when nobody can be asked and nothing is remembered."""
+        key = (sources, name)
+        if key not in self._known:
+            found = self._ask(sources, name)
+            with self._lock:
+                self._known[key] = found
+        return self._known[key]
+
+    def _ask(self, sources: Sources, name: str) -> tuple[Offer, ...] | None:
+        for _ in range(2):
+            try:
+                return self.index(sources).offers_of(name)
+            except OfflineError:
+                return None
+            except PackageIndexError as error:
+                self.give_up(error)
+        return None
+
+    def facts_of(self, sources: Sources, offer: Offer) -> SourceFacts | None:
+        """Look into a source archive; what cannot be had is not known."""
+        try:
+            return None if self.offline else read_sdist(offer, self.index(sources).fetcher)
+        except PackageIndexError:
+            return None  # the archives may lie elsewhere than the index, which did answer
+
+
+@dataclass(frozen=True, slots=True)
+class _Resolved:
+    """A requirements file with its versions."""
+
+    noun: RequirementSet
+    sources: Sources
+    pins: tuple[Pinned, ...]
+    targets: tuple[Target, ...]
+
+
+def look_ahead(plan: Plan, folder: Path, *, offline: bool = False) -> Preflight:
+    """Foretell every cell of a plan."""
+    look = _Look(load_sources(os.environ, folder), offline)
+    here = platform_here()
+    images = {cell.id: images_of(cell, folder) for cell in plan.cells}
+    targets = {cell.id: make_target(cell, images[cell.id][0], here) for cell in plan.cells}
+    wanted: dict[str, list[Target]] = {}
+    for cell in plan.cells:
+        if cell.settings.requirements is not None:
+            wanted.setdefault(cell.settings.requirements, []).append(targets[cell.id][0])
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        found = list(pool.map(partial(_resolve, look, folder), wanted, wanted.values()))
+        rows = list(pool.map(partial(_judge, look), *zip(*_packages(found), strict=True))) if any(one.pins for one in found) else []
+    sets = {one.noun.path: one.noun for one in found}
+    cells = tuple(
+        make_forecast(cell, *targets[cell.id], rows, sets.get(cell.settings.requirements or ""), images[cell.id][1])
+        for cell in plan.cells
+    )
+    return Preflight(
+        name=plan.name,
+        at=datetime.now(UTC).isoformat(timespec="seconds"),
+        index=", ".join(Redactor().text(index) for index in look.sources.indices),
+        targets=_bases_of(plan, {cell.id: targets[cell.id][0] for cell in plan.cells}),
+        sets=tuple(sets.values()),
+        rows=tuple(rows),
+        cells=cells,
+        problem=look.problem,
+    )
+
+
+def images_of(cell: Cell, folder: Path) -> tuple[tuple[Image, ...], tuple[str, ...] | None]:
+    """Give the bases of a cell and the compilers that its Dockerfile has; None where that cannot be read."""
+    if is_remote(cell.settings.context):
+        return (), None
+    settings = cell.settings
+    try:
+        text = dockerfile_of(settings, folder).read_text(encoding="utf-8", errors="replace")
+        names = [name for name, _ in settings.contexts]
+        images = find_images(text, dict(settings.args), target=settings.target, platform=settings.platform, contexts=names)
+    except (OSError, DockerfileError):
+        return (), None
+    tools = find_build_tools(text)
+    return images, (*tools, "gcc") if has_compiler(images, ()) else tools
+
+
+def _resolve(look: _Look, folder: Path, path: str, targets: list[Target]) -> _Resolved:
+    """Resolve a requirements file once for all its targets; what it asks for directly is known even when that fails."""
+    found = load_requirements(folder / path)
+    sources = with_options_of(look.sources, found.texts)
+    known = tuple(dict.fromkeys(target for target in targets if not target.lacks))
+    if not known:
+        return _Resolved(RequirementSet(path, found.digest, "nothing", "no base with it is known well enough"), sources, (), ())
+    oldest = min((target.python or "" for target in known), key=_as_numbers)
+    pins, problem = _try_uv(look, folder / path, folder, oldest)
+    if pins is not None:
+        return _Resolved(RequirementSet(path, found.digest, "uv"), sources, pins, known)
+    if look.offline and not all("==" in line for line in found.lines):
+        return _Resolved(RequirementSet(path, found.digest, "nothing", problem), sources, (), ())
+    pins = choose_versions(found.lines, lambda name: look.offers_of(sources, name) or ())
+    return _Resolved(RequirementSet(path, found.digest, "the file alone", problem), sources, pins, known)
+
+
+def _try_uv(look: _Look, path: Path, folder: Path, python: str) -> tuple[tuple[Pinned, ...] | None, str | None]:
+    for _ in range(2):
+        try:
+            return resolve(path, folder, Resolving(python, offline=look.offline), look.sources), None
+        except (ResolutionError, OfflineError, UsageError) as error:
+            return None, str(error)
+        except PackageIndexError as error:
+            look.give_up(error)
+    return None, look.problem
+
+
+def _as_numbers(python: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in python.split("."))
+
+
+def _packages(found: Iterable[_Resolved]) -> list[tuple[tuple[str, str], list[tuple[_Resolved, Pinned]]]]:
+    """Give each version of each package once, with the files that want it."""
+    packages: dict[tuple[str, str], list[tuple[_Resolved, Pinned]]] = {}
+    for one in found:
+        for pin in one.pins:
+            packages.setdefault((pin.name, pin.version), []).append((one, pin))
+    return sorted(packages.items())
+
+
+def _judge(look: _Look, package: tuple[str, str], wanted: list[tuple[_Resolved, Pinned]]) -> Row:
+    """Judge a package for every target of the files that want it."""
+    name, version = package
+    judged: dict[Target, Judged] = {}
+    for one, pin in wanted:
+        offers = look.offers_of(one.sources, name)
+        for target in one.targets:
+            if target in judged and judged[target].verdict is not Verdict.NOT_WANTED:
+                continue
+            if offers is None:
+                judged[target] = Judged(Verdict.UNKNOWN, how="the index was not asked, and the cache does not have it")
+            else:
+                judged[target] = judge(pin, offers, target, partial(look.facts_of, one.sources))
+    paths = tuple(dict.fromkeys(one.noun.path for one, _ in wanted))
+    return Row(f"{name}=={version}" if version[:1].isdigit() else f"{name} {version}", name, version, paths, tuple(judged.items()))
+
+
+def _bases_of(plan: Plan, targets: dict[str, Target]) -> tuple[tuple[Target, tuple[str, ...]], ...]:
+    """Name the bases that share a target: the values of the first axis."""
+    found: dict[Target, dict[str, None]] = {}
+    for cell in plan.cells:
+        found.setdefault(targets[cell.id], {})[cell.axes[0][1]] = None
+    return tuple((target, tuple(bases)) for target, bases in found.items())
+
+
+def is_certain(found: Preflight) -> bool:
+    """Tell whether the index, or what is remembered of it, answered all that was asked."""
+    known = all(judged.verdict is not Verdict.UNKNOWN for row in found.rows for _, judged in row.judged)
+    return found.problem is None and known and all(one.resolved_by != "nothing" or not one.problem for one in found.sets)

@@ -1,0 +1,45 @@
+"""Where `matrix preflight` was right, as a table: for every cell, or for those that say something."""
+
+from __future__ import annotations
+
+import textwrap
+from typing import TYPE_CHECKING
+
+from orchestrator.preflight.hindsight import Comparison, foretell
+from orchestrator.preflight.nouns import Outlook
+from orchestrator.report.table import UNKNOWN, Table
+from orchestrator.smoke.words import one_line
+
+if TYPE_CHECKING:
+    from orchestrator.record import RunRecord
+
+_HEADERS = ("cell", "foretold", "happened", "right", "why")
+
+
+def make_foretold(record: RunRecord) -> Table | None:
+    """Lay the comparison out, a row for each cell that had a forecast; None when no cell had one."""
+    rows = tuple((*_columns(one), one_line("; ".join(one.why))) for one in foretell(record))
+    return Table(_HEADERS, rows) if rows else None
+
+
+def render_foretold(record: RunRecord, width: int) -> list[str]:
+    """Draw what a terminal has room for: the cells of which more was foretold than wheels, and the mistakes."""
+    from tabulate import tabulate  # noqa: PLC0415  # only reports need it
+
+    found = foretell(record)
+    if not found:
+        return []
+    telling = [one for one in found if one.right is False or one.foretold != Outlook.WHEELS]
+    drawn = tabulate(map(_columns, telling), headers=_HEADERS[:-1], tablefmt="simple", disable_numparse=True).splitlines()
+    if max(map(len, drawn), default=0) > width:
+        lines = [f"{cell}: {foretold}; {happened}; right: {right}" for cell, foretold, happened, right in map(_columns, telling)]
+        drawn = [part for line in lines for part in textwrap.wrap(line, max(width, 20), subsequent_indent="  ")]
+    right, judged = sum(one.right is True for one in found), sum(one.right is not None for one in found)
+    summary = f"Foretold by matrix preflight: right for {right} of {judged} cells"
+    summary += ", of which these say something:" if telling else "."
+    return [*textwrap.wrap(summary, max(width, 20), subsequent_indent="  "), *(drawn if telling else ())]
+
+
+def _columns(one: Comparison) -> tuple[str, str, str, str]:
+    right = {True: "yes", False: "NO", None: UNKNOWN}[one.right]
+    return one_line(one.cell), one_line(one.foretold), one.happened, right

@@ -1,0 +1,216 @@
+"""`matrix preflight` with a real uv, against an index on the loopback, and briefly against the configured one."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.package_index import Index, make_sdist, serve
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+MATRIX = """\
+version: 1
+name: m
+axes: {base: [alpine, slim, odd], python: ["3.12", "3.13"], deps: [app]}
+defaults: {requirements: "{deps}.txt", args: {BASE_IMAGE: "python:{python}-{base}"}}
+settings:
+  base: {alpine: {libc: musl, platform: linux/amd64}, slim: {libc: glibc, platform: linux/amd64}}
+exclude: [{base: odd, python: "3.13"}]
+"""
+DOCKERFILE = "ARG BASE_IMAGE\nFROM ${BASE_IMAGE}\nRUN pip install -r x\n"
+LINUX = "{python}-{python}-manylinux_2_17_x86_64"
+MUSL = "{python}-{python}-musllinux_1_2_x86_64"
+
+
+class Project:
+    """A folder with a matrix.yaml, and matrix run in it with an index of the test's own."""
+
+    def __init__(self, folder: Path, index: Index) -> None:
+        self.folder, self.index = folder, index
+        (folder / "matrix.yaml").write_text(MATRIX)
+        (folder / "Dockerfile").write_text(DOCKERFILE)
+        self.env = {"UV_DEFAULT_INDEX": index.url}
+
+    def require(self, *lines: str) -> None:
+        """Write what the cells require."""
+        (self.folder / "app.txt").write_text("".join(f"{line}\n" for line in lines))
+
+    def matrix(self, *argv: str) -> tuple[int, str, str]:
+        """Run matrix; give its exit code and what it printed."""
+        kept = {
+            name: value
+            for name, value in os.environ.items()
+            if not name.startswith(("UV_", "PIP_")) and "proxy" not in name.lower()
+        }
+        places = {"UV_CACHE_DIR": str(self.folder / "uv"), "MATRIX_CACHE_DIR": str(self.folder / "cache"), "HOME": str(self.folder)}
+        done = subprocess.run(
+            [sys.executable, "-c", "from orchestrator.cli import main; main()", *argv],
+            env={**kept, "PIP_CONFIG_FILE": os.devnull, "PYTHONPATH": str(Path(__file__).parents[2]), **places, **self.env},
+            cwd=self.folder,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        return done.returncode, done.stdout, done.stderr
+
+    def verdicts(self, *argv: str) -> dict[str, dict[str, str]]:
+        """Give, for each dependency, what there is for each base on Python 3.12."""
+        code, out, err = self.matrix("preflight", "--format", "json", *argv)
+        assert code == 0, err
+        data = json.loads(out)
+        assert data["schema"] == 1
+        return {
+            f"{row['name']}=={row['version']}": {one["libc"]: one["verdict"] for one in row["on"] if one["python"] == "3.12"}
+            for row in data["dependencies"]
+        }
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Iterator[Project]:
+    """Give a project whose index has wheels for some bases, for none, and for all."""
+    index = Index()
+    index.wheel(
+        "app", "1", "py3-none-any", "both>=1", "glibcy", "sourced; sys_platform == 'linux'", "never; sys_platform == 'win32'"
+    )
+    for python in ("cp312", "cp313"):
+        for tags in (LINUX, MUSL):
+            index.wheel("both", "1", tags.format(python=python))
+        for name in ("glibcy", "sourced"):
+            index.wheel(name, "1", LINUX.format(python=python))
+    sources = {"setup.py": "setup(ext_modules=[])", "src/x.c": "#include <linux/futex.h>\n#include <Python.h>\n"}
+    index.offer("sourced", "sourced-1.tar.gz", make_sdist("sourced", "1", sources))
+    index.wheel("never", "1", "py3-none-any")
+    with serve(index):
+        yield Project(tmp_path, index)
+
+
+@pytest.mark.parametrize("as_json", [True, False])
+def test_every_dependency_without_a_wheel_is_named(project: Project, *, as_json: bool) -> None:
+    """Not the first only; whether the index speaks JSON or HTML; and not what a marker leaves out."""
+    project.index.as_json = as_json
+    project.require("app")
+    assert project.verdicts() == {
+        "app==1": {"glibc": "pure wheel", "musl": "pure wheel"},
+        "both==1": {"glibc": "wheel", "musl": "wheel"},
+        "glibcy==1": {"glibc": "wheel", "musl": "nothing"},
+        "never==1": {"glibc": "not wanted", "musl": "not wanted"},
+        "sourced==1": {"glibc": "wheel", "musl": "compile"},
+    }
+
+
+def test_the_table_says_what_is_foretold(project: Project) -> None:
+    """What is lacking, what a compile needs and how that is known, which cells it hits, and which base is not known."""
+    project.require("app")
+    code, out, err = project.matrix("preflight")
+    assert (code, err) == (0, "")
+    assert ["sourced==1", "COMPILE", "COMPILE", "wheel", "wheel"] in [line.split() for line in out.splitlines()]
+    assert (
+        "sourced==1 (app): on musl 3.12, musl 3.13: COMPILE needs C compiler, kernel headers (linux-headers, linux-libc-dev)" in out
+    )
+    assert "glibcy==1 (app): on musl 3.12, musl 3.13: NOTHING (wheels for glibc only, no source)" in out
+    assert "build-failed: 2 of 5 cells: alpine-3.12-app, alpine-3.13-app\n" in out
+    assert "not looked at: odd (? 3.12 " in out
+    assert "unknown: 1 of 5 cells: odd-3.12-app\n" in out
+
+
+def test_nobodys_code_runs_to_find_out(project: Project) -> None:
+    """A package with a source archive only is judged by reading it; its setup.py would leave a mark."""
+    mark = project.folder / "mark"
+    project.index.offer("legacy", "legacy-2.tar.gz", make_sdist("legacy", "2", {"setup.py": f"open({str(mark)!r}, 'w')"}))
+    project.require("legacy", "both")
+    assert project.verdicts() == {"both==1": {"glibc": "wheel", "musl": "wheel"}, "legacy==2": {"glibc": "build", "musl": "build"}}
+    assert not mark.exists()
+    said = project.matrix("preflight")[1]
+    assert "app.txt: versions from the file alone; uv says: Because " in said
+    assert "legacy" in said.partition("uv says: ")[2]
+
+
+def test_a_package_that_nobody_has_is_foretold_to_fail(project: Project) -> None:
+    """As pip will find out, after minutes."""
+    project.require("absent==3", "both")
+    assert project.verdicts()["absent==3"] == {"glibc": "nothing", "musl": "nothing"}
+
+
+def test_credentials_of_an_index_are_used_and_never_shown(project: Project) -> None:
+    """In uv's address or pip's: what is asked carries them, what is printed or kept does not."""
+    project.index.password = "s3cr3t-w0rd"  # noqa: S105  # the one that must not be seen
+    address = project.index.url.replace("://", "://user:s3cr3t-w0rd@")
+    project.require("app")
+    for name in ("UV_DEFAULT_INDEX", "PIP_INDEX_URL"):
+        project.env = {name: address}
+        code, out, err = project.matrix("preflight", "--format", "json")
+        assert code == 0, err
+        assert "s3cr3t" not in out + err
+    kept = [file for file in (project.folder / "cache").rglob("*") if file.is_file()]
+    assert kept
+    assert not [file for file in kept if b"s3cr3t" in file.read_bytes()]
+    project.env = {"UV_DEFAULT_INDEX": address.replace("s3cr3t", "wr0ng"), "UV_HTTP_RETRIES": "0"}
+    code, _, err = project.matrix("preflight", "--format", "json")
+    assert code == 4
+    assert "refuses these credentials; give them in the index's address, in ~/.netrc, or in pip.conf" in err
+    assert "wr0ng" not in err
+
+
+def test_without_a_network_the_cache_still_speaks(project: Project) -> None:
+    """--offline asks nobody; an index that is gone is named, and what it said before is shown."""
+    project.require("app")
+    code, out, err = project.matrix("preflight", "--offline", "--format", "json")
+    assert (code, err) == (4, "matrix: offline: not all was in the cache; `matrix preflight` without --offline asks the index\n")
+    assert project.index.asked == []
+    before = project.verdicts()
+    asked = len(project.index.asked)
+    assert project.verdicts("--offline") == before
+    assert len(project.index.asked) == asked
+    for page in (project.folder / "cache" / "index").glob("*"):
+        data = json.loads(page.read_text())
+        page.write_text(json.dumps(data | {"at": 0}))  # too old to be taken for what the index says now
+    project.env = {"UV_DEFAULT_INDEX": project.index.url, "UV_HTTP_RETRIES": "0"}
+    project.index.status = 503
+    code, out, err = project.matrix("preflight", "--format", "json")
+    assert code == 4
+    assert err.startswith(f"matrix: the package index {project.index.url}")
+    assert "it is out of order; try again later (HTTP status server error (503 " in err
+    assert {row["name"] for row in json.loads(out)["dependencies"]} == {"app", "both", "glibcy", "never", "sourced"}
+
+
+def test_an_index_that_nobody_listens_at_is_named(project: Project) -> None:
+    """With what to look at, and the exit code for what is broken outside."""
+    project.require("both")
+    project.env = {"UV_DEFAULT_INDEX": "http://127.0.0.1:9/simple", "UV_HTTP_RETRIES": "0"}
+    code, _, err = project.matrix("preflight")
+    assert code == 4
+    assert "the package index http://127.0.0.1:9/simple" in err
+    assert "is this machine on the network, and is a proxy needed (HTTPS_PROXY)?" in err
+
+
+def test_what_is_no_package_is_an_error_of_usage(project: Project) -> None:
+    """Nothing selected is 3, a format that is not there 2."""
+    project.require("both")
+    assert project.matrix("preflight", "--only", "base=debian")[0] == 3
+    assert project.matrix("preflight", "--format", "xml")[0] == 2
+
+
+@pytest.mark.index
+def test_the_real_index_has_what_the_docs_say(tmp_path: Path) -> None:
+    """Packages that have wheels for musl, that lack them, and that never had one."""
+    project = Project(tmp_path, Index())
+    project.env = {name: value for name, value in os.environ.items() if name.startswith(("UV_", "PIP_"))}
+    project.require("grpcio==1.85.1", "psutil==7.0.0", "pyroscope-io==0.8.7", "onnxruntime==1.31.1", "confluent-kafka==2.16.1")
+    found = {name: verdict for name, verdict in project.verdicts("--only", "python=3.12").items() if "musl" in verdict}
+    assert {
+        name.partition("==")[0]: (on["glibc"], on["musl"]) for name, on in found.items() if "pure" not in on["musl"]
+    }.items() >= {
+        "confluent-kafka": ("wheel", "compile"),
+        "grpcio": ("wheel", "wheel"),
+        "onnxruntime": ("wheel", "nothing"),
+        "psutil": ("wheel", "compile"),
+        "pyroscope-io": ("wheel", "nothing"),
+    }.items()

@@ -1,0 +1,131 @@
+"""The images that a Dockerfile is built from, whatever its lines look like."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from orchestrator.dockerfile import DockerfileError, find_build_tools, find_images, find_stage_names, plain_ref
+
+REFS = st.from_regex(r"[a-z][a-z0-9]{0,6}(/[a-z][a-z0-9]{0,6})?(:[a-z0-9][a-z0-9.-]{0,6})?", fullmatch=True).filter(
+    lambda ref: ref != "scratch"
+)
+NAMES = st.from_regex(r"stage[a-z]{1,4}", fullmatch=True)
+
+
+def refs(
+    text: str, *, target: str | None = None, platform: str | None = None, contexts: tuple[str, ...] = (), **args: str
+) -> list[str]:
+    """Give the references that a Dockerfile is built from."""
+    return [image.ref for image in find_images(text, args, target=target, platform=platform, contexts=contexts)]
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("FROM busybox", ["busybox"]),
+        ("from busybox as b\nFROM b", ["busybox"]),
+        ("ARG V=3.13\nARG B=python:${V}-slim\nFROM ${B} AS x\nFROM $B", ["python:3.13-slim"]),
+        ('ARG B="python:3.12"\nFROM "$B"', ["python:3.12"]),
+        ("ARG A=1 B=alpine:$A\nFROM $B", ["alpine:1"]),
+        ("FROM ${B:-alpine}", ["alpine"]),
+        ("ARG B\nFROM ${B:-alpine:${V:-3}}", ["alpine:3"]),
+        ("ARG B=x\nFROM a${B:+-full}", ["a-full"]),
+        ("FROM scratch\nCOPY --from=busybox:1 /bin /bin", ["busybox:1"]),
+        ("FROM a AS one\nFROM scratch\nCOPY --chown=1 --from=0 /x /x", ["a"]),
+        ("FROM a AS one\nFROM b AS two\nFROM two", ["b"]),
+        ("FROM a\nRUN --mount=type=bind,from=tools,target=/t make", ["a", "tools"]),
+        ("# syntax=docker/dockerfile:1\n# escape=`\nFROM `\n  a `\n  AS b\n", ["a"]),
+        ("FROM \\\n# a comment\n\n  a\n", ["a"]),
+        ("FROM a\nRUN <<EOF\nFROM b\nEOF\nRUN <<-'X' cat <<Y\nFROM c\nX\nFROM d\nY\n", ["a"]),
+        ("FROM a\nARG B=z\nFROM ${B:-b}", ["b"]),
+        ("FROM python@sha256:ab", ["python@sha256:ab"]),
+        ("\ufeffFROM a\r\n", ["a"]),
+    ],
+)
+def test_the_images_of_a_dockerfile_are_found(text: str, found: list[str]) -> None:
+    """In every way in which a Dockerfile can name them, and only those that the last stage needs."""
+    assert refs(text) == found
+
+
+def test_build_arguments_win_over_defaults() -> None:
+    """As for BuildKit: an argument that the file does not declare has no effect on FROM."""
+    text = "ARG V=3.13\nARG B=python:${V}\nFROM $B"
+    assert refs(text, V="3.12") == ["python:3.12"]
+    assert refs(text, B="alpine") == ["alpine"]
+    with pytest.raises(
+        DockerfileError, match="line 1: FROM \\$B names no image; give the argument a default, or a value in `args`"
+    ):
+        refs("FROM $B", B="alpine")
+
+
+def test_a_target_needs_its_own_stages_only() -> None:
+    """An image of a stage that is not built is no base."""
+    text = "FROM a AS one\nFROM b AS two\nFROM c AS three\n"
+    assert refs(text, target="two") == ["b"]
+    with pytest.raises(DockerfileError, match="has no stage 'four'"):
+        refs(text, target="four")
+
+
+def test_named_contexts_come_from_elsewhere() -> None:
+    """A context takes the place of an image, however its name is written, and of a stage."""
+    assert refs("FROM docker.io/library/python:latest", contexts=("python",)) == []
+    assert refs("FROM a AS requirements\nFROM b\nCOPY --from=requirements / /", contexts=("requirements",)) == ["b"]
+
+
+def test_a_platform_is_kept() -> None:
+    """FROM --platform asks for another platform than the cell's."""
+    images = find_images("FROM --platform=$BUILDPLATFORM a AS x\nFROM b\nCOPY --from=x / /\n", {}, platform="linux/arm64")
+    assert [(image.ref, image.platform, image.line) for image in images] == [("a", "linux/arm64", 1), ("b", None, 2)]
+
+
+@pytest.mark.parametrize(
+    ("text", "words"), [("", "has no FROM"), ("RUN x", "has no FROM"), ("FROM a b c", "line 1: FROM a b c: not")]
+)
+def test_what_is_no_dockerfile_is_said(text: str, words: str) -> None:
+    """With the line, where there is one."""
+    with pytest.raises(DockerfileError) as caught:
+        refs(text)
+    assert words in str(caught.value)
+
+
+@given(st.lists(st.tuples(NAMES, REFS), min_size=1, max_size=6, unique_by=lambda pair: pair[0]))
+def test_a_chain_of_stages_leads_to_its_first_image(stages: list[tuple[str, str]]) -> None:
+    """Stages that build on each other need one image; stages that stand alone need theirs when they are the target."""
+    names = [name for name, _ in stages]
+    chain = [
+        f"FROM {stages[0][1]} AS {names[0]}",
+        *(f"FROM {before} AS {name}" for before, name in pairwise(names)),
+    ]
+    assert refs("\n".join(chain)) == [stages[0][1]]
+    alone = "\n".join(f"FROM {ref} AS {name}" for name, ref in stages)
+    assert {name: refs(alone, target=name) for name in names} == {name: [ref] for name, ref in stages}
+    assert find_stage_names(alone) == tuple(names)
+
+
+@given(st.text(max_size=200), st.dictionaries(st.sampled_from(["A", "B"]), st.text(max_size=10)))
+def test_any_text_is_read_or_refused(text: str, args: dict[str, str]) -> None:
+    """Nothing but our own words comes out of a file that is no Dockerfile."""
+    for whole in (text, f"ARG A={text}\nFROM ${{A:-x}}\nRUN {text}"):
+        try:
+            find_images(whole, args)
+            find_build_tools(whole)
+        except DockerfileError:
+            pass
+
+
+def test_compilers_are_found_where_they_are_installed() -> None:
+    """In RUN lines, as words of their own; not in comments."""
+    text = "FROM a\n# gcc\nRUN apk add gcc \\\n  g++ # rust\nRUN echo libgcc gcc-doc\nCOPY cargo /x\n"
+    assert find_build_tools(text) == ("g++", "gcc", "rust")
+
+
+def test_references_are_compared_as_buildx_does() -> None:
+    """Docker Hub's own names and the tag that everything has are left out."""
+    same = ("docker.io/library/python:latest", "library/python", "python:latest", "index.docker.io/library/python")
+    assert {plain_ref(ref) for ref in same} == {"python"}
+    assert plain_ref("docker.io/team/app:1") == "team/app:1"
+    assert plain_ref("cgr.dev/x/y:latest") == "cgr.dev/x/y"

@@ -1,0 +1,63 @@
+"""The files that a locked run needs: there while any run needs them, gone after the last, and never through a link."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from orchestrator.errors import StoreError, UsageError
+from orchestrator.lock.nouns import LockedBase
+from orchestrator.locked import Locked, written
+from orchestrator.model import Plan
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+PLAN = Plan("m", (), (), ())
+
+
+def test_the_last_run_removes_what_all_needed(tmp_path: Path) -> None:
+    """Two runs at once share a file; what a killed one left behind is put right and goes away, too."""
+    files = ((tmp_path / ".a.locked.txt", "new\n"), (tmp_path / ".b.locked.txt", ""))
+    files[0][0].write_text("something longer that was left behind\n")
+    with written(files):
+        assert [path.read_text() for path, _ in files] == ["new\n", ""]
+        with written(files[:1]):
+            assert files[0][0].read_text() == "new\n"
+        assert files[0][0].exists()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_run_that_fails_leaves_nothing(tmp_path: Path) -> None:
+    """Nor does one whose second file cannot be written; a link is not followed."""
+    outside = tmp_path / "outside"
+    outside.write_text("mine")
+    (tmp_path / "link").symlink_to(outside)
+    with pytest.raises(StoreError, match=r"link cannot be written"), written(((tmp_path / "a", "x"), (tmp_path / "link", "y"))):
+        pass
+    assert not (tmp_path / "a").exists()
+    assert outside.read_text() == "mine"
+    with pytest.raises(StoreError, match="cannot be written: No such file or directory"), written(((tmp_path / "no/a", "x"),)):
+        pass
+
+
+def test_a_file_that_somebody_removed_is_no_trouble(tmp_path: Path) -> None:
+    """The run is over anyway."""
+    with written(((tmp_path / "a", "x"),)):
+        (tmp_path / "a").unlink()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_base_of_the_engine_must_be_the_one_that_was_locked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing else pins it; bases of a registry are pinned by their digest and not asked for."""
+    bases = (LockedBase("local", "linux/amd64", "sha256:" + "a" * 64, "", "engine"), LockedBase("r", "linux/amd64", "sha256:b", ""))
+    locked = Locked(PLAN, "sha256:l", (), bases)
+    assert locked.pinned_digests == {"sha256:b"}
+    monkeypatch.setattr("orchestrator.locked.read_engine_digest", lambda _docker, _ref: "sha256:" + "a" * 64)
+    locked.check_engine("docker")
+    monkeypatch.setattr("orchestrator.locked.read_engine_digest", lambda _docker, _ref: None)
+    with pytest.raises(
+        UsageError, match="base local is locked to the engine's sha256:aaaaaaaaaaaa, and it has none; `matrix lock`"
+    ):
+        locked.check_engine("docker")

@@ -1,0 +1,328 @@
+"""A forecast from what an index offers: wheels that fit, what a compile needs, what that means for a cell."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from orchestrator.dockerfile import Image
+from orchestrator.errors import UsageError
+from orchestrator.index.sdist import parse_sdist
+from orchestrator.index.simple import normal_name, parse_page
+from orchestrator.index.sources import PYPI, Sources, load_sources, with_options_of
+from orchestrator.index.troubles import explain_silence
+from orchestrator.index.uv import parse_pins
+from orchestrator.model import Cell, Settings
+from orchestrator.packages import Offer, Pinned, SourceFacts
+from orchestrator.preflight.forecast import make_forecast
+from orchestrator.preflight.judge import choose_versions, is_wanted, judge
+from orchestrator.preflight.needs import find_needs
+from orchestrator.preflight.nouns import CellForecast, Judged, Outlook, Preflight, RequirementSet, Row, Target, Verdict
+from orchestrator.preflight.render import FORMATS, render_preflight
+from orchestrator.preflight.targets import find_python, has_compiler
+from orchestrator.requirements import load_requirements
+from tests.package_index import make_sdist
+from tests.unit.golden import assert_golden
+
+MUSL = Target("musl", "linux/amd64", "3.12")
+GLIBC = Target("glibc", "linux/amd64", "3.12")
+ARM = Target("musl", "linux/arm64", "3.12")
+C_SOURCES = SourceFacts(
+    ("setuptools", "Cython>=3"), ("C",), ("Python.h", "linux/futex.h", "openssl/ssl.h"), declares_extension=True
+)
+
+
+def verdict_of(*files: str, target: Target = MUSL, facts: SourceFacts | None = None, version: str = "1.0") -> Judged:
+    """Judge version 1.0 of a package of which these files are offered."""
+    return judge(Pinned("p", version), [Offer(file) for file in files], target, lambda _: facts)
+
+
+@pytest.mark.parametrize(
+    ("file", "fits"),
+    [
+        ("p-1.0-py3-none-any.whl", (MUSL, GLIBC, ARM)),
+        ("p-1.0-py2.py3-none-any.whl", (MUSL, GLIBC, ARM)),
+        ("p-1-cp312-cp312-musllinux_1_2_x86_64.whl", (MUSL,)),
+        ("p-1.0-cp39-abi3-musllinux_1_1_aarch64.whl", (ARM,)),
+        ("p-1.0-cp312-cp312-manylinux2014_x86_64.manylinux_2_17_x86_64.whl", (GLIBC,)),
+        ("p-1.0-cp312-cp312-manylinux_2_39_x86_64.whl", ()),
+        ("p-1.0-cp313-cp313-musllinux_1_2_x86_64.whl", ()),
+        ("p-1.0-cp312-cp312t-musllinux_1_2_x86_64.whl", ()),
+        ("p-1.0-cp313-abi3-musllinux_1_2_x86_64.whl", ()),
+        ("p-1.0-pp310-pypy310_pp73-manylinux_2_17_x86_64.whl", ()),
+        ("p-1.1-py3-none-any.whl", ()),
+        ("no-wheel.whl", ()),
+    ],
+)
+def test_a_wheel_fits_by_its_tags(file: str, fits: tuple[Target, ...]) -> None:
+    """The C library, the architecture, the Python and the version decide, as for pip."""
+    found = {target for target in (MUSL, GLIBC, ARM) if verdict_of(file, target=target).verdict in (Verdict.WHEEL, Verdict.PURE)}
+    assert found == set(fits)
+
+
+def test_what_has_no_wheel_is_compiled_built_or_not_there() -> None:
+    """A source archive is compiled when wheels elsewhere, or what is in it, say so."""
+    mac = "p-1.0-cp312-cp312-macosx_11_0_arm64.whl"
+    assert verdict_of(mac) == Judged(Verdict.NOTHING, how="wheels for macOS only, no source")
+    assert verdict_of() == Judged(Verdict.NOTHING, how="no file of this version")
+    compiled = verdict_of(mac, "p-1.0.tar.gz", facts=C_SOURCES)
+    assert compiled.verdict is Verdict.COMPILE
+    assert compiled.needs == (
+        "C compiler",
+        "OpenSSL headers (openssl-dev, libssl-dev)",
+        "kernel headers (linux-headers, linux-libc-dev)",
+    )
+    assert compiled.how == "it has wheels for macOS; built with cython; its build names extension modules; C sources"
+    assert verdict_of(mac, "p-1.0.tar.gz").needs == ("a compiler",)
+    assert verdict_of("p-1.0.tar.gz", facts=SourceFacts(("setuptools",), ("C",))).verdict is Verdict.BUILD
+    assert verdict_of("p-1.0.tar.gz").how == "its source archive could not be read"
+    assert verdict_of("p-1.0.tar.gz", target=Target(None, "linux/amd64", "3.12")).verdict is Verdict.UNKNOWN
+
+
+def test_a_file_for_another_python_does_not_count() -> None:
+    """Requires-Python is obeyed; one that nobody understands is not."""
+    for wanted, verdict in ((">=3.13", Verdict.NOTHING), (">=3.8,<4", Verdict.PURE), ("a lot", Verdict.PURE)):
+        offers = [Offer("p-1.0-py3-none-any.whl", requires_python=wanted)]
+        assert judge(Pinned("p", "1.0"), offers, MUSL, lambda _: None).verdict is verdict
+
+
+def test_markers_are_evaluated_for_the_target() -> None:
+    """Not for the machine that asks."""
+    assert is_wanted("platform_machine == 'aarch64' and sys_platform == 'linux'", ARM)
+    assert not is_wanted("platform_machine == 'aarch64'", MUSL)
+    assert is_wanted("python_full_version >= '3.12.4' and python_version < '3.13'", MUSL)
+    assert is_wanted("nonsense", MUSL)
+    assert is_wanted(None, MUSL)
+
+
+@pytest.mark.parametrize(
+    ("facts", "needs"),
+    [
+        (SourceFacts(("maturin>=1",), ("Rust",)), ("Rust",)),
+        (SourceFacts(("setuptools", "setuptools_rust"), ("C", "Rust")), ("Rust",)),
+        (SourceFacts(("scikit-build-core[pyproject]",), ("C", "C++")), ("C++ compiler",)),
+        (SourceFacts((), (), declares_extension=True), ("a compiler",)),
+        (SourceFacts(("hatchling",), ("C",)), ()),
+    ],
+)
+def test_needs_are_read_off_the_build(facts: SourceFacts, needs: tuple[str, ...]) -> None:
+    """By the tools that it is built with, and the languages of its sources."""
+    assert find_needs(facts)[0] == needs
+
+
+def test_a_source_archive_is_read_and_not_run() -> None:
+    """Build requirements, languages, and headers that the archive does not bring along; tests and docs do not count."""
+    files = {
+        "pyproject.toml": '[build-system]\nrequires = ["setuptools", "cffi"]\n',
+        "setup.py": "setup(ext_modules=[Extension('x', [])])",
+        "src/x.c": '#include <own.h>\n # include "sub/deep.h"\n#include <openssl/ssl.h>\n',
+        "include/own.h": "",
+        "include/sub/deep.h": "",
+        "tests/t.rs": "",
+    }
+    assert parse_sdist(make_sdist("p", "1", files)) == SourceFacts(
+        ("setuptools", "cffi"), ("C",), ("openssl/ssl.h",), declares_extension=True
+    )
+    assert parse_sdist(make_sdist("p", "1", {"pyproject.toml": "["})) == SourceFacts()
+
+
+def test_versions_are_chosen_where_nothing_can_be_resolved() -> None:
+    """The newest that fits and is neither yanked nor a pre-release; an exact one as it is."""
+    offers = [Offer(f"p-{version}.tar.gz", yanked=version == "3.0") for version in ("1.0", "2.0", "3.0", "4.0rc1")]
+    found = choose_versions(["p>=1 ; python_version > '3'", "p==9", "q<1", "-e ."], lambda name: offers if name == "p" else ())
+    assert [(pin.label, pin.marker) for pin in found] == [("p==2.0", 'python_version > "3"'), ("p==9", None), ("q==<1", None)]
+
+
+@pytest.mark.parametrize(
+    ("axes", "args", "refs", "found"),
+    [
+        ({"python": "3.13"}, {"PYTHON_VERSION": "3.12"}, ["python:3.11"], ("3.13", "axis python")),
+        ({"python": "system"}, {"PYTHON_VERSION": "3.12.4"}, [], ("3.12", "argument PYTHON_VERSION")),
+        (
+            {},
+            {},
+            ["busybox", "registry.example/python:3.11.9-slim@sha256:a"],
+            ("3.11", "base registry.example/python:3.11.9-slim@sha256:a"),
+        ),
+        ({}, {"PYTHON_VERSION": "latest"}, ["python:3", "mypython:3.12"], (None, None)),
+    ],
+)
+def test_a_cells_python_is_known_by_its_axis_its_arguments_or_its_base(
+    axes: dict[str, str], args: dict[str, str], refs: list[str], found: tuple[str | None, str | None]
+) -> None:
+    """In this order, and otherwise not at all."""
+    cell = Cell("c", tuple(axes.items()), Settings(args=tuple(args.items())))
+    assert find_python(cell, [Image(ref, None, 1) for ref in refs]) == found
+
+
+def test_a_full_python_image_has_a_compiler() -> None:
+    """And a slim one has not, unless its Dockerfile installs one."""
+    full, slim, alpine = (Image(f"python:3.12{end}", None, 1) for end in ("", "-slim", "-alpine"))
+    assert has_compiler([full], ())
+    assert not has_compiler([slim, alpine], ())
+    assert has_compiler([slim], ("gcc",))
+
+
+WHEEL = (GLIBC, Judged(Verdict.WHEEL))
+ROWS = (
+    Row("nat==1", "nat", "1", ("a.txt",), ((MUSL, Judged(Verdict.COMPILE, "nat-1.tar.gz", ("C compiler",), "C sources")), WHEEL)),
+    Row("none==2", "none", "2", ("b.txt",), ((MUSL, Judged(Verdict.NOTHING, how="wheels for glibc only, no source")), WHEEL)),
+    Row("pure==3", "pure", "3", ("a.txt", "b.txt"), ((MUSL, Judged(Verdict.PURE)), (GLIBC, Judged(Verdict.PURE)))),
+    Row("old==4", "old", "4", ("c.txt",), ((MUSL, Judged(Verdict.BUILD)), (GLIBC, Judged(Verdict.NOT_WANTED)))),
+)
+
+
+def foretold(name: str, target: Target, path: str | None, tools: tuple[str, ...] | None = ()) -> CellForecast:
+    """Foretell a cell that has these requirements."""
+    found = RequirementSet(path, "sha256:a", "uv") if path else None
+    return make_forecast(Cell(name, (), Settings(requirements=path)), target, "axis python", ROWS, found, tools)
+
+
+@pytest.mark.parametrize(
+    ("path", "target", "tools", "outlook", "why"),
+    [
+        ("a.txt", MUSL, ("gcc",), Outlook.LONG, "nat==1 is compiled: needs C compiler"),
+        ("a.txt", MUSL, (), Outlook.LIKELY, "the Dockerfile installs no compiler"),
+        ("a.txt", MUSL, None, Outlook.LONG, "nat==1 is compiled: needs C compiler"),
+        ("a.txt", GLIBC, (), Outlook.WHEELS, None),
+        ("b.txt", MUSL, ("gcc",), Outlook.FAILED, "none==2: wheels for glibc only, no source"),
+        ("c.txt", MUSL, (), Outlook.BUILDS, "old==4 is built from source, nothing is compiled"),
+        ("c.txt", GLIBC, (), Outlook.WHEELS, None),
+        (None, MUSL, (), Outlook.UNKNOWN, "it names no requirements file"),
+        ("a.txt", Target(None, "linux/amd64", "3.12"), (), Outlook.UNKNOWN, "its C library is not known; set `libc: musl`"),
+        ("a.txt", Target("musl", "linux/amd64", None), (), Outlook.UNKNOWN, "its Python is not known; give an axis `python`"),
+    ],
+)
+def test_the_worst_dependency_decides_what_is_foretold(
+    path: str | None, target: Target, tools: tuple[str, ...] | None, outlook: Outlook, why: str | None
+) -> None:
+    """Nothing at all fails; a compile takes long, or fails where no compiler is installed."""
+    found = foretold("c", target, path, tools)
+    assert found.outlook is outlook
+    assert (found.why[-1] if found.why else None) == why or (why is not None and found.why[-1].startswith(why))
+
+
+def make_preflight(problem: str | None = None) -> Preflight:
+    """Make a forecast with a bit of everything."""
+    cells = [foretold(f"{on.libc}-{path}", on, path) for on in (MUSL, GLIBC) for path in ("a.txt", "b.txt", "c.txt")]
+    odd = Target(None, "linux/amd64", None)
+    cells.append(foretold("odd", odd, None))
+    sets = (RequirementSet("a.txt", "sha256:a", "uv"), RequirementSet("c.txt", "sha256:c", "the file alone", "old has no wheel"))
+    targets = ((MUSL, ("alpine", "single")), (GLIBC, ("slim",)), (odd, ("odd",)))
+    return Preflight("m", "2026-11-21T05:06:07+00:00", "https://index.example/simple", targets, sets, ROWS, tuple(cells), problem)
+
+
+@pytest.mark.parametrize("kind", FORMATS)
+def test_a_forecast_reads_as_it_always_did(kind: str) -> None:
+    """Each format, word for word."""
+    assert_golden(f"preflight-{kind}.txt", render_preflight(make_preflight(), kind, 80))
+
+
+def test_a_narrow_terminal_gets_a_line_for_each_dependency() -> None:
+    """Nothing is cut, and no line is longer than the terminal; a silent index is said."""
+    text = render_preflight(make_preflight("no index"), "table", 28)
+    assert max(map(len, text.splitlines())) <= 28
+    assert "nat==1: COMPILE on musl 3.12 amd64; wheel on glibc 3.12 amd64" in " ".join(text.split())
+    assert "The package index could not be asked" in " ".join(text.split())
+
+
+def test_a_page_of_either_form_lists_the_same_files() -> None:
+    """As PEP 503 and PEP 691 have them."""
+    html = b"""<base href="https://h/x/"><a href="../p-1.tar.gz#sha256=a" data-requires-python="&gt;=3.8">p-1.tar.gz</a>
+      <a href="p-1-py3-none-any.whl" data-yanked="">w</a><a href="p.exe">no</a>"""
+    files = [
+        {"filename": "p-1.tar.gz", "url": "https://h/p-1.tar.gz", "requires-python": ">=3.8"},
+        {"filename": "p-1-py3-none-any.whl", "url": "/x/p-1-py3-none-any.whl", "yanked": "bad"},
+        {"filename": "p.exe", "url": "x"},
+    ]
+    found = parse_page(html, "text/html", "https://h/simple/p/")
+    assert found == parse_page(json.dumps({"files": files}).encode(), "application/vnd.pypi.simple.v1+json", "https://h/simple/p/")
+    assert found == (
+        Offer("p-1.tar.gz", "https://h/p-1.tar.gz", ">=3.8"),
+        Offer("p-1-py3-none-any.whl", "https://h/x/p-1-py3-none-any.whl", yanked=True),
+    )
+    assert normal_name("Zope.Interface__x") == "zope-interface-x"
+
+
+def test_uvs_pins_are_read_with_markers_and_hashes() -> None:
+    """And what is no pin of an index is refused, as it has neither wheel nor hash."""
+    text = "a==1 \\\n    --hash=sha256:bb \\\n    --hash=sha256:aa\n# no\n"
+    text += "b[x]==2 ; python_full_version < '3.13' \\\n    --hash=sha256:cc\n"
+    assert parse_pins(text, Path("r.txt")) == (
+        Pinned("a", "1", None, ("sha256:aa", "sha256:bb")),
+        Pinned("b", "2", "python_full_version < '3.13'", ("sha256:cc",)),
+    )
+    with pytest.raises(UsageError) as caught:
+        parse_pins("a @ git+https://me:pw@h/a\n", Path("r.txt"))
+    assert str(caught.value).startswith("r.txt: 'a @ git+https://***@h/a' is no version of an index")
+
+
+def test_the_users_own_indices_are_found(tmp_path: Path) -> None:
+    """Uv's variables, then its files, then pip's variables, then its files; folders of this machine are left out."""
+    pip = tmp_path / "pip.conf"
+    pip.write_text(
+        "[global]\nindex-url = https://pip/simple\nextra-index-url = https://more/simple file:///opt/x\nfind-links = /opt/w\n"
+    )
+    named = {"PIP_CONFIG_FILE": str(pip), "HOME": str(tmp_path)}
+    found = load_sources(named, tmp_path)
+    assert (found.default, found.extra, found.find_links, found.from_pip) == (
+        "https://pip/simple",
+        ("https://more/simple",),
+        (),
+        True,
+    )
+    assert {name: value for name, value in found.uv_environment().items() if name.startswith("UV_")} == {
+        "UV_DEFAULT_INDEX": "https://pip/simple",
+        "UV_INDEX": "https://more/simple",
+        "UV_INDEX_STRATEGY": "unsafe-best-match",
+    }
+    assert load_sources({**named, "PIP_INDEX_URL": "https://env/simple"}, tmp_path).default == "https://env/simple"
+    (tmp_path / "uv.toml").write_text(
+        '[[index]]\nurl = "https://one/simple"\n[[index]]\nurl = "https://two/simple"\ndefault = true\n'
+    )
+    assert load_sources(named, tmp_path / "sub").indices == ("https://one/simple", "https://two/simple")
+    by_variable = load_sources({**named, "UV_INDEX": "corp=https://corp/simple"}, tmp_path)
+    assert by_variable.indices == ("https://corp/simple", "https://two/simple")
+    assert not by_variable.from_pip
+    assert load_sources({"HOME": str(tmp_path), "PIP_CONFIG_FILE": "/dev/null"}, Path("/")).indices == (PYPI,)
+
+
+def test_requirements_may_name_indices_themselves() -> None:
+    """As pip and uv both read them."""
+    text = "--index-url=https://a/simple\n-f https://flat/\n--extra-index-url https://b/simple\nx==1\n"
+    assert with_options_of(Sources(), [text]) == Sources("https://a/simple", ("https://b/simple",), ("https://flat/",))
+
+
+@pytest.mark.parametrize(
+    ("words", "cause"),
+    [
+        ("[SSL: CERTIFICATE_VERIFY_FAILED] unable to get local issuer", "its certificate is not trusted here; SSL_CERT_FILE names"),
+        ("Tunnel connection failed: 407 Proxy Authentication Required", "the proxy refuses; HTTPS_PROXY and NO_PROXY say"),
+        ("HTTP status client error (403 Forbidden)", "it refuses these credentials; give them in"),
+        ("[Errno -2] Name or service not known", "its name is not known here; is this machine on the network?"),
+        ("operation timed out", "it does not answer in time; try again, or name a mirror"),
+        ("[Errno 111] Connection refused", "there is no connection to it; is this machine on the network"),
+        ("HTTP status 502", "it is out of order; try again later"),
+        ("odd", "it gave no answer (odd)"),
+    ],
+)
+def test_why_an_index_is_silent_is_said(words: str, cause: str) -> None:
+    """With what to do about it, and without its credentials."""
+    said = str(explain_silence("https://me:pw@index/simple", words))
+    assert said.startswith(f"the package index https://***@index/simple cannot be used: {cause}")
+
+
+def test_a_requirements_file_is_read_with_what_it_includes(tmp_path: Path) -> None:
+    """Its digest changes with any of them; constraints ask for nothing."""
+    (tmp_path / "a.txt").write_text("-r sub/b.txt\n-c c.txt # here\na==1 --hash=sha256:x\n-e .\n-r a.txt\n")
+    (tmp_path / "sub").mkdir()
+    (tmp_path / "sub/b.txt").write_text("b>=2 # for a reason\n")
+    (tmp_path / "c.txt").write_text("d==4\n")
+    found = load_requirements(tmp_path / "a.txt")
+    assert found.lines == ("a==1", "b>=2")
+    (tmp_path / "c.txt").write_text("d==5\n")
+    assert load_requirements(tmp_path / "a.txt").digest != found.digest
+    with pytest.raises(UsageError, match=r"gone\.txt cannot be read: No such file or directory"):
+        load_requirements(tmp_path / "gone.txt")
