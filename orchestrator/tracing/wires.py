@@ -112,6 +112,7 @@ def _listening(note: Callable[[str], None]) -> Iterator[None]:
     """Note what exporters say in this thread."""
     listener = _Listener(note)
     logger = logging.getLogger("opentelemetry.exporter")
+    logger.setLevel(logging.WARNING)  # whatever level its parent has been given
     shared = logging.getLogger("opentelemetry.exporter.otlp.proto.grpc.exporter")
     for one in tuple(shared.filters):  # it hides what has just been said in the same words, also by another exporter
         shared.removeFilter(one)
