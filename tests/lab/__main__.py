@@ -14,7 +14,7 @@ from orchestrator.config.load import load_matrix
 from orchestrator.standins import VARIABLE
 from tests.lab.bases import STAND_INS, ensure_bases, save_description
 from tests.lab.cache import LabError, say
-from tests.lab.engine import CLASSIC, MAIN, engine, ensure, start, stop
+from tests.lab.engine import CLASSIC, MAIN, engine, ensure, forget_unused, start, stop
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -65,6 +65,8 @@ def _with(words: Sequence[str]) -> int:
     """Run a command with an engine, which is stopped afterwards if it was started for it."""
     try:
         with engine() as variables:
+            if variables:
+                forget_unused()
             if start(CLASSIC):
                 say("a second engine, with the classic image store, runs beside it")
             try:

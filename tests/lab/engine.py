@@ -39,6 +39,7 @@ class EngineSpec:
     name: str = "engine"
     containerd_store: bool = True
     own_network: bool = False  # two engines in one network would take the bridge from each other
+    starts_empty: bool = False  # nothing that takes long to make lies in it
     exports: bool = False  # its BuildKit sends its spans to a collector by itself, as some users' builders do
 
     @property
@@ -64,7 +65,7 @@ class EngineSpec:
 
 
 MAIN = EngineSpec()
-CLASSIC = EngineSpec("engine-classic", containerd_store=False, own_network=True, exports=True)
+CLASSIC = EngineSpec("engine-classic", containerd_store=False, own_network=True, starts_empty=True, exports=True)
 
 
 def answers(environment: dict[str, str] | None = None) -> bool:
@@ -117,6 +118,8 @@ def start(spec: EngineSpec) -> bool:
             return False
         _check_permission()
         _write_configuration(spec)
+        if spec.starts_empty:
+            shutil.rmtree(spec.folder / "data", ignore_errors=True)
         with timed(f"starting a Docker Engine from {spec.folder}"):
             _start_daemon(spec)
         return True
@@ -221,6 +224,20 @@ def _start_daemon(spec: EngineSpec) -> None:
             last = "\n".join(log.read_text(errors="replace").splitlines()[-15:])
             message = f"the Docker Engine does not start; its log is {log}:\n{last}"
             raise LabError(message)
+
+
+def forget_unused(spec: EngineSpec = MAIN) -> None:
+    """Remove what the last run of the tests did not use of the build cache: an engine gets slow with what lies in it.
+
+    With 1,200 records, most of them of tiny images, each container took containerd 0.16 s of CPU time, on an empty
+    engine 0.03 s.
+    """
+    stamp = spec.folder / "last-run"
+    if stamp.is_file():
+        since_s = round(time.time() - stamp.stat().st_mtime)
+        words = ["docker", "buildx", "prune", "--builder", "default", "--force", "--filter", f"until={since_s}s"]
+        run_step("docker buildx prune", words, log="prune.log", environment=spec.environment)
+    stamp.touch()
 
 
 def stop(spec: EngineSpec = MAIN) -> bool:
