@@ -266,9 +266,10 @@ def test_the_header_of_the_table_stays_in_sight(viewer: Viewer, report: Path) ->
     wide = viewer.open(report)
     wide.set_viewport_size({"width": 1280, "height": 300})
     wide.locator("#comparison tbody tr").nth(8).scroll_into_view_if_needed()
-    stuck = wide.locator("#comparison thead th").first.bounding_box()
+    stuck, box = wide.locator("#comparison thead th").first.bounding_box(), wide.locator(".table-of-cells").bounding_box()
     assert stuck is not None
-    assert stuck["y"] == pytest.approx(0, abs=2)
+    assert box is not None
+    assert stuck["y"] == pytest.approx(max(box["y"], 0), abs=2)  # of the window, or of a frame where the table is wider
 
 
 def test_a_page_is_printed_on_paper(viewer: Viewer, report: Path, shots: Path) -> None:
