@@ -14,7 +14,7 @@ from orchestrator.docker.build import BuildMetadata, Target, load_metadata, read
 from orchestrator.events import Event
 from orchestrator.failures import BuildFailure, classify_failure
 from orchestrator.measure.installs import InstallLog, Origin
-from orchestrator.measure.progress import Progress, export_seconds, make_steps, pull_seconds
+from orchestrator.measure.progress import Progress, export_seconds, make_steps, pull_seconds, start_of
 from orchestrator.model import Cell, Status
 from orchestrator.record import Build
 from orchestrator.smoke.words import inert
@@ -116,6 +116,7 @@ def _make_build(progress: Progress, jobs: int, wall_s: float) -> Build:
         cached_steps=sum(step.outcome == "cached" for step in steps),
         total_steps=len(steps),
         steps=steps,
+        started_at=start_of(progress),
     )
 
 

@@ -28,6 +28,7 @@ from orchestrator.git import read_git
 from orchestrator.interrupts import interrupts
 from orchestrator.locked import pin_plan, written
 from orchestrator.measure.contents import find_unique
+from orchestrator.measure.shared import share_work
 from orchestrator.model import BuilderSpec, HttpCheck, Plan, Status
 from orchestrator.paths import cache_folder, forget_lock, held, run_lock
 from orchestrator.plan.select import select_cells
@@ -124,7 +125,9 @@ def run_matrix(matrix: Matrix, reports: Reports, options: Options, watch: Callab
             describe_outcome(span, record)
         with trace.span("report"):
             run.save_record(record)
-            traces.gather()  # the page shows them
+            traces.gather()  # the page shows them, and they know which cell ran what
+            record = replace(record, cells=share_work(record.cells, traces.cells_that_ran))
+            run.save_record(record)
             save_reports(run, record)
         traces.measure(record)
     emit(Event("run-finished", None, {"run": run.id, "complete": record.complete}))

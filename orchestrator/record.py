@@ -106,6 +106,7 @@ class Step:
     duration_s: float | None
     outcome: str
     ran_in: str | None = None
+    digest: str | None = None  # the builder's own name for it, the same in every cell
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +119,7 @@ class Build:
     own_s: float | None = None
     shared_s: float | None = None
     alone_s: float | None = None
+    started_at: datetime | None = None  # by the builder's clock, as the steps' times are
     pull_s: float | None = None
     export_s: float | None = None
     cached_steps: int | None = None

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
+from orchestrator.measure.periods import covered_s
 from orchestrator.record import Step
 
 _STEP = re.compile(r"^\[(?:(?P<stage>[^\]]*?) +)?(?P<at>\d+)/(?P<of>\d+)\] (?P<instruction>.*)$", re.DOTALL)
@@ -166,7 +167,13 @@ def _make_step(vertex: Vertex) -> Step:
         started_at=vertex.started,
         duration_s=duration_of(vertex),
         outcome="cached" if vertex.cached else "executed",
+        digest=vertex.digest,
     )
+
+
+def start_of(progress: Progress) -> datetime | None:
+    """Give when the builder began with this build, by its own clock: with reading the Dockerfile, which no other build does."""
+    return next((vertex.started for vertex in progress.vertices.values() if vertex.started), None)
 
 
 def duration_of(vertex: Vertex) -> float | None:
@@ -179,22 +186,13 @@ def duration_of(vertex: Vertex) -> float | None:
 def pull_seconds(progress: Progress) -> float:
     """Give the time in which bases were fetched and unpacked; 0.0 when all was there."""
     pulls = [vertex.moved for vertex in progress.vertices.values() if vertex.moved and not vertex.name.startswith("exporting")]
-    return _covered([(first, last) for first, last in pulls if last > first])
+    return covered_s(pulls)
 
 
 def export_seconds(progress: Progress) -> float:
     """Give the time in which the image was written out."""
     exports = [vertex for vertex in progress.vertices.values() if vertex.name.startswith("exporting")]
-    return _covered([(vertex.started, vertex.completed) for vertex in exports if vertex.started and vertex.completed])
-
-
-def _covered(spans: list[tuple[datetime, datetime]]) -> float:
-    """Add up the time that any of the spans covers, overlaps once."""
-    total, end = 0.0, datetime.min.replace(tzinfo=UTC)
-    for first, last in sorted(spans):
-        total += max(0.0, (last - max(first, end)).total_seconds())
-        end = max(end, last)
-    return total
+    return covered_s((vertex.started, vertex.completed) for vertex in exports if vertex.started and vertex.completed)
 
 
 def parse_time(value: object) -> datetime | None:

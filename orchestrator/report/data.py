@@ -10,10 +10,11 @@ from orchestrator.report.table import SEVERITIES, make_table, outcome_of, smoke_
 from orchestrator.smoke.words import one_line
 
 if TYPE_CHECKING:
-    from orchestrator.record import CellRecord, Image, RunRecord
+    from orchestrator.record import Build, CellRecord, Image, RunRecord
 
 _FORMULA = ("=", "+", "-", "@")
 FIGURES = ("compressed_bytes", "compressed_estimated", "uncompressed_bytes", "over_base_bytes", "build_wall_s", "relative_size")
+WORK = ("build_own_s", "build_shared_s", "build_alone_s")
 INSIDE = ("wasted_bytes", "unique_bytes", "unique_compressed_bytes", "os_packages", "python_packages")
 SCANNED = (*(f"vulnerabilities_{severity}" for severity in SEVERITIES), "vulnerability_scanner", "vulnerability_database")
 
@@ -25,10 +26,16 @@ def render_csv(record: RunRecord) -> str:
     scanned = SCANNED if was_scanned(record) else ()
     file = io.StringIO()
     writer = csv.writer(file, lineterminator="\n")
-    writer.writerow([*map(_inert_value, record.axes), "cell", "outcome", *FIGURES, *INSIDE, *scanned, "smoke", "reason"])
+    writer.writerow([*map(_inert_value, record.axes), "cell", "outcome", *FIGURES, *WORK, *INSIDE, *scanned, "smoke", "reason"])
     for cell, row in zip(record.cells, table.rows, strict=True):
         values = [cell.axes.get(axis, "") for axis in record.axes]
-        figures = [*_figures(cell), row[relative].replace("–", ""), *_inside(cell.image), *_scanned(cell.image)[: len(scanned)]]
+        figures = [
+            *_figures(cell),
+            row[relative].replace("–", ""),
+            *_work(cell.build),
+            *_inside(cell.image),
+            *_scanned(cell.image)[: len(scanned)],
+        ]
         texts = [cell.id, outcome_of(cell), *figures, smoke_of(cell).replace("–", ""), row[-1]]
         writer.writerow([_inert_value(text) for text in (*values, *texts)])
     return file.getvalue()
@@ -43,6 +50,11 @@ def _figures(cell: CellRecord) -> list[str]:
     )
     found.append(cell.build.wall_s if cell.build else None)  # type: ignore[arg-type]  # figures of any kind
     return ["" if figure is None else str(figure).lower() for figure in found]
+
+
+def _work(build: Build | None) -> list[str]:
+    found = [build.own_s, build.shared_s, build.alone_s] if build else [None] * len(WORK)
+    return ["" if figure is None else str(figure) for figure in found]
 
 
 def _inside(image: Image | None) -> list[str]:

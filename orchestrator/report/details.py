@@ -156,9 +156,9 @@ def _about_build(cell: CellRecord, build: Build) -> Iterator[Fact]:
     yield "timing", f"{build.timing}, up to {build.jobs} builds at once"
     yield "wall", _seconds(build.wall_s)
     figures = (
-        ("own steps", build.own_s),
-        ("shared steps", build.shared_s),
-        ("alone", build.alone_s),
+        ("own work", build.own_s),
+        ("steps of others that it needed", build.shared_s),
+        ("alone it would have taken", build.alone_s),
         ("pull", build.pull_s),
         ("export", build.export_s),
         ("median", build.median_s),

@@ -24,7 +24,17 @@ class Table:
     rows: tuple[tuple[str, ...], ...]
 
 
-MEASURES = ("compressed MB", "unpacked MB", "over base MB", "wasted MB", "unique MB", "packages", "build s", "relative size")
+MEASURES = (
+    "compressed MB",
+    "unpacked MB",
+    "over base MB",
+    "wasted MB",
+    "unique MB",
+    "packages",
+    "build s",
+    "alone s",
+    "relative size",
+)
 SEVERITIES = ("critical", "high", "medium", "low")  # columns only where a scanner was asked
 
 
@@ -59,12 +69,18 @@ def _make_row(record: RunRecord, cell: CellRecord, best: int | None) -> tuple[st
         megabytes(image.wasted_bytes if image else None),
         megabytes(image.unique_bytes if image else None),
         _count(packages_of(image)),
-        UNKNOWN if cell.build is None else f"{cell.build.wall_s:.1f}",
+        seconds(cell.build.wall_s if cell.build else None),
+        seconds(cell.build.alone_s if cell.build else None),
         f"{size / best:.2f}" if size and best and cell.as_expected else UNKNOWN,
         *(_severities_of(image) if was_scanned(record) else ()),
         smoke_of(cell),
         one_line(cell.reason or ""),
     )
+
+
+def seconds(time_s: float | None) -> str:
+    """Write a time as the tables do."""
+    return UNKNOWN if time_s is None else f"{time_s:.1f}"
 
 
 def _severities_of(image: Image | None) -> list[str]:
@@ -152,7 +168,7 @@ def make_notes(record: RunRecord) -> list[str]:
     if jobs is not None:
         notes.append(
             f"Build times are wall times of up to {jobs} builds at once, with the builder's cache as it was "
-            "(timing: shared): not a ranking."
+            "(timing: shared): not a ranking. Alone: what the build would have taken had no other cell run a step for it."
         )
     if any(cell.image and cell.image.compressed_estimated for cell in record.cells):
         notes.append("~ estimated: this image store keeps no compressed layers, so their gzip size was computed.")

@@ -23,10 +23,11 @@ _SHORT = {
     "packages": "pack-\nages",
     **{severity: severity for severity in SEVERITIES},
     "build s": "build\ns",
+    "alone s": "alone\ns",
     "relative size": "rel.\nsize",
 }
 # what a narrow terminal does without, in this order
-_DROPPED_FIRST = (*reversed(SEVERITIES), "packages", "unique MB", "unpacked MB", "smoke", "wasted MB", "over base MB")
+_DROPPED_FIRST = (*reversed(SEVERITIES), "packages", "unique MB", "alone s", "unpacked MB", "smoke", "wasted MB", "over base MB")
 _MARKDOWN = re.compile(r"([\\`*_{}\[\]<>|~#&])")
 
 

@@ -120,6 +120,11 @@ class Traces:
             self.send(linked)
         self._unlinked.clear()
 
+    @property
+    def cells_that_ran(self) -> dict[str, str]:
+        """Give the cell that ran each step, by the step's digest, as far as the builder's spans tell."""
+        return {digest: ran.cell for digest, ran in self._ran.items()}
+
     def close(self) -> None:
         """End with the run's own trace, which ends last."""
         self.gather()

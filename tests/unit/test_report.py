@@ -84,7 +84,7 @@ def test_no_cell_of_the_csv_is_a_formula() -> None:
     """A spreadsheet shows what an image said and runs none of it, on whatever axis it stands."""
     rows = list(csv.reader(io.StringIO(render(make_hostile_record(), "csv", 80))))
     assert len(rows) == 8
-    assert {len(row) for row in rows} == {17}
+    assert {len(row) for row in rows} == {20}
     assert [value for row in rows for value in row if value.startswith(("=", "+", "-", "@", "\t", "\r"))] == []
 
 
@@ -94,7 +94,7 @@ def test_the_markdown_table_has_one_line_for_each_cell() -> None:
     rows = [line for line in lines if line.startswith("|")]
     assert len(rows) == 2 + 7
     for row in rows[2:]:
-        assert len(re.findall(r"(?<!\\)\|", row)) == 14
+        assert len(re.findall(r"(?<!\\)\|", row)) == 15
     assert not [line for line in lines if re.search(r"(?<!\\)<|(?<!\\)\*\*|(?<!\\)`", line)]
     assert not [line for line in lines if line.startswith("::")]
 
