@@ -12,11 +12,16 @@ import sys
 import tarfile
 import tempfile
 import time
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from orchestrator.layers.archive import unpack
 from orchestrator.layers.index import make_index
 from orchestrator.layers.stack import stack_layers
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 LIMIT = 0.6
 _WORDS = 4096
@@ -54,9 +59,17 @@ class _Bytes:
         return part
 
 
-def time_pipe(layer: Path) -> float:
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """What something took."""
+
+    wall_s: float
+    cpu_s: float
+
+
+def time_pipe(layer: Path) -> Cost:
     """Time the plain pipe."""
-    began = time.perf_counter()
+    began, used = time.perf_counter(), _cpu_of_children()
     with (
         subprocess.Popen(["gzip", "-dc", layer], stdout=subprocess.PIPE) as unpacking,  # noqa: S603, S607  # as users type it
         subprocess.Popen(["tar", "-t"], stdin=unpacking.stdout, stdout=subprocess.DEVNULL) as listing,  # noqa: S607  # as above
@@ -67,21 +80,26 @@ def time_pipe(layer: Path) -> float:
     if any(codes):
         message = f"the pipe failed: {codes}"
         raise RuntimeError(message)
-    return time.perf_counter() - began
+    return Cost(time.perf_counter() - began, _cpu_of_children() - used)
 
 
-def time_index(layer: Path) -> float:
+def _cpu_of_children() -> float:
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime
+
+
+def time_index(layer: Path) -> Cost:
     """Time a first look: unpacked, indexed and put upon each other, with nothing remembered."""
-    began = time.perf_counter()
+    began, used = time.perf_counter(), time.process_time()
     with layer.open("rb") as blob:
         index = make_index(unpack(blob))
     if index.problem:
         raise RuntimeError(index.problem)
     stack_layers([index])
-    return time.perf_counter() - began
+    return Cost(time.perf_counter() - began, time.process_time() - used)
 
 
-def compare(layer: Path, rounds: int) -> tuple[list[float], list[float]]:
+def compare(layer: Path, rounds: int) -> tuple[list[Cost], list[Cost]]:
     """Time both in turn, so that what else the machine does meets both."""
     ours, pipe = [], []
     time_index(layer)  # imports, and the disk's cache
@@ -89,6 +107,11 @@ def compare(layer: Path, rounds: int) -> tuple[list[float], list[float]]:
         ours.append(time_index(layer))
         pipe.append(time_pipe(layer))
     return ours, pipe
+
+
+def median_cpu(costs: Sequence[Cost]) -> float:
+    """Give the middle of the CPU times, which other work on the machine changes little."""
+    return statistics.median(cost.cpu_s for cost in costs)
 
 
 def main() -> int:
@@ -104,12 +127,13 @@ def main() -> int:
         if asked.layer is None:
             make_layer(layer, size_bytes=asked.megabytes * 1_000_000, files=asked.files)
         ours, pipe = compare(layer, asked.rounds)
-    ratio = statistics.median(ours) / statistics.median(pipe)
+    walls = [[cost.wall_s for cost in costs] for costs in (ours, pipe)]
+    ratio = statistics.median(walls[0]) / statistics.median(walls[1])
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     sys.stdout.write(
-        f"first look: {statistics.median(ours):.2f} s (of {len(ours)}: {min(ours):.2f} to {max(ours):.2f})\n"
-        f"gzip -dc LAYER | tar -t: {statistics.median(pipe):.2f} s ({min(pipe):.2f} to {max(pipe):.2f})\n"
-        f"ratio: {ratio:.2f}, allowed: {LIMIT}\n"
+        f"first look: {statistics.median(walls[0]):.2f} s (of {len(ours)}: {min(walls[0]):.2f} to {max(walls[0]):.2f})\n"
+        f"gzip -dc LAYER | tar -t: {statistics.median(walls[1]):.2f} s ({min(walls[1]):.2f} to {max(walls[1]):.2f})\n"
+        f"ratio: {ratio:.2f}, allowed: {LIMIT}; of CPU time: {median_cpu(ours) / median_cpu(pipe):.2f}\n"
         f"most memory: {memory:.0f} MiB\n"
     )
     return 0 if ratio <= LIMIT else 1

@@ -23,8 +23,9 @@ from orchestrator.tracing.trace import write_traceparent
 from orchestrator.workshop import CancelledError, Workshop
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
+    from orchestrator.docker.process import Exit
     from orchestrator.redact import Redactor
     from orchestrator.tracing.collect import TracedBuild
 
@@ -43,6 +44,17 @@ class Built:
     origins: Mapping[str, Origin] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
+class Followed:
+    """A build that has been run: how it ended, and what it told on the way."""
+
+    ended: Exit
+    wall_s: float
+    progress: Progress
+    tail: Sequence[str]
+    origins: Mapping[str, Origin]
+
+
 def build_cell(shop: Workshop, cell: Cell, target: Target, traced: TracedBuild) -> Built:
     """Run a cell's build; buildx's metadata, which holds all build arguments, are read and not kept."""
     with ExitStack() as stack:
@@ -53,8 +65,18 @@ def build_cell(shop: Workshop, cell: Cell, target: Target, traced: TracedBuild) 
 
 def _build(shop: Workshop, cell: Cell, target: Target, traced: TracedBuild, metadata_file: Path) -> Built:
     """Keep a build's log and its raw progress while it goes on."""
-    folder = shop.run.cell(cell.id)
     argv = render_build_argv(shop.engine.buildx_argv, shop.builder, shop.name, cell, shop.folder, target, metadata_file)
+    followed = follow_build(shop, cell, argv, shop.run.cell(cell.id), {"TRACEPARENT": write_traceparent(traced.span)})
+    traced.vertices = followed.progress.told
+    if followed.ended.cancelled:
+        raise CancelledError
+    built = _judge(cell, followed, _make_build(followed.progress, shop.jobs, followed.wall_s), metadata_file)
+    traced.ref = built.metadata.ref
+    return built
+
+
+def follow_build(shop: Workshop, cell: Cell, argv: list[str], folder: Path, environment: Mapping[str, str]) -> Followed:
+    """Run a build to its end, with its log and its raw progress in a folder."""
     secrets = {argument[0]: read_secret_arg(argument) for argument in cell.settings.secret_args}
     progress, tail, installs = Progress(), deque[str](maxlen=_TAIL_LINES), InstallLog()
     started = time.monotonic()
@@ -77,17 +99,19 @@ def _build(shop: Workshop, cell: Cell, target: Target, traced: TracedBuild, meta
             on_progress=take,
             timeout_s=cell.settings.timeout.build_s,
             cancel=shop.cancel,
-            environment={"TRACEPARENT": write_traceparent(traced.span), **secrets},
+            environment={**environment, **secrets},
         )
-        traced.vertices = progress.told
         for message in progress.messages:
             files.log(message + "\n")
         if files.problem:
             with disk_errors(folder):
                 raise files.problem
-    build = _make_build(progress, shop.jobs, time.monotonic() - started)
-    if ended.cancelled:
-        raise CancelledError
+    return Followed(ended, time.monotonic() - started, progress, tail, installs.origins)
+
+
+def _judge(cell: Cell, followed: Followed, build: Build, metadata_file: Path) -> Built:
+    """Say what became of a build that has ended."""
+    ended, progress = followed.ended, followed.progress
     if ended.timed_out:
         limit = cell.settings.timeout.build_s
         where = f" in {inert(progress.current)[:200]}" if progress.current else ""
@@ -98,11 +122,9 @@ def _build(shop: Workshop, cell: Cell, target: Target, traced: TracedBuild, meta
             Status.TIMEOUT,
         )
     if ended.code != 0:
-        failure = classify_failure(progress.failed_step, progress.messages, tail)
+        failure = classify_failure(progress.failed_step, progress.messages, followed.tail)
         return Built(build, BuildMetadata(), failure, Status.BUILD_FAILED if failure.is_ours else Status.ERROR)
-    metadata = load_metadata(metadata_file)
-    traced.ref = metadata.ref
-    return Built(build, metadata, None, None, installs.origins)
+    return Built(build, load_metadata(metadata_file), None, None, followed.origins)
 
 
 def _make_build(progress: Progress, jobs: int, wall_s: float) -> Build:

@@ -129,6 +129,7 @@ class Settings:
     labels: Pairs = ()
     network: str | None = None
     requirements: str | None = None
+    source: str | None = None
     libc: str | None = None
     push: str | None = None
     cache_from: tuple[str, ...] = ()

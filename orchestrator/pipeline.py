@@ -20,14 +20,15 @@ from orchestrator.docker.containers import list_containers, list_networks, remov
 from orchestrator.docker.engine import Engine, connect
 from orchestrator.docker.history import BuilderHistory
 from orchestrator.docker.images import ImageStore
-from orchestrator.errors import EngineError, ExitCode, UsageError
+from orchestrator.ending import finish_record
+from orchestrator.errors import EngineError, UsageError
 from orchestrator.events import Event
 from orchestrator.execute import run_cells
 from orchestrator.foreseen import recall_forecasts, render_forecasts, with_forecasts
 from orchestrator.git import read_git
 from orchestrator.interrupts import interrupts
+from orchestrator.load import cpu_model
 from orchestrator.locked import pin_plan, written
-from orchestrator.measure.contents import find_unique
 from orchestrator.measure.shared import share_work
 from orchestrator.model import BuilderSpec, HttpCheck, Plan, Status
 from orchestrator.paths import cache_folder, forget_lock, held, run_lock
@@ -35,6 +36,7 @@ from orchestrator.plan.select import select_cells
 from orchestrator.record import SCHEMA, CellRecord, Environment, RunInputs, RunRecord
 from orchestrator.redact import make_redactor
 from orchestrator.report.files import save_reports
+from orchestrator.sampling import Asked, check_asked, measure_cells
 from orchestrator.scanners import find_scanner
 from orchestrator.standins import find_stand_ins, lacking_reason
 from orchestrator.traced import leave_no_traces, open_traces
@@ -48,6 +50,11 @@ if TYPE_CHECKING:
     from orchestrator.config.load import Matrix
     from orchestrator.events import Emit
     from orchestrator.store import Reports, RunFolder
+    from orchestrator.tracing.collect import Traces
+    from orchestrator.tracing.trace import Trace
+
+
+_LIMITS = ("cpu", "memory", "limits.")  # what a builder may be allowed, by its driver's names
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +70,7 @@ class Options:
     resume: str | None = None
     trace: bool = True
     locked: bool = False
+    measure: Asked | None = None
 
 
 def run_matrix(matrix: Matrix, reports: Reports, options: Options, watch: Callable[[Event], None]) -> RunRecord:
@@ -79,6 +87,8 @@ def run_matrix(matrix: Matrix, reports: Reports, options: Options, watch: Callab
             locked = pin_plan(matrix, plan, wanted=options.locked, earlier=earlier_lock, resumed=earlier is not None)
             plan = locked.plan
             _check_secrets(matrix, plan)
+            if options.measure:
+                check_asked(options.measure, plan)
         spec = builder_spec(matrix)
         with trace.span("bootstrap"):
             engine = connect()
@@ -89,7 +99,7 @@ def run_matrix(matrix: Matrix, reports: Reports, options: Options, watch: Callab
         run.redactor = make_redactor(plan.cells, matrix.folder)
         span.attributes |= describe_run(run.id, plan)
         record = earlier or _new_record(matrix, run, plan, options, locked.digest)
-        record = replace(record, environment=_environment(engine, builder), finished_at=None, complete=False)
+        record = replace(record, environment=_environment(engine, builder, spec), finished_at=None, complete=False)
         run.save_record(record)
         if forecasts:
             run.save_text("preflight.json", render_forecasts(forecasts))
@@ -118,19 +128,35 @@ def run_matrix(matrix: Matrix, reports: Reports, options: Options, watch: Callab
         emit(_opening(run, plan, builder, resumed=earlier is not None))
         with held(run_lock(run.id)):  # `matrix clean` leaves a living run alone
             cells = _run_all(plan, options, shop)
+            if options.measure:
+                cells, record = _measure(shop, plan, cells, record, options.measure, trace)
         forget_lock(run_lock(run.id))
         with trace.span("judge"):
-            record = _finish(record, plan, cells, interrupted=interrupted.is_set() and len(cells) < len(plan.cells))
+            record = finish_record(record, plan, cells, interrupted=interrupted.is_set() and len(cells) < len(plan.cells))
             record = with_forecasts(record, forecasts)
             describe_outcome(span, record)
         with trace.span("report"):
-            run.save_record(record)
-            traces.gather()  # the page shows them, and they know which cell ran what
-            record = replace(record, cells=share_work(record.cells, traces.cells_that_ran))
-            run.save_record(record)
-            save_reports(run, record)
+            record = _report(run, record, traces)
         traces.measure(record)
     emit(Event("run-finished", None, {"run": run.id, "complete": record.complete}))
+    return record
+
+
+def _measure(  # what it takes, and what it changes
+    shop: Workshop, plan: Plan, cells: dict[str, CellRecord], record: RunRecord, asked: Asked, trace: Trace
+) -> tuple[dict[str, CellRecord], RunRecord]:
+    with trace.span("measure"):
+        measured, measurement = measure_cells(shop, plan, cells, asked)
+    return measured, replace(record, measurement=measurement)
+
+
+def _report(run: RunFolder, record: RunRecord, traces: Traces) -> RunRecord:
+    """Store what is known, and once more when the traces have said which cell ran what."""
+    run.save_record(record)
+    traces.gather()
+    record = replace(record, cells=share_work(record.cells, traces.cells_that_ran))
+    run.save_record(record)
+    save_reports(run, record)
     return record
 
 
@@ -198,7 +224,8 @@ def _new_record(matrix: Matrix, run: RunFolder, plan: Plan, options: Options, lo
     )
 
 
-def _environment(engine: Engine, builder: Builder) -> Environment:
+def _environment(engine: Engine, builder: Builder, spec: BuilderSpec) -> Environment:
+    limits = {name: value for name, value in spec.options if name.startswith(_LIMITS)}
     return Environment(
         docker=engine.version,
         buildx=engine.buildx,
@@ -212,6 +239,8 @@ def _environment(engine: Engine, builder: Builder) -> Environment:
         cgroup=engine.cgroup,
         python=platform.python_version(),
         tool=__version__,
+        cpu=cpu_model() if engine.is_local else None,
+        builder_limits=limits or None,
     )
 
 
@@ -263,38 +292,6 @@ def _tidy(shop: Workshop, plan: Plan, cells: Iterable[CellRecord]) -> None:
 
 def _ending(record: CellRecord) -> Event:
     return Event("cell-finished", record.id, {"status": record.status, "as_expected": record.as_expected, "reason": record.reason})
-
-
-def _finish(record: RunRecord, plan: Plan, cells: dict[str, CellRecord], *, interrupted: bool) -> RunRecord:
-    """Put the results in the plan's order, the excluded combinations behind them."""
-    done = [cells[cell.id] for cell in plan.cells if cell.id in cells]
-    left_out = [
-        CellRecord(cell.id, dict(cell.axes), Status.EXCLUDED, Status.EXCLUDED, as_expected=True, reason=cell.reason)
-        for cell in plan.excluded
-    ]
-    return replace(
-        record,
-        finished_at=datetime.now(UTC),
-        complete=len(done) == len(plan.cells),
-        interrupted=interrupted,
-        environment=replace(record.environment, stand_in_bases=_stand_ins_of(done)),
-        cells=(*find_unique(done), *left_out),
-    )
-
-
-def _stand_ins_of(cells: list[CellRecord]) -> tuple[str, ...]:
-    """Name the bases that only stood for the real ones, by the label that they carry."""
-    found = {(base.ref, cell.inputs.stand_in) for cell in cells for base in cell.inputs.base if cell.inputs.stand_in}
-    return tuple(f"{ref} ({made_from})" for ref, made_from in sorted(found))
-
-
-def exit_code_of(record: RunRecord) -> ExitCode:
-    """Judge a run as its caller will: by what was expected."""
-    if record.interrupted:
-        return ExitCode.INTERRUPTED
-    if any(cell.status is Status.ERROR and not cell.as_expected for cell in record.cells):
-        return ExitCode.ENGINE
-    return ExitCode.OK if all(cell.as_expected for cell in record.cells) else ExitCode.UNEXPECTED
 
 
 def _emitter(run: RunFolder, watch: Callable[[Event], None]) -> Emit:

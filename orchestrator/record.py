@@ -29,6 +29,8 @@ class Environment:
     python: str | None = None
     tool: str | None = None
     stand_in_bases: tuple[str, ...] = ()
+    cpu: str | None = None
+    builder_limits: Mapping[str, str] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +112,17 @@ class Step:
 
 
 @dataclass(frozen=True, slots=True)
+class Scenario:
+    """A build timed by itself again and again, each time under the same circumstances."""
+
+    name: str
+    samples_s: tuple[float, ...]
+    median_s: float | None
+    spread_s: float | None
+    outliers: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Build:
     """How a cell's build went, and how its times were taken."""
 
@@ -128,6 +141,7 @@ class Build:
     median_s: float | None = None
     spread_s: float | None = None
     steps: tuple[Step, ...] = ()
+    scenarios: tuple[Scenario, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,6 +234,27 @@ class Gate:
 
 
 @dataclass(frozen=True, slots=True)
+class Noise:
+    """What one cell, measured as if it were two, says of chance."""
+
+    scenario: str
+    a_s: tuple[float, ...]
+    b_s: tuple[float, ...]
+    share: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Measurement:
+    """How the isolated measurements of a run were taken."""
+
+    rounds: int
+    seed: int
+    control: str
+    noise: tuple[Noise, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class RunRecord:
     """One execution of a plan."""
 
@@ -237,6 +272,7 @@ class RunRecord:
     traces_ui: str | None = None
     environment: Environment = Environment()
     inputs: RunInputs = RunInputs()
+    measurement: Measurement | None = None
     cells: tuple[CellRecord, ...] = ()
     claims: tuple[Verdict, ...] = ()
     decision: Decision | None = None

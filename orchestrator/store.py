@@ -77,6 +77,13 @@ class RunFolder:
             folder.mkdir(parents=True, exist_ok=True)
         return folder
 
+    def sample(self, cell_id: str, name: str) -> Path:
+        """Give the folder of a build of a cell that was only timed."""
+        folder = self.cell(cell_id) / "samples" / name
+        with disk_errors(folder):
+            folder.mkdir(parents=True, exist_ok=True)
+        return folder
+
     def save_text(self, name: str, text: str) -> Path:
         """Write a file of the run."""
         return self._write(self.path / name, text)

@@ -1,9 +1,10 @@
-"""Durations and sizes as people write them."""
+"""Durations and sizes as people write them, and what stands for one that nobody knows."""
 
 from __future__ import annotations
 
 import re
 
+UNKNOWN = "\N{EN DASH}"  # in every table that people read
 _NUMBER = r"\d{1,12}(?:\.\d{1,12})?"
 _DURATION = re.compile(rf"(?:(?P<h>{_NUMBER})h)?(?:(?P<m>{_NUMBER})m)?(?:(?P<s>{_NUMBER})s)?")
 _MILLISECONDS = re.compile(r"(\d{1,12})ms")

@@ -21,6 +21,7 @@ from orchestrator.commands.options import (
     reports_folder,
 )
 from orchestrator.commands.printing import print_result, terminal_width
+from orchestrator.errors import UsageError
 
 
 def bootstrap(
@@ -48,6 +49,13 @@ def run(
     kind: Annotated[str, typer.Option("--format", help=f"What to print at the end: {FORMAT_WORDS}")] = "table",
     out: Out = None,
     reports: ReportsFolder = None,
+    measure: Annotated[
+        int | None, typer.Option("--measure", min=1, max=1000, metavar="N", help="Then time N builds of each cell, one at a time.")
+    ] = None,
+    scenario: Annotated[
+        list[str] | None,
+        typer.Option("--scenario", help="What --measure times: cold (default), cached, code or deps. Repeatable."),
+    ] = None,
     *,
     fail_fast: Annotated[bool, typer.Option("--fail-fast", help="Stop at the first cell that does not end as expected.")] = False,
     no_smoke: Annotated[bool, typer.Option("--no-smoke", help="Build and measure only.")] = False,
@@ -57,17 +65,24 @@ def run(
 ) -> None:
     """Plan, bootstrap, build, measure, smoke-test and report."""
     from orchestrator.config.load import load_matrix
-    from orchestrator.pipeline import Options, exit_code_of, run_matrix
+    from orchestrator.ending import exit_code_of
+    from orchestrator.pipeline import Options, run_matrix
     from orchestrator.progress.choose import KINDS, open_progress
     from orchestrator.report.evidence import find_evidence
     from orchestrator.report.files import FORMATS, render
+    from orchestrator.sampling import Asked
     from orchestrator.store import Reports
 
     check_one_of("--progress", progress, KINDS)
     check_one_of("--format", kind, FORMATS)
     matrix = load_matrix(file)
     folder = Reports(reports_folder(reports, file))
-    options = Options(tuple(only or ()), tuple(skip or ()), jobs, not no_smoke, keep, fail_fast, resume, not no_trace, locked)
+    if scenario and measure is None:
+        raise UsageError("--scenario says what --measure times: give --measure N too")
+    asked = Asked(measure, tuple(dict.fromkeys(scenario or ("cold",)))) if measure is not None else None
+    options = Options(
+        tuple(only or ()), tuple(skip or ()), jobs, not no_smoke, keep, fail_fast, resume, not no_trace, locked, asked
+    )
     with open_progress(progress, [cell.id for cell in matrix.plan.cells]) as show:
         record = run_matrix(matrix, folder, options, show)
     stored = folder.find(resume if resume and Path(resume, "run.json").is_file() else record.id)

@@ -22,11 +22,7 @@ def _as_list(value: object) -> object:
 
 
 _WORDS = [{"type": "string"}, {"type": "number"}, {"type": "boolean"}]  # editors read 3.12 as a number; matrix does not
-Text = Annotated[
-    str,
-    BeforeValidator(_as_text),
-    WithJsonSchema({"anyOf": _WORDS}),
-]
+Text = Annotated[str, BeforeValidator(_as_text), WithJsonSchema({"anyOf": _WORDS})]
 Duration = Annotated[
     float,
     BeforeValidator(parse_duration),
@@ -196,6 +192,7 @@ class Settings(_Noun):
     labels: dict[str, Text] | None = None
     network: str | None = Field(None, pattern=r"^(default|none|host|\{.*\})$")
     requirements: str | None = None
+    source: str | None = Field(None, description="a file of the app, which `--scenario code` changes")
     libc: str | None = Field(None, pattern=r"^(musl|glibc|\{.*\})$")
     push: str | None = Field(None, description="the reference to push the cell's image to")
     cache: Cache | None = None

@@ -21,8 +21,9 @@ if TYPE_CHECKING:
     from threading import Event
 
     from orchestrator.docker.builder import Builder
-    from orchestrator.model import Cell, Secret
+    from orchestrator.model import Cell, Secret, Settings
 
+_PRUNE_S = 300.0
 _SAME_MANIFEST = ",oci-mediatypes=true"  # or the layout's index names the manifest of the other output, which it lacks
 
 
@@ -34,8 +35,26 @@ class Target:
     image: str | None
 
 
+@dataclass(frozen=True, slots=True)
+class Variation:
+    """What is different in a build that is only timed."""
+
+    fresh: str | None = None  # every step is run, with cache mounts that nobody else has: the name of theirs
+    context: Path | None = None  # a changed copy of the cell's own
+
+
+AS_IT_IS = Variation()
+
+
 def render_build_argv(  # noqa: PLR0913  # the parts of one command line
-    buildx: Sequence[str], builder: Builder, matrix: str, cell: Cell, folder: Path, target: Target, metadata: Path
+    buildx: Sequence[str],
+    builder: Builder,
+    matrix: str,
+    cell: Cell,
+    folder: Path,
+    target: Target,
+    metadata: Path,
+    variation: Variation = AS_IT_IS,
 ) -> list[str]:
     """Write the buildx command of a cell."""
     settings = cell.settings
@@ -62,9 +81,24 @@ def render_build_argv(  # noqa: PLR0913  # the parts of one command line
             argv += [f"--{flag}", value]
     if settings.network == "host" and builder.driver != "docker":
         argv += ["--allow", "network.host"]
-    argv += [word for source in settings.cache_from for word in ("--cache-from", source)]
-    argv += [word for sink in settings.cache_to for word in ("--cache-to", sink)]
-    return [*argv, *_output_argv(builder, target, settings.push), context]
+    argv += _cache_argv(settings, variation)
+    push = settings.push if variation is AS_IT_IS else None
+    return [*argv, *_output_argv(builder, target, push), str(variation.context or context)]
+
+
+def _cache_argv(settings: Settings, variation: Variation) -> list[str]:
+    """Name the caches of a cell; a build that is only timed neither asks a registry's nor writes into it."""
+    if variation.fresh is not None:
+        return ["--no-cache", "--build-arg", f"BUILDKIT_CACHE_MOUNT_NS={variation.fresh}"]
+    if variation is not AS_IT_IS:
+        return []
+    argv = [word for source in settings.cache_from for word in ("--cache-from", source)]
+    return argv + [word for sink in settings.cache_to for word in ("--cache-to", sink)]
+
+
+def forget_cache_mounts(buildx: Sequence[str], builder: Builder, name: str) -> None:
+    """Remove the cache mounts of builds that had their own; where that fails the builder's own housekeeping does it later."""
+    process.run([*buildx, "prune", "--builder", builder.name, "--force", "--filter", f"description~={name}"], timeout_s=_PRUNE_S)
 
 
 def _output_argv(builder: Builder, target: Target, push: str | None) -> list[str]:

@@ -19,7 +19,7 @@ from orchestrator.measure.image import RawImage, clean_instruction, instructions
 from orchestrator.model import LABEL
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Sequence
 
     from orchestrator.docker.engine import Engine
     from orchestrator.docker.layers import LayerRead
@@ -71,6 +71,16 @@ class ImageStore:
             with path.open("rb") as blob:
                 yield from _tar_entry(_inside(digest), path.stat().st_size, _parts(blob))
         yield bytes(2 * tarfile.BLOCKSIZE)
+
+    def blobs(self) -> list[Path]:
+        """List all that lies in the store."""
+        return [path for path in self._blobs.rglob("*") if path.is_file()]
+
+    def forget_blobs(self, known: Collection[Path]) -> None:
+        """Remove what has come since."""
+        for path in self.blobs():
+            if path not in known:
+                path.unlink(missing_ok=True)
 
     def remove(self) -> None:
         """Remove every image of the run."""

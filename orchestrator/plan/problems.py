@@ -148,7 +148,7 @@ def find_file_problems(matrix: MatrixFile, cells: Iterable[Cell], folder: Path) 
     seen: set[tuple[str, str]] = set()
     for cell in cells:
         settings = cell.settings
-        wanted = [("dockerfile", settings.dockerfile), ("requirements", settings.requirements)]
+        wanted = [("dockerfile", settings.dockerfile), ("requirements", settings.requirements), ("source", settings.source)]
         wanted += [("smoke", check.file) for check in settings.smoke if isinstance(check, StructureCheck)]
         if not is_remote(settings.context):
             wanted.append(("context", settings.context))

@@ -23,7 +23,7 @@ from orchestrator.units import render_span
 MERGED_LISTS = frozenset({"smoke"})
 MERGED_MAPPINGS = frozenset({"args", "secret_args", "secrets", "env", "labels", "contexts", "timeout"})
 
-_PLAIN = ("dockerfile", "context", "target", "platform", "network", "requirements", "libc", "push", "retries")
+_PLAIN = ("dockerfile", "context", "target", "platform", "network", "requirements", "source", "libc", "push", "retries")
 _PAIRS = ("contexts", "args", "secret_args", "env", "labels")
 
 

@@ -48,6 +48,8 @@ class PlainProgress:
                 return f"{cell}: smoke"
             case "cell-retried":
                 return f"{cell}: attempt {data.get('attempt')} failed, again in {data.get('wait_s'):.0f} s: {data.get('reason')}"
+            case "cell-sample":
+                return f"timed: {event.data.get('scenario')}, sample {event.data.get('number')}"
             case "cell-finished":
                 self._done += 1
                 reason = f": {data['reason']}" if data.get("reason") else ""

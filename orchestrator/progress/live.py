@@ -53,6 +53,8 @@ class LiveTable:
                 row.state, row.detail = "pulling" if " FROM " in step else "building", step
             case "cell-measuring" | "cell-loading" | "cell-smoke":
                 row.state, row.detail = event.kind.removeprefix("cell-"), ""
+            case "cell-sample":
+                row.detail = f"timed: {event.data.get('scenario')}, sample {event.data.get('number')}"
             case "cell-retried":
                 row.state, row.detail = "retrying", str(event.data.get("reason"))
             case "cell-finished":

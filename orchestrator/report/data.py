@@ -7,6 +7,7 @@ import io
 from typing import TYPE_CHECKING
 
 from orchestrator.report.table import SEVERITIES, make_table, outcome_of, smoke_of, was_scanned
+from orchestrator.report.timing import timing_headers
 from orchestrator.smoke.words import one_line
 
 if TYPE_CHECKING:
@@ -24,15 +25,19 @@ def render_csv(record: RunRecord) -> str:
     table = make_table(record)
     relative = table.headers.index("relative size")
     scanned = SCANNED if was_scanned(record) else ()
+    measured = [name for header in timing_headers(record)[:-1] for name in _names_of(header)]
     file = io.StringIO()
     writer = csv.writer(file, lineterminator="\n")
-    writer.writerow([*map(_inert_value, record.axes), "cell", "outcome", *FIGURES, *WORK, *INSIDE, *scanned, "smoke", "reason"])
+    writer.writerow(
+        [*map(_inert_value, record.axes), "cell", "outcome", *FIGURES, *WORK, *measured, *INSIDE, *scanned, "smoke", "reason"]
+    )
     for cell, row in zip(record.cells, table.rows, strict=True):
         values = [cell.axes.get(axis, "") for axis in record.axes]
         figures = [
             *_figures(cell),
             row[relative].replace("–", ""),
             *_work(cell.build),
+            *_measured(cell.build, measured),
             *_inside(cell.image),
             *_scanned(cell.image)[: len(scanned)],
         ]
@@ -55,6 +60,20 @@ def _figures(cell: CellRecord) -> list[str]:
 def _work(build: Build | None) -> list[str]:
     found = [build.own_s, build.shared_s, build.alone_s] if build else [None] * len(WORK)
     return ["" if figure is None else str(figure) for figure in found]
+
+
+def _names_of(header: str) -> tuple[str, str, str]:
+    name = header.removesuffix(" s")
+    return f"{name}_median_s", f"{name}_spread_s", f"{name}_samples"
+
+
+def _measured(build: Build | None, names: list[str]) -> list[str]:
+    """Give the figures of each scenario, in the order of their columns."""
+    found: dict[str, str] = {}
+    for one in build.scenarios if build else ():
+        figures = (one.median_s, one.spread_s, len(one.samples_s))
+        found |= {name: "" if figure is None else str(figure) for name, figure in zip(_names_of(one.name), figures, strict=True)}
+    return [found.get(name, "") for name in names]
 
 
 def _inside(image: Image | None) -> list[str]:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from orchestrator.report.table import UNKNOWN, megabytes
+from orchestrator.report.table import megabytes
 from orchestrator.smoke.words import inert
+from orchestrator.units import UNKNOWN
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

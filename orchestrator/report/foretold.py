@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 from orchestrator.preflight.hindsight import Comparison, foretell
 from orchestrator.preflight.nouns import Outlook
-from orchestrator.report.table import UNKNOWN, Table
+from orchestrator.report.table import Table
 from orchestrator.smoke.words import one_line
+from orchestrator.units import UNKNOWN
 
 if TYPE_CHECKING:
     from orchestrator.record import RunRecord

@@ -6,14 +6,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from orchestrator.model import Status
+from orchestrator.report.timing import timing_headers, timing_notes, timing_of
 from orchestrator.smoke.words import one_line
+from orchestrator.units import UNKNOWN
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from orchestrator.record import CellRecord, Image, RunRecord
-
-UNKNOWN = "–"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +43,8 @@ def make_table(record: RunRecord) -> Table:
     best = _smallest_of_groups(record)
     rows = [_make_row(record, cell, best.get(_group_of(record, cell))) for cell in record.cells]
     found = SEVERITIES if was_scanned(record) else ()
-    return Table((*map(one_line, record.axes), "outcome", *MEASURES, *found, "smoke", "reason"), tuple(rows))
+    headers = (*map(one_line, record.axes), "outcome", *MEASURES, *timing_headers(record), *found, "smoke", "reason")
+    return Table(headers, tuple(rows))
 
 
 def was_scanned(record: RunRecord) -> bool:
@@ -72,6 +73,7 @@ def _make_row(record: RunRecord, cell: CellRecord, best: int | None) -> tuple[st
         seconds(cell.build.wall_s if cell.build else None),
         seconds(cell.build.alone_s if cell.build else None),
         f"{size / best:.2f}" if size and best and cell.as_expected else UNKNOWN,
+        *timing_of(record, cell),
         *(_severities_of(image) if was_scanned(record) else ()),
         smoke_of(cell),
         one_line(cell.reason or ""),
@@ -170,6 +172,7 @@ def make_notes(record: RunRecord) -> list[str]:
             f"Build times are wall times of up to {jobs} builds at once, with the builder's cache as it was "
             "(timing: shared): not a ranking. Alone: what the build would have taken had no other cell run a step for it."
         )
+    notes += timing_notes(record)
     if any(cell.image and cell.image.compressed_estimated for cell in record.cells):
         notes.append("~ estimated: this image store keeps no compressed layers, so their gzip size was computed.")
     notes += _scanner_notes(record)

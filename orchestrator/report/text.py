@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 
 from orchestrator.report.foretold import make_foretold, render_foretold
 from orchestrator.report.links import make_trace_links
-from orchestrator.report.table import SEVERITIES, UNKNOWN, Table, make_heading, make_notes, make_table
+from orchestrator.report.table import SEVERITIES, Table, make_heading, make_notes, make_table
 from orchestrator.smoke.words import one_line
+from orchestrator.units import UNKNOWN
 
 if TYPE_CHECKING:
     from orchestrator.record import RunRecord
@@ -25,6 +26,8 @@ _SHORT = {
     "build s": "build\ns",
     "alone s": "alone\ns",
     "relative size": "rel.\nsize",
+    **{f"{name} s": f"{name}\ns" for name in ("cold", "cached", "code", "deps")},
+    "relative time": "rel.\ntime",
 }
 # what a narrow terminal does without, in this order
 _DROPPED_FIRST = (*reversed(SEVERITIES), "packages", "unique MB", "alone s", "unpacked MB", "smoke", "wasted MB", "over base MB")

@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING
 
 from rich.text import Text
 
-from orchestrator.report.table import UNKNOWN, make_heading, outcome_of
+from orchestrator.report.table import make_heading, outcome_of
 from orchestrator.smoke.words import shorten
 from orchestrator.tracing.columns import fit, wrap
 from orchestrator.tracing.compare import Pair, compare, instruction_of
 from orchestrator.tracing.waterfall import StepOutcome, brief_name
+from orchestrator.units import UNKNOWN
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -196,7 +197,7 @@ def _head(record: RunRecord, width: int) -> list[Text]:
 
 def _timing(cells: list[CellRecord], width: int) -> list[Text]:
     """Warn of times that are no ranking."""
-    if all(cell.build is None or cell.build.timing == "isolated" for cell in cells):
+    if all(cell.build is None or cell.build.jobs == 1 for cell in cells):
         return []
     return wrap("Cells were built side by side, with the cache as it was (timing: shared): not a ranking.", width)
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import os
 import random
-import statistics
 import subprocess
 import sys
 import tarfile
@@ -15,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bench.layers import LIMIT, compare, make_layer
+from bench.layers import LIMIT, compare, make_layer, median_cpu
 from orchestrator.layers.archive import unpack
 from orchestrator.layers.index import make_index
 from orchestrator.layers.stack import stack_layers
@@ -23,7 +22,7 @@ from tests.unit.tars import Item, make_tar
 from tests.unit.test_layers_stack import ITEMS, check_against_model
 
 _MANY = """
-import resource, sys, tarfile
+import sys, tarfile
 from orchestrator.layers.index import make_index
 from orchestrator.layers.stack import stack_layers
 
@@ -40,7 +39,7 @@ def parts(count):
 index = make_index(parts(int(sys.argv[1])))
 deletion = make_index(iter([tarfile.TarInfo("usr/.wh.lib").tobuf(), bytes(1024)]))
 stack = stack_layers([index, deletion])
-peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+peak = next(line.split()[1] for line in open("/proc/self/status") if line.startswith("VmHWM"))  # getrusage tells the parent's
 print(index.problem, index.entries, index.uncompressed_bytes, stack.file_bytes, sum(stack.wasted_bytes), peak)
 """
 
@@ -69,7 +68,7 @@ def test_more_entries_than_any_image_has_are_refused_in_flat_memory() -> None:
 
 
 _BOMB = """
-import io, resource, zlib
+import io, zlib
 from orchestrator.layers import archive
 from orchestrator.layers.archive import unpack
 from orchestrator.layers.index import make_index
@@ -78,7 +77,7 @@ archive.MAX_UNPACKED = 1024**3
 packer = zlib.compressobj(6, wbits=31)
 packed = b"".join(packer.compress(bytes(16 * 1024**2)) for _ in range(65)) + packer.flush()
 index = make_index(unpack(io.BytesIO(packed)))
-peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+peak = next(line.split()[1] for line in open("/proc/self/status") if line.startswith("VmHWM"))  # getrusage tells the parent's
 print(index.problem, 0, index.uncompressed_bytes, 0, 0, peak)
 """
 
@@ -91,14 +90,15 @@ def test_a_bomb_is_refused_in_flat_memory() -> None:
 
 
 def test_a_first_look_costs_less_than_listing_with_tar(tmp_path: Path) -> None:
-    """Reading a layer for the first time takes at most 0.6 of `gzip -dc LAYER | tar -t`, timed in turn on the same layer."""
+    """Reading a layer for the first time takes at most 0.6 of `gzip -dc LAYER | tar -t`, timed in turn on the same layer.
+
+    CPU time is compared, because other tests run beside this one; `python -m bench.layers` compares wall times.
+    """
     layer = tmp_path / "layer.tar.gz"
     make_layer(layer, size_bytes=100_000_000, files=5000)
     watched = sys.gettrace() is not None or sys.getprofile() is not None  # coverage takes longer than what it watches
     ours, pipe = compare(layer, 3)
-    if not watched and statistics.median(ours) > LIMIT * statistics.median(pipe):
-        ours, pipe = compare(layer, 5)  # a busy machine may be slow once
-    assert watched or statistics.median(ours) <= LIMIT * statistics.median(pipe), f"{ours} against {pipe}"
+    assert watched or median_cpu(ours) <= LIMIT * median_cpu(pipe), f"{ours} against {pipe}"
 
 
 @pytest.mark.parametrize("form", [tarfile.USTAR_FORMAT, tarfile.GNU_FORMAT, tarfile.PAX_FORMAT])

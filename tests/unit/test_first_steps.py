@@ -12,9 +12,9 @@ import pytest
 from orchestrator.config.load import load_matrix
 from orchestrator.docker import process
 from orchestrator.doctor import examine, render_examination
+from orchestrator.ending import exit_code_of
 from orchestrator.errors import ExitCode, StoreError, UsageError
 from orchestrator.model import Status
-from orchestrator.pipeline import exit_code_of
 from orchestrator.starter import FILES, write_starter
 from tests.unit.docker_fake import Answer, FakeDocker, make_which
 from tests.unit.folders import make_files

@@ -18,7 +18,6 @@ from orchestrator.cli import main
 from orchestrator.model import Status
 from orchestrator.record import CellRecord, RunRecord
 from orchestrator.report.data import render_json
-from orchestrator.report.table import UNKNOWN
 from orchestrator.store import RunFolder
 from orchestrator.tracing import names
 from orchestrator.tracing.columns import Sheet, fit, plain, wrap
@@ -28,6 +27,7 @@ from orchestrator.tracing.stored import TracedCell, TracedRun
 from orchestrator.tracing.terminal import render_comparison, render_list, render_waterfall
 from orchestrator.tracing.view import Asked, view_traces
 from orchestrator.tracing.waterfall import make_waterfall
+from orchestrator.units import UNKNOWN
 from tests.unit.golden import assert_golden
 from tests.unit.records import HOSTILE, make_build, make_cell, make_record
 from tests.unit.traces import TraceMaker, make_alpine, make_slim

@@ -1,0 +1,43 @@
+"""How a run ended: all results in the plan's order, and the exit code that its caller gets."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime
+
+from orchestrator.errors import ExitCode
+from orchestrator.measure.contents import find_unique
+from orchestrator.model import Plan, Status
+from orchestrator.record import CellRecord, RunRecord
+
+
+def finish_record(record: RunRecord, plan: Plan, cells: dict[str, CellRecord], *, interrupted: bool) -> RunRecord:
+    """Put the results in the plan's order, the excluded combinations behind them."""
+    done = [cells[cell.id] for cell in plan.cells if cell.id in cells]
+    left_out = [
+        CellRecord(cell.id, dict(cell.axes), Status.EXCLUDED, Status.EXCLUDED, as_expected=True, reason=cell.reason)
+        for cell in plan.excluded
+    ]
+    return replace(
+        record,
+        finished_at=datetime.now(UTC),
+        complete=len(done) == len(plan.cells),
+        interrupted=interrupted,
+        environment=replace(record.environment, stand_in_bases=_stand_ins_of(done)),
+        cells=(*find_unique(done), *left_out),
+    )
+
+
+def _stand_ins_of(cells: list[CellRecord]) -> tuple[str, ...]:
+    """Name the bases that only stood for the real ones, by the label that they carry."""
+    found = {(base.ref, cell.inputs.stand_in) for cell in cells for base in cell.inputs.base if cell.inputs.stand_in}
+    return tuple(f"{ref} ({made_from})" for ref, made_from in sorted(found))
+
+
+def exit_code_of(record: RunRecord) -> ExitCode:
+    """Judge a run as its caller will: by what was expected."""
+    if record.interrupted:
+        return ExitCode.INTERRUPTED
+    if any(cell.status is Status.ERROR and not cell.as_expected for cell in record.cells):
+        return ExitCode.ENGINE
+    return ExitCode.OK if all(cell.as_expected for cell in record.cells) else ExitCode.UNEXPECTED
