@@ -15,10 +15,10 @@ run: $(VENV)/.ready ## set everything up, run the default matrix, print the tabl
 	@$(LAB) run $(ARGS)
 
 test: $(VENV)/.ready ## run every test, with an engine if one can be had
-	@PYTHONDONTWRITEBYTECODE= $(LAB) with -- $(PY) -m pytest -n 5 --dist worksteal $(ARGS)
+	@PYTHONDONTWRITEBYTECODE= EXAMPLES=20 $(LAB) with -- $(PY) -m pytest -n 5 --dist worksteal $(ARGS)
 
 unit: $(VENV)/.ready ## run the tests that need neither engine nor network
-	@PYTHONDONTWRITEBYTECODE= $(PY) -m pytest tests/unit $(ARGS)
+	@PYTHONDONTWRITEBYTECODE= $(PY) -m pytest -p no:xdist -p no:anyio tests/unit $(ARGS)
 
 check: $(VENV)/.ready ## lint and types; run it before every commit
 	@$(VENV)/bin/ruff format --check .

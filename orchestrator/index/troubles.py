@@ -14,7 +14,7 @@ _CAUSES = (
         "its certificate is not trusted here; SSL_CERT_FILE names a bundle that holds your own CA",
     ),
     (
-        r"proxy|407|tunnel",
+        r"proxy|\b407\b|tunnel",
         "the proxy refuses; HTTPS_PROXY and NO_PROXY say which one is used and where it is not",
     ),
     (
@@ -35,6 +35,7 @@ _CAUSES = (
     ),
     (r"\b5\d\d\b", "it is out of order; try again later"),
 )
+_ADDRESS = re.compile(r"https?://[^\s)]+")
 _OFFLINE = re.compile(r"Network connectivity is disabled|--offline|not (?:found )?in the cache", re.IGNORECASE)
 _UNREACHABLE = re.compile(
     r"Failed to fetch|error sending request|Request failed|Failed to download|client error|dns error|tcp connect|timed out|"
@@ -55,7 +56,8 @@ class OfflineError(PackageIndexError):
 
 def explain_silence(index: str, words: str) -> PackageIndexError:
     """Say why an index gave nothing; its address is shown without credentials."""
-    cause = next((cause for pattern, cause in _CAUSES if re.search(pattern, words, re.IGNORECASE)), "it gave no answer")
+    plain = _ADDRESS.sub("", words)  # a port or a path may look like a status
+    cause = next((cause for pattern, cause in _CAUSES if re.search(pattern, plain, re.IGNORECASE)), "it gave no answer")
     said = one_line(Redactor().text(words)).strip()[-300:]
     return PackageIndexError(f"the package index {Redactor().text(index)} cannot be used: {cause} ({said or 'no reason given'})")
 

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import base64
+import io
 import os
 import re
+import subprocess
+import tarfile
 import time
 from collections import Counter
 from datetime import datetime, timedelta
@@ -17,6 +20,7 @@ from orchestrator.tracing.otlp import load_lines
 from orchestrator.tracing.spans import Code
 from orchestrator.tracing.waterfall import make_waterfall
 from tests.e2e.conftest import Project, cells_of
+from tests.lab.registry import serve_registry
 from tests.receivers import grpc_receiver, http_receiver
 
 if TYPE_CHECKING:
@@ -229,6 +233,30 @@ def test_a_backend_gets_every_span_once_while_the_run_goes_on(project: Project, 
     assert received.headers[0]["x-key"] == "canary-header-90d1"
     assert received.metrics
     assert not [path for path in project.latest.rglob("*") if path.is_file() and b"canary" in path.read_bytes()]
+
+
+def test_what_a_pull_took_is_told_apart(project: Project) -> None:
+    """A base from a registry: fetched and unpacked in the first run, and its time is the pull's; there in the second."""
+    tar = io.BytesIO()
+    with tarfile.open(fileobj=tar, mode="w") as archive:
+        archive.add(project.folder / "busybox", "bin/busybox")
+        noise = tarfile.TarInfo("noise")
+        noise.size = 40_000_000
+        archive.addfile(noise, io.BytesIO(os.urandom(noise.size)))
+    base = f"matrix-tests-pulled:{time.time_ns()}"
+    words = ["docker", "import", "-", base]  # not built: the build cache must not hold its layer
+    subprocess.run(words, input=tar.getvalue(), capture_output=True, check=True)
+    with serve_registry([base]) as address:
+        project.docker("image", "rm", base)
+        project.folder.joinpath("Dockerfile").write_text(f"FROM {address}/library/{base}\nCOPY Dockerfile /\n")
+        project.write()
+        first = project.run("--no-smoke")["cells"][0]["build"]
+        waterfall = make_waterfall(spans := trace_of(project, "one"))
+        assert waterfall.parts_s["pull"] > 0.1
+        assert waterfall.parts_s["pull"] == pytest.approx(first["pull_s"], abs=0.5)
+        assert unexplained_s(spans) < 0.02 * waterfall.wall_s
+        second = project.run("--no-smoke")["cells"][0]["build"]
+        assert second["pull_s"] < first["pull_s"] / 2
 
 
 @pytest.mark.builder_image

@@ -18,8 +18,8 @@ from bench.layers import LIMIT, compare, make_layer, median_cpu
 from orchestrator.layers.archive import unpack
 from orchestrator.layers.index import make_index
 from orchestrator.layers.stack import stack_layers
+from tests.properties.test_layers_stack import ITEMS, check_against_model
 from tests.unit.tars import Item, make_tar
-from tests.unit.test_layers_stack import ITEMS, check_against_model
 
 _MANY = """
 import sys, tarfile

@@ -11,8 +11,8 @@ import pytest
 
 from orchestrator.tracing.spans import Span
 from orchestrator.tracing.waterfall import make_waterfall
+from tests.properties.test_waterfall import assert_adds_up
 from tests.unit.folders import make_files, plan_of
-from tests.unit.test_waterfall import assert_adds_up
 from tests.unit.traces import BEGAN_NS, TRACE_ID, TraceMaker
 
 if TYPE_CHECKING:

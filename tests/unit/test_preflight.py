@@ -305,6 +305,7 @@ def test_requirements_may_name_indices_themselves() -> None:
         ("operation timed out", "it does not answer in time; try again, or name a mirror"),
         ("[Errno 111] Connection refused", "there is no connection to it; is this machine on the network"),
         ("HTTP status 502", "it is out of order; try again later"),
+        ("HTTP status server error (503) for url (http://127.0.0.1:40741/proxy/407/)", "it is out of order; try again later"),
         ("odd", "it gave no answer (odd)"),
     ],
 )
