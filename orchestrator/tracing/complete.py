@@ -23,7 +23,7 @@ _PARTS = (
     (re.compile(r"\[internal\] |\[auth\] |importing cache|resolve image config"), Part.DEFINITION),
     (re.compile(r"exporting |sending tarball"), Part.EXPORT),
 )
-_PULL = re.compile(r"extract |extracting |pulling |HTTP (GET|HEAD)\b|remotes\.docker\.")
+_PULL = re.compile(r"extract(ing)?\b|pulling |HTTP (GET|HEAD)\b|remotes\.docker\.")
 _SOLVE = "moby.buildkit.v1.Control/Solve"
 
 

@@ -9,7 +9,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from orchestrator.tracing import names
-from orchestrator.tracing.critical import Piece, find_critical_path
+from orchestrator.tracing.critical import TOUCH_NS, Piece, find_critical_path
 from orchestrator.tracing.names import Part
 from orchestrator.tracing.spans import Code
 from orchestrator.tracing.tree import Tree, make_tree
@@ -162,7 +162,10 @@ def make_waterfall(spans: Iterable[Span]) -> Waterfall:
 
 
 def _make_pieces(tree: Tree, clock: _Clock) -> tuple[list[int], list[Piece]]:
-    """Take the spans whose time counts as something, each within the nearest such span above it."""
+    """Take the spans whose time counts as something, each within the nearest such span above it that has not ended before it.
+
+    A base is fetched when its first byte is needed: the span of `FROM` has ended by then.
+    """
     places: list[int] = []
     pieces: list[Piece] = []
     nearest: list[int | None] = [None]
@@ -173,9 +176,12 @@ def _make_pieces(tree: Tree, clock: _Clock) -> tuple[list[int], list[Piece]]:
             nearest.append(within)
             continue
         start = clock.cut(span.start_ns)
+        end = max(start, clock.cut(span.end_ns))
+        while within is not None and end > pieces[within].end_ns + TOUCH_NS:
+            within = pieces[within].within
         nearest.append(len(pieces))
         places.append(place)
-        pieces.append(Piece(start, max(start, clock.cut(span.end_ns)), cost, within))
+        pieces.append(Piece(start, end, cost, within))
     return places, pieces
 
 

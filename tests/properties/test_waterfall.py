@@ -113,6 +113,16 @@ def test_time_between_the_spans_inside_a_part_is_the_parts_own() -> None:
     assert [row.critical_s for row in waterfall.rows] == [10.0, 4.0, 1.0, 6.0, 2.0, 2.0]
 
 
+def test_a_base_that_is_fetched_after_its_step_has_ended_is_a_pull() -> None:
+    """The span of `FROM` ends when the base is known; what is fetched later hangs below it all the same."""
+    trace = TraceMaker(5.0)
+    build = trace.add(trace.root, "build", 0, 5)
+    base = trace.part(build, Part.PULL, "[1/2] FROM x", 0, 0.2)
+    trace.part(base, Part.PULL, "HTTP GET", 0.2, 3)
+    trace.step(build, "[2/2] RUN y", 3, 5)
+    assert make_waterfall(trace.spans).parts_s == {"pull": 3.0, "steps": 2.0, OTHER: 0.0}
+
+
 def test_a_joined_step_counts_from_when_the_cell_could_ask_for_it() -> None:
     """A step that another cell had begun long before takes nothing from this cell's own start and definition."""
     waterfall = make_waterfall(make_slim())
