@@ -112,7 +112,8 @@ def test_a_common_step_is_in_every_cells_trace_and_each_adds_up(placed: Project)
     assert sorted(outcomes) == ["executed", "joined", "joined"]
     assert_the_record_agrees(placed, cells, outcomes)
     placed.run("--only", cells[0])
-    held = [span for span in trace_of(placed, cells[0]) if names.STEP_OUTCOME in span.attributes]
+    steps = [span for span in trace_of(placed, cells[0]) if names.STEP_OUTCOME in span.attributes]
+    held = [span for span in steps if "RUN sleep" in span.name]  # the others are those of other tests, too
     assert {span.attributes[names.STEP_OUTCOME] for span in held} == {"cached"}
     assert sum(span.duration_s for span in held) < 1
 
