@@ -12,10 +12,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
+from orchestrator.index.uv import default_index
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-PYPI = "https://index.example/simple"  # where uv and pip look when nobody tells them otherwise
 _NAMED = re.compile(r"^[A-Za-z0-9_.-]+=(?=[a-z+]+://|/)")  # UV_INDEX may give an index a name
 _OPTION = re.compile(r"^\s*(?:--(index-url|extra-index-url|find-links)|(-i|-f))(?:\s+|=)(\S+)")
 
@@ -24,7 +25,7 @@ _OPTION = re.compile(r"^\s*(?:--(index-url|extra-index-url|find-links)|(-i|-f))(
 class Sources:
     """The indices in the order in which they are asked, flat lists of files, and a bundle of certificates."""
 
-    default: str = PYPI
+    default: str = ""
     extra: tuple[str, ...] = ()
     find_links: tuple[str, ...] = ()
     certificates: str | None = None
@@ -33,7 +34,7 @@ class Sources:
     @property
     def indices(self) -> tuple[str, ...]:
         """Give every index once; further ones come first, as for uv."""
-        return tuple(dict.fromkeys([*self.extra, self.default]))
+        return tuple(dict.fromkeys(filter(None, [*self.extra, self.default])))
 
     def uv_environment(self) -> dict[str, str]:
         """Give the variables that tell uv the same; addresses may hold credentials, so they are in no argument."""
@@ -55,7 +56,7 @@ def load_sources(environ: Mapping[str, str], folder: Path) -> Sources:
     uv = _uv_settings(environ, folder)
     if uv:
         return Sources(
-            _first(uv.get("default")) or PYPI,
+            _first(uv.get("default")) or default_index(),
             _on_the_network(uv.get("extra", [])),
             _on_the_network(uv.get("find", [])),
             certificates,
@@ -63,7 +64,7 @@ def load_sources(environ: Mapping[str, str], folder: Path) -> Sources:
     default = environ.get("PIP_INDEX_URL") or _first(pip.get("index-url"))
     extra = environ.get("PIP_EXTRA_INDEX_URL", "").split() or pip.get("extra-index-url", [])
     links = environ.get("PIP_FIND_LINKS", "").split() or pip.get("find-links", [])
-    found = Sources(default or PYPI, _on_the_network(extra), _on_the_network(links), certificates)
+    found = Sources(default or default_index(), _on_the_network(extra), _on_the_network(links), certificates)
     is_set = default is not None or found.extra or found.find_links
     return Sources(found.default, found.extra, found.find_links, certificates, from_pip=bool(is_set))
 

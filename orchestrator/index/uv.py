@@ -25,6 +25,7 @@ _RESOLVE_S = 300.0
 _OUTPUT = 64 * 1024**2  # of pins with their hashes
 _PIN = re.compile(r"([A-Za-z0-9][A-Za-z0-9._-]*)(?:\[[^\]]*\])?===?([^\s;]+)\s*(?:;\s*(.*\S))?\s*")
 _HASH = re.compile(r"\s--hash=(\S+)")
+_DEFAULT = re.compile(r"package\s+index\s+\(by\s+default:\s+<(https://[^>\s]+)>\)")
 _NO_WHEEL = re.compile(r"Wheels are required for `([^`]+)`")
 
 
@@ -46,6 +47,17 @@ class ResolutionError(Exception):
         """Keep what uv said, and which packages would have to be built to be known."""
         super().__init__(words)
         self.without_wheel = without_wheel
+
+
+@cache
+def default_index() -> str:
+    """Give the index that uv asks when nobody names one, as its own help has it."""
+    words = process.run([find_uv(), "pip", "compile", "--help"]).stdout
+    found = _DEFAULT.search(words)
+    if found is None:
+        message = "uv does not say which index it asks by itself; name one with UV_DEFAULT_INDEX"
+        raise EngineError(message)
+    return found[1]
 
 
 @cache

@@ -9,9 +9,10 @@ import pytest
 
 from orchestrator.dockerfile import Image
 from orchestrator.errors import UsageError
+from orchestrator.index import sources
 from orchestrator.index.sdist import parse_sdist
 from orchestrator.index.simple import normal_name, parse_page
-from orchestrator.index.sources import PYPI, Sources, load_sources, with_options_of
+from orchestrator.index.sources import Sources, load_sources, with_options_of
 from orchestrator.index.troubles import explain_silence
 from orchestrator.index.uv import parse_pins
 from orchestrator.model import Cell, Settings
@@ -259,8 +260,9 @@ def test_uvs_pins_are_read_with_markers_and_hashes() -> None:
     assert str(caught.value).startswith("r.txt: 'a @ git+https://***@h/a' is no version of an index")
 
 
-def test_the_users_own_indices_are_found(tmp_path: Path) -> None:
+def test_the_users_own_indices_are_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Uv's variables, then its files, then pip's variables, then its files; folders of this machine are left out."""
+    monkeypatch.setattr(sources, "default_index", lambda: "https://default/simple")
     pip = tmp_path / "pip.conf"
     pip.write_text(
         "[global]\nindex-url = https://pip/simple\nextra-index-url = https://more/simple file:///opt/x\nfind-links = /opt/w\n"
@@ -286,7 +288,7 @@ def test_the_users_own_indices_are_found(tmp_path: Path) -> None:
     by_variable = load_sources({**named, "UV_INDEX": "corp=https://corp/simple"}, tmp_path)
     assert by_variable.indices == ("https://corp/simple", "https://two/simple")
     assert not by_variable.from_pip
-    assert load_sources({"HOME": str(tmp_path), "PIP_CONFIG_FILE": "/dev/null"}, Path("/")).indices == (PYPI,)
+    assert load_sources({"HOME": str(tmp_path), "PIP_CONFIG_FILE": "/dev/null"}, Path("/")).indices == ("https://default/simple",)
 
 
 def test_requirements_may_name_indices_themselves() -> None:
