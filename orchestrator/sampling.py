@@ -90,17 +90,18 @@ def measure_cells(
         return dict(records), None
     control = next(iter(cells))
     seed = secrets.randbits(32)
-    with tempfile.TemporaryDirectory(prefix="mirrors-", dir=shop.store.folder.parent) as folder:
-        bench = _Bench(shop, asked, cells, Mirrors(shop.folder, Path(folder)), seed)
-        try:
-            _warm_up(bench)
-            for sample in make_schedule(list(cells), asked.scenarios, asked.rounds, control, seed):
-                if shop.cancel.is_set():
-                    break
-                _take(bench, sample)
-        finally:
-            forget_cache_mounts(shop.engine.buildx_argv, shop.builder, _namespace(shop))
-            shop.store.remove()
+    mirrors = Mirrors(shop.folder, shop.store.folder / "mirrors")  # the run's own folder: `matrix clean` leaves it alone
+    bench = _Bench(shop, asked, cells, mirrors, seed)
+    try:
+        _warm_up(bench)
+        for sample in make_schedule(list(cells), asked.scenarios, asked.rounds, control, seed):
+            if shop.cancel.is_set():
+                break
+            _take(bench, sample)
+    finally:
+        forget_cache_mounts(shop.engine.buildx_argv, shop.builder, _namespace(shop))
+        mirrors.remove()
+        shop.store.remove()
     return {cell: _with_samples(record, bench) for cell, record in records.items()}, _describe(bench, control)
 
 
