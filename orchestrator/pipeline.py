@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from orchestrator import __version__
 from orchestrator.cell import run_cell
+from orchestrator.config.rules import make_rules
 from orchestrator.docker.bases import BaseReader
 from orchestrator.docker.build import read_secret_arg, render_secret_argv
 from orchestrator.docker.builder import Builder, ensure_builder
@@ -221,6 +222,7 @@ def _new_record(matrix: Matrix, run: RunFolder, plan: Plan, options: Options, lo
         skip=options.skip,
         traces_ui=matrix.file.traces.ui,
         inputs=RunInputs(matrix.digest, lock, *read_git(matrix.folder)),
+        rules=make_rules(matrix.file),
     )
 
 

@@ -8,6 +8,8 @@ from datetime import datetime
 
 from orchestrator.inside import Inventory, Packages, SizedPath, Vulnerabilities, WastedBy, WastedPath
 from orchestrator.model import Status
+from orchestrator.rules import Rules
+from orchestrator.verdicts import Decision, Finding, Gate, Verdict
 
 SCHEMA = 1
 
@@ -164,16 +166,6 @@ class Smoke:
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
-    """A cause, its evidence and what to do about it."""
-
-    code: str
-    title: str
-    evidence: tuple[str, ...]
-    remedy: str
-
-
-@dataclass(frozen=True, slots=True)
 class Foretold:
     """What `matrix preflight` had foretold of a cell's build."""
 
@@ -200,37 +192,6 @@ class CellRecord:
     trace_id: str | None = None
     attempts: int = 0
     foretold: Foretold | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """What became of a claim."""
-
-    say: str
-    verdict: str
-    evidence: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Decision:
-    """Which value to take, and why."""
-
-    winner: str | None = None
-    per_group: tuple[str, ...] = ()
-    why: tuple[str, ...] = ()
-    runner_up: str | None = None
-    noise: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Gate:
-    """A limit and the figure that was held against it."""
-
-    gate: str
-    cell: str | None
-    limit: float
-    actual: float | None
-    passed: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -277,3 +238,5 @@ class RunRecord:
     claims: tuple[Verdict, ...] = ()
     decision: Decision | None = None
     gates: tuple[Gate, ...] = ()
+    rules: Rules | None = None  # unknown of runs older than rules are stored
+    baseline: str | None = None  # the run that growth was held against

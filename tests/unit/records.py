@@ -14,19 +14,16 @@ from orchestrator.record import (
     CellInputs,
     CellRecord,
     CheckResult,
-    Decision,
     Environment,
-    Finding,
-    Gate,
     Image,
     Layer,
     RunInputs,
     RunRecord,
     Smoke,
     Step,
-    Verdict,
 )
 from orchestrator.report.data import render_json
+from orchestrator.verdicts import Decision, Finding, Gate, GroupDecision, Verdict
 
 STARTED = datetime(2026, 11, 21, 5, 6, 7, tzinfo=UTC)
 HOSTILE = "=cmd|'/c calc'!A0 | <script>alert(1)</script> **bold** `x` \x1b[31mred\x1b[0m\n::error::line two\u202egnp.exe"
@@ -155,7 +152,7 @@ def make_record() -> RunRecord:
             make_cell("alpine", "3.9", Status.EXCLUDED, Status.EXCLUDED, "too old"),
         ),
         claims=(Verdict("Alpine is smaller than slim", "confirmed", ("20.0 MB < 45.4 MB",)),),
-        decision=Decision("alpine", ("alpine for 3.12",), ("smallest",), "slim", None),
+        decision=Decision("alpine", (GroupDecision({"python": "3.12"}, "alpine", "slim"),), ("smallest",), "slim", None),
         gates=(Gate("size", "slim-3.12", 50_000_000, 45_400_000, passed=True),),
     )
 

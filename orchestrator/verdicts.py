@@ -1,0 +1,78 @@
+"""The nouns of a judgement: causes, what became of claims, which value to take, and limits kept or broken."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """A cause, its evidence and what to do about it."""
+
+    code: str
+    title: str
+    evidence: tuple[str, ...]
+    remedy: str
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """Two cells that differ in nothing but a claim's two sides, and what they say of it."""
+
+    left: str
+    right: str
+    left_value: float | None = None
+    right_value: float | None = None
+    holds: bool | None = None  # unknown when a figure is missing, or their difference is within the noise
+    why: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What became of a claim: confirmed, refuted, mixed or unknown."""
+
+    say: str
+    verdict: str
+    evidence: tuple[str, ...] = ()
+    metric: str | None = None
+    must: bool = False
+    pairs: tuple[Pair, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class GroupDecision:
+    """Which value to take where the other axes are as `axes` says; `front` is what nothing else beats in everything."""
+
+    axes: Mapping[str, str]
+    winner: str | None = None
+    runner_up: str | None = None
+    front: tuple[str, ...] = ()
+    why: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """Which value to take, and why."""
+
+    winner: str | None = None
+    per_group: tuple[GroupDecision, ...] = ()
+    why: tuple[str, ...] = ()
+    runner_up: str | None = None
+    noise: str | None = None
+    between: str | None = None
+    would_change: tuple[str, ...] = ()
+    unknown: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Gate:
+    """A limit and the figure that was held against it; `passed` is unknown where there was no figure."""
+
+    gate: str
+    cell: str | None
+    limit: float | None
+    actual: float | None
+    passed: bool | None
+    unit: str | None = None  # bytes, s, share, count
+    reason: str | None = None
