@@ -12,8 +12,6 @@ from typing import TYPE_CHECKING
 
 from orchestrator.docker.references import read_engine_digest
 from orchestrator.errors import ConfigError, UsageError
-from orchestrator.lock.fit import fit_cell
-from orchestrator.locking import load_lock, lock_path, read_facts
 from orchestrator.paths import cache_folder
 from orchestrator.places import dockerfile_of, inside_context
 from orchestrator.store import disk_errors
@@ -58,6 +56,9 @@ def pin_plan(matrix: Matrix, plan: Plan, *, wanted: bool, earlier: str | None, r
         raise UsageError(message)
     if not wanted and earlier is None:
         return Locked(plan)
+    from orchestrator.lock.fit import fit_cell  # noqa: PLC0415  # brings the doors to package indices, which few runs need
+    from orchestrator.locking import load_lock, lock_path, read_facts  # noqa: PLC0415  # as above
+
     path = lock_path(matrix.path)
     lock, raw = load_lock(path)
     digest = f"sha256:{hashlib.sha256(raw).hexdigest()}"
