@@ -15,6 +15,7 @@ from orchestrator.events import Event
 from orchestrator.failures import BuildFailure, classify_failure
 from orchestrator.measure.installs import InstallLog, Origin
 from orchestrator.measure.progress import Progress, export_seconds, make_steps, pull_seconds, start_of
+from orchestrator.measure.usage import with_usage
 from orchestrator.model import Cell, Status
 from orchestrator.record import Build
 from orchestrator.smoke.words import inert
@@ -124,7 +125,8 @@ def _judge(cell: Cell, followed: Followed, build: Build, metadata_file: Path) ->
     if ended.code != 0:
         failure = classify_failure(progress.failed_step, progress.messages, followed.tail)
         return Built(build, BuildMetadata(), failure, Status.BUILD_FAILED if failure.is_ours else Status.ERROR)
-    return Built(build, load_metadata(metadata_file), None, None, followed.origins)
+    metadata = load_metadata(metadata_file)
+    return Built(with_usage(build, metadata.usage), metadata, None, None, followed.origins)
 
 
 def _make_build(progress: Progress, jobs: int, wall_s: float) -> Build:

@@ -100,6 +100,18 @@ class Image:
 
 
 @dataclass(frozen=True, slots=True)
+class Usage:
+    """What a step used of the machine, where the builder's cgroups tell."""
+
+    cpu_s: float | None = None
+    peak_memory_bytes: int | None = None
+    read_bytes: int | None = None
+    written_bytes: int | None = None
+    received_bytes: int | None = None
+    sent_bytes: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Step:
     """One Dockerfile step as it went in one cell's build."""
 
@@ -111,6 +123,7 @@ class Step:
     outcome: str
     ran_in: str | None = None
     digest: str | None = None  # the builder's own name for it, the same in every cell
+    usage: Usage | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +157,7 @@ class Build:
     spread_s: float | None = None
     steps: tuple[Step, ...] = ()
     scenarios: tuple[Scenario, ...] = ()
+    cpu_s: float | None = None  # of all steps that ran, here or in a cell that was joined
 
 
 @dataclass(frozen=True, slots=True)

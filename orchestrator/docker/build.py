@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
 from orchestrator.docker import process
 from orchestrator.docker.engine import child_environment
 from orchestrator.errors import UsageError
+from orchestrator.measure.usage import parse_usage
 from orchestrator.model import LABEL
 from orchestrator.places import dockerfile_of, inside_context, is_remote, named_context, secret_source
-from orchestrator.record import Base
+from orchestrator.record import Base, Usage
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -161,6 +162,7 @@ class BuildMetadata:
     digest: str | None = None
     config_digest: str | None = None
     bases: tuple[Base, ...] = ()
+    usage: Mapping[str, Usage] = field(default_factory=dict)
 
 
 def load_metadata(path: Path) -> BuildMetadata:
@@ -177,6 +179,7 @@ def load_metadata(path: Path) -> BuildMetadata:
         digest=data.get("containerimage.digest"),
         config_digest=data.get("containerimage.config.digest"),
         bases=tuple(dict.fromkeys(bases)),
+        usage=parse_usage(provenance),
     )
 
 

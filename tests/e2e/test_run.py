@@ -130,10 +130,13 @@ def test_what_comes_on_top_of_the_base_is_told_apart_from_it(placed: Project) ->
 def test_steps_are_listed_with_their_times_and_whether_they_were_cached(project: Project) -> None:
     """The second run of the same matrix finds its steps in the cache."""
     project.write(defaults={"args": {"DO": f"sleep 0.3; echo {project.folder}"}})
-    steps = project.run()["cells"][0]["build"]["steps"]
+    record = project.run()
+    steps = record["cells"][0]["build"]["steps"]
     (slow,) = [step for step in steps if "eval" in step["instruction"]]
     assert slow["outcome"] == "executed"
     assert 0.3 <= slow["duration_s"] < 5
+    tells = record["environment"]["cgroup"] == "v2"
+    assert (slow["usage"] is not None and 0 < slow["usage"]["cpu_s"] < slow["duration_s"]) == tells
     build = project.run()["cells"][0]["build"]
     assert {step["outcome"] for step in build["steps"]} == {"cached"}
     assert 0 < build["cached_steps"] == build["total_steps"] <= len(steps), "BuildKit need not name every step that it skips"
