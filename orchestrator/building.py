@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Self
 
-from orchestrator.docker.build import BuildMetadata, Target, load_metadata, read_secret_arg, render_build_argv, run_build
+from orchestrator.docker.build import BuildMetadata, Target, load_metadata, read_secret_args, render_build_argv, run_build
 from orchestrator.events import Event
 from orchestrator.failures import BuildFailure, classify_failure
 from orchestrator.measure.installs import InstallLog, Origin
@@ -78,7 +78,7 @@ def _build(shop: Workshop, cell: Cell, target: Target, traced: TracedBuild, meta
 
 def follow_build(shop: Workshop, cell: Cell, argv: list[str], folder: Path, environment: Mapping[str, str]) -> Followed:
     """Run a build to its end, with its log and its raw progress in a folder."""
-    secrets = {argument[0]: read_secret_arg(argument) for argument in cell.settings.secret_args}
+    secrets = read_secret_args(cell)
     progress, tail, installs = Progress(), deque[str](maxlen=_TAIL_LINES), InstallLog()
     started = time.monotonic()
     with disk_errors(folder):

@@ -30,7 +30,7 @@ _SAME_MANIFEST = ",oci-mediatypes=true"  # or the layout's index names the manif
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Where a build's image goes: a folder of the image store, the engine, or both."""
+    """Where a build's image goes: a folder of the image store, the engine, both, or nowhere: then only its digest is wanted."""
 
     oci: Path | None
     image: str | None
@@ -42,9 +42,11 @@ class Variation:
 
     fresh: str | None = None  # every step is run, with cache mounts that nobody else has: the name of theirs
     context: Path | None = None  # a changed copy of the cell's own
+    again: bool = False  # the same once more, for the image only
 
 
 AS_IT_IS = Variation()
+ONCE_MORE = Variation(again=True)
 
 
 def render_build_argv(  # noqa: PLR0913  # the parts of one command line
@@ -88,7 +90,7 @@ def render_build_argv(  # noqa: PLR0913  # the parts of one command line
 
 
 def _cache_argv(settings: Settings, variation: Variation) -> list[str]:
-    """Name the caches of a cell; a build that is only timed neither asks a registry's nor writes into it."""
+    """Name the caches of a cell; a build that is only timed, or made once more, neither asks a registry's nor writes into it."""
     if variation.fresh is not None:
         return ["--no-cache", "--build-arg", f"BUILDKIT_CACHE_MOUNT_NS={variation.fresh}"]
     if variation is not AS_IT_IS:
@@ -111,7 +113,7 @@ def _output_argv(builder: Builder, target: Target, push: str | None) -> list[str
         argv += ["--output", f"type={kind},name={target.image}{_SAME_MANIFEST if kind == 'image' else ''}"]
     if push is not None:
         argv += ["--output", f"type=image,name={push},push=true"]
-    return argv
+    return argv or ["--output", f"type=image{_SAME_MANIFEST}"]
 
 
 def render_secret_argv(secret: Secret, folder: Path) -> list[str]:
@@ -123,6 +125,11 @@ def render_secret_argv(secret: Secret, folder: Path) -> list[str]:
     wanted = secret.env or secret.file or secret.file_env
     message = f"secret '{secret.id}' is not there: {wanted}; give it, or mark it `optional: true`"
     raise UsageError(message)
+
+
+def read_secret_args(cell: Cell) -> dict[str, str]:
+    """Read the build arguments of a cell that are secrets, for the environment of its build."""
+    return {argument[0]: read_secret_arg(argument) for argument in cell.settings.secret_args}
 
 
 def read_secret_arg(argument: tuple[str, str]) -> str:

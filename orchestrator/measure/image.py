@@ -57,9 +57,14 @@ def make_image(raw: RawImage, base_layers: int | None) -> Image:
         compressed_bytes=total([size.compressed_bytes for size in raw.sizes]),
         compressed_estimated=any(size.estimated for size in raw.sizes),
         uncompressed_bytes=total([size.uncompressed_bytes for size in raw.sizes]),
-        over_base_bytes=None if base_layers is None else total([size.uncompressed_bytes for size in raw.sizes[base_layers:]]),
+        over_base_bytes=over_base_bytes(layers, base_layers),
         layers=layers,
     )
+
+
+def over_base_bytes(layers: Sequence[Layer], base_layers: int | None) -> int | None:
+    """Add up what came on top of the base's own layers."""
+    return None if base_layers is None else total([layer.uncompressed_bytes for layer in layers[base_layers:]])
 
 
 def total(figures: Sequence[int | None]) -> int | None:

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import json
 import subprocess
+import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from tests.e2e.conftest import MATRIX, cells_of
+
+if TYPE_CHECKING:
+    from tests.e2e.conftest import Project
 
 ROOT = Path(__file__).parents[2]
 
@@ -43,3 +47,19 @@ def test_the_step_that_installed_the_compilers_is_named_with_the_bytes_that_dele
     ]
     assert [document["bomFormat"] for document in documents] == ["CycloneDX", "CycloneDX"]
     assert all("psutil" in {component["name"] for component in document["components"]} for document in documents)
+
+
+def test_an_unchanged_image_is_not_moved_again_and_a_changed_one_is_read(placed: Project) -> None:
+    """The second run knows the image by its digest; the third expects it in vain, and tells what is there now."""
+    placed.write(defaults={"args": {"DO": f"echo {time.time_ns()} > /text"}, "smoke": [{"run": ["cat", "/text"]}]})
+    first, again = (placed.run()["cells"][0] for _ in range(2))
+    assert again["image"] == first["image"]
+    assert again["smoke"]["outcome"] == "passed"
+    sbom = [path.read_text() for path in sorted(placed.folder.glob("reports/runs/*/cells/one/sbom.cdx.json"))]
+    assert sbom[0] == sbom[1]
+    placed.write(defaults={"args": {"DO": f"echo {time.time_ns()} > /text; echo 12345678 > /more"}})
+    changed = placed.run("--no-smoke")["cells"][0]["image"]
+    assert changed["digest"] != first["image"]["digest"]
+    assert changed["inventory"]["files"] == first["image"]["inventory"]["files"] + 1
+    assert changed["inventory"]["file_bytes"] == first["image"]["inventory"]["file_bytes"] + 9
+    assert placed.run("--no-smoke")["cells"][0]["image"] == changed

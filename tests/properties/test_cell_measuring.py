@@ -6,12 +6,15 @@ import json
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, cast
 
-from orchestrator import cell
+from orchestrator import measuring
 from orchestrator.docker.build import BuildMetadata
 from orchestrator.errors import EngineError
 from orchestrator.inside import Vulnerabilities
+from orchestrator.known import recall_expected, recall_image, remember_expected, remember_image
 from orchestrator.layers.index import make_index
 from orchestrator.measure.image import LayerSize, RawImage
+from orchestrator.measuring import make_known, measure_image
+from orchestrator.paths import cache_folder
 from orchestrator.scanners import Scanner
 from orchestrator.store import RunFolder
 from tests.unit.tars import Item, index_of
@@ -41,8 +44,11 @@ def measure(folder: Path, *layers: LayerIndex, scanner: Scanner | None = None) -
     sizes = tuple(LayerSize(10, index.uncompressed_bytes) for index in layers)
     raw = RawImage("sha256:i", tuple("abc"[: len(layers)]), sizes, (None,) * len(layers), {}, indices=layers)
     built = SimpleNamespace(metadata=BuildMetadata(), origins={})
-    of = SimpleNamespace(id="slim-3.12")
-    return cell._measure(cast("Workshop", shop), cast("Cell", of), raw, cast("Built", built)), said  # noqa: SLF001  # the engine's part is left out
+    of = cast("Cell", SimpleNamespace(id="slim-3.12"))
+    known = make_known(of, raw, {})
+    remember_image("sha256:i", known)
+    assert recall_image("sha256:i") == (known if known.sbom else None)
+    return measure_image(cast("Workshop", shop), of, known, cast("Built", built)), said
 
 
 def test_a_measured_cell_has_its_waste_and_an_sbom(tmp_path: Path) -> None:
@@ -67,13 +73,31 @@ def test_a_scanner_is_asked_and_one_that_fails_is_said(tmp_path: Path, monkeypat
     """An answer is kept; no answer is a warning, and no zeros."""
     scanner = Scanner("grype", "/x/grype")
     found = Vulnerabilities("grype", None, high=1)
-    monkeypatch.setattr(cell, "scan_sbom", lambda *_: found)
+    monkeypatch.setattr(measuring, "scan_sbom", lambda *_: found)
     assert measure(tmp_path, index_of(Item("a")), scanner=scanner)[0].vulnerabilities == found
 
     def fail(*_: object) -> None:
         raise EngineError("grype could not look the packages up: database is too old")
 
-    monkeypatch.setattr(cell, "scan_sbom", fail)
+    monkeypatch.setattr(measuring, "scan_sbom", fail)
     image, said = measure(tmp_path, index_of(Item("a")), scanner=scanner)
     assert image.vulnerabilities is None
     assert [event.data["text"] for event in said] == ["slim-3.12: grype could not look the packages up: database is too old"]
+
+
+def test_what_is_known_of_an_image_is_forgotten_when_it_is_damaged_or_of_another_form(tmp_path: Path) -> None:
+    """Then the image is read again; nothing half right is told."""
+    measure(tmp_path, index_of(Item("a")))
+    (entry,) = cache_folder("known").iterdir()
+    whole = entry.read_bytes()
+    for data in (whole[:-1], whole[:-3] + b"x" + whole[-2:], b"", whole.replace(b"matrix-image-", b"matrix-image+")):
+        entry.write_bytes(data)
+        assert recall_image("sha256:i") is None
+    assert recall_image("sha256:other") is None
+
+
+def test_the_expected_image_is_that_of_the_place() -> None:
+    """The same cell through another builder may have another image."""
+    remember_expected("sha256:i", "default", "matrix", "slim")
+    assert recall_expected("default", "matrix", "slim") == "sha256:i"
+    assert recall_expected("default", "other", "slim") is None

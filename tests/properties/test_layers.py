@@ -9,6 +9,7 @@ import os
 import sys
 import zlib
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -169,7 +170,7 @@ def test_nothing_in_the_cache_makes_reading_wait(kind: str, tmp_path: Path, monk
     """A pipe, a link, a folder or something huge in an entry's place is as good as none."""
     path = entry()
     if kind == "large":
-        monkeypatch.setattr(cache, "_MAX_ENTRY", 10)
+        monkeypatch.setattr(cache, "SHELF", replace(cache.SHELF, max_entry_bytes=10))
     else:
         path.rename(tmp_path / "entry")
         if kind == "folder":
@@ -191,7 +192,7 @@ def test_the_cache_is_bounded_and_keeps_what_is_used(monkeypatch: pytest.MonkeyP
         os.utime(cache_folder("layers") / f"{digest.replace(':', '-')}.index", (at + 1, at + 1))
     assert load_index(digests[0]) is not None  # used: now the newest
     size = (cache_folder("layers") / f"{digests[0].replace(':', '-')}.index").stat().st_size
-    monkeypatch.setattr(cache, "MAX_CACHE", 2 * size + size // 2)
+    monkeypatch.setattr(cache, "SHELF", replace(cache.SHELF, max_bytes=2 * size + size // 2))
     save_index(digests[3], index_of(Item("a")))
     assert [load_index(digest) is not None for digest in digests] == [True, False, False, True]
     assert not (cache_folder("layers") / "sha256-old.json").exists()

@@ -1,0 +1,72 @@
+"""Images that were looked into before: an unchanged one is neither moved out of the builder nor read again."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from typing import TYPE_CHECKING
+
+from orchestrator import __version__
+from orchestrator.cached import Shelf
+from orchestrator.record import Image
+
+if TYPE_CHECKING:
+    from pydantic import TypeAdapter
+
+_FORM = 1  # of an entry, and of what is found in an image: another number forgets them all
+_SHELF = Shelf("known", f"matrix-image-{_FORM}-{__version__}\n".encode(), max_bytes=256 * 1024**2, max_entry_bytes=32 * 1024**2)
+_EXPECTED = Shelf("expected", b"matrix-expected-1\n", max_bytes=4 * 1024**2, max_entry_bytes=200)
+
+
+@dataclass(frozen=True, slots=True)
+class KnownImage:
+    """All that an image's manifest, configuration and layers tell, whatever run it belongs to."""
+
+    image: Image
+    diff_ids: tuple[str, ...]
+    labels: Mapping[str, str]
+    command: tuple[str, ...] = ()
+    user: str = ""
+    port: int = 8000
+    sbom: str | None = None  # none where a layer could not be read
+
+
+def recall_image(digest: str) -> KnownImage | None:
+    """Give what is known of the image with this digest."""
+    body = _SHELF.load(_name(digest))
+    if body is None:
+        return None
+    try:
+        return _adapter().validate_json(bytes(body))
+    except ValueError:  # of a tool that calls itself by the same version
+        return None
+
+
+def remember_image(digest: str, known: KnownImage) -> None:
+    """Remember an image; one with a layer that could not be read may be whole the next time."""
+    if known.sbom is not None:
+        _SHELF.save(_name(digest), _adapter().dump_json(known))
+
+
+def recall_expected(*place: str) -> str | None:
+    """Give the digest that the image of this place had the last time: a guess, which costs an export when it is wrong."""
+    body = _EXPECTED.load(_name(*place))
+    return None if body is None else bytes(body).decode("ascii", "replace")
+
+
+def remember_expected(digest: str, *place: str) -> None:
+    """Remember the digest of the image of a place: the builder, the matrix and the cell."""
+    _EXPECTED.save(_name(*place), digest.encode())
+
+
+def _name(*words: str) -> str:
+    return hashlib.sha256("\0".join(words).encode()).hexdigest()
+
+
+@cache
+def _adapter() -> TypeAdapter[KnownImage]:
+    from pydantic import TypeAdapter  # noqa: PLC0415  # takes a while, and not every run needs it
+
+    return TypeAdapter(KnownImage)

@@ -1,0 +1,143 @@
+"""A cell's image on its way out: where a build puts it, what it weighs and holds, and what that means for this run."""
+
+from __future__ import annotations
+
+import hashlib
+import tempfile
+from collections import deque
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from orchestrator.docker.build import ONCE_MORE, Target, read_secret_args, render_build_argv, run_build
+from orchestrator.docker.images import read_from_engine
+from orchestrator.errors import EngineError
+from orchestrator.events import Event
+from orchestrator.known import KnownImage, recall_expected, recall_image, remember_expected, remember_image
+from orchestrator.layers.sbom import render_sbom
+from orchestrator.measure.contents import analyse
+from orchestrator.measure.image import make_image, over_base_bytes
+from orchestrator.scanners import scan_sbom
+from orchestrator.workshop import CancelledError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from orchestrator.building import Built
+    from orchestrator.inside import Vulnerabilities
+    from orchestrator.measure.image import RawImage
+    from orchestrator.measure.installs import Origin
+    from orchestrator.model import Cell
+    from orchestrator.record import Image
+    from orchestrator.workshop import Workshop
+
+
+def make_target(shop: Workshop, cell: Cell, *, wants_engine: bool) -> Target:
+    """Choose the way out of the builder that moves least.
+
+    Where OCI layouts can be written, all cells share one store, and an engine
+    that is its own builder keeps the image beside at no cost. An image that was
+    looked into before stays where it is, if it is still the same and nothing
+    has to be copied into an engine. A classic store keeps it in the engine anyway.
+    """
+    builder = shop.builder
+    in_place = not builder.loads_by_copy and (wants_engine or not builder.exports_oci or shop.keep)
+    name = image_name(shop, cell) if in_place else None
+    if not builder.exports_oci:
+        return Target(None, name)
+    must_leave = builder.loads_by_copy and (wants_engine or shop.keep)
+    if not must_leave and (expected := recall_expected(*_place(shop, cell))) and recall_image(expected):
+        return Target(None, name)
+    return Target(shop.store.prepare(cell.id), name)
+
+
+def image_name(shop: Workshop, cell: Cell) -> str:
+    """Name an image so that no other run, and no user, has the same."""
+    words = "".join(mark if mark.isalnum() or mark in "_." else "-" for mark in cell.id.lower()).strip("-._")
+    short = hashlib.sha256(cell.id.encode()).hexdigest()[:8]
+    return f"matrix.local/{shop.name}:{shop.run.id.lower()}-{words[:80].strip('-._')}-{short}"
+
+
+def look_into(shop: Workshop, cell: Cell, target: Target, built: Built) -> KnownImage:
+    """Say what an image is and holds; one that is known by its digest is not read again."""
+    digest = built.metadata.digest
+    known = recall_image(digest) if digest else None
+    if known is None:
+        known = _read(shop, cell, target, built)
+        if digest:
+            remember_image(digest, known)
+    if digest and shop.builder.exports_oci:
+        remember_expected(digest, *_place(shop, cell))
+    return known
+
+
+def measure_image(shop: Workshop, cell: Cell, known: KnownImage, built: Built) -> Image:
+    """Put what this run alone knows to an image; a base that cannot be read leaves what came on top of it unknown."""
+    try:
+        base_layers = shop.bases.count_layers(known.diff_ids, built.metadata.bases)
+    except EngineError as error:
+        shop.emit(Event("warning", None, {"text": str(error)}))
+        base_layers = None
+    image = replace(known.image, over_base_bytes=over_base_bytes(known.image.layers, base_layers))
+    for layer in image.layers:
+        if layer.problem:
+            text = f"{cell.id}: layer {layer.digest} {layer.problem}; what the image holds is unknown"
+            shop.emit(Event("warning", None, {"text": text}))
+    if known.sbom is None:
+        return image
+    return replace(image, vulnerabilities=_scan(shop, cell, shop.run.save_sbom(cell.id, known.sbom)))
+
+
+def _place(shop: Workshop, cell: Cell) -> tuple[str, ...]:
+    return (shop.engine.context, shop.builder.name, str(shop.folder.absolute()), shop.name, cell.id)
+
+
+def _read(shop: Workshop, cell: Cell, target: Target, built: Built) -> KnownImage:
+    if not shop.builder.exports_oci:
+        raw = read_from_engine(shop.engine, target.image or "")
+    else:
+        raw = shop.store.read(target.oci or _export(shop, cell))
+    return make_known(cell, raw, built.origins)
+
+
+def make_known(cell: Cell, raw: RawImage, origins: Mapping[str, Origin]) -> KnownImage:
+    """Weigh an image that was read, and look into it."""
+    image, contents = analyse(raw, make_image(raw, None), origins)
+    sbom = render_sbom(contents, cell.id, raw.digest, datetime.now(UTC)) if contents else None
+    return KnownImage(image, raw.diff_ids, raw.labels, raw.command, raw.user, raw.port, sbom)
+
+
+def _export(shop: Workshop, cell: Cell) -> Path:
+    """Let an image leave the builder after all: it is not the one that was expected."""
+    layout = shop.store.prepare(cell.id)
+    with tempfile.TemporaryDirectory(prefix="matrix-") as folder:
+        metadata = Path(folder, "metadata.json")
+        target = Target(layout, None)
+        argv = render_build_argv(shop.engine.buildx_argv, shop.builder, shop.name, cell, shop.folder, target, metadata, ONCE_MORE)
+        said: deque[bytes] = deque(maxlen=1)
+        ended = run_build(
+            argv,
+            on_progress=said.append,
+            timeout_s=cell.settings.timeout.build_s,
+            cancel=shop.cancel,
+            environment=read_secret_args(cell),
+        )
+    if ended.cancelled:
+        raise CancelledError
+    if ended.code != 0:
+        last = said[0].decode("utf-8", "replace")[:300] if said else "no reason given"
+        message = f"the image cannot be taken out of the builder: {last}"
+        raise EngineError(message)
+    return layout
+
+
+def _scan(shop: Workshop, cell: Cell, sbom: Path) -> Vulnerabilities | None:
+    """Ask the scanner that is here, if one is; without its answer nothing is known, which is not none."""
+    if shop.scanner is None:
+        return None
+    try:
+        return scan_sbom(shop.scanner, sbom)
+    except EngineError as error:
+        shop.emit(Event("warning", None, {"text": f"{cell.id}: {error}"}))
+        return None
