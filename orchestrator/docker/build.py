@@ -112,7 +112,7 @@ def _output_argv(builder: Builder, target: Target, push: str | None) -> list[str
         kind = "image" if builder.exports_oci and not builder.loads_by_copy else "docker"
         argv += ["--output", f"type={kind},name={target.image}{_SAME_MANIFEST if kind == 'image' else ''}"]
     if push is not None:
-        argv += ["--output", f"type=image,name={push},push=true"]
+        argv += ["--output", f"type=image,name={push},push=true{_SAME_MANIFEST}"]
     return argv or ["--output", f"type=image{_SAME_MANIFEST}"]
 
 

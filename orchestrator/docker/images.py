@@ -111,7 +111,11 @@ class ImageStore:
         if not _DIGEST.fullmatch(digest):
             message = f"the image names a blob that is no digest: {digest[:80]!r}"
             raise EngineError(message)
-        return self._blobs.joinpath(*digest.split(":"))
+        path = self._blobs.joinpath(*digest.split(":"))
+        if not path.is_file():
+            message = f"the builder named the blob {digest} and did not hand it out"
+            raise EngineError(message)
+        return path
 
 
 def _inside(digest: str) -> str:

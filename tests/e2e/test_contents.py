@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
+import gzip
+import hashlib
+import io
 import json
+import os
 import subprocess
+import tarfile
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import requests
 
-from tests.e2e.conftest import MATRIX, cells_of
+from tests.e2e.conftest import DOCKERFILE, MATRIX, cells_of
+from tests.lab.engine import CLASSIC
+from tests.lab.registry import serve_registry
 
 if TYPE_CHECKING:
     from tests.e2e.conftest import Project
 
 ROOT = Path(__file__).parents[2]
+ADDED = (".dockerenv", "dev/console", "etc/hostname", "etc/hosts", "etc/resolv.conf")  # by docker, to every container
 
 
 @pytest.mark.engine
@@ -63,3 +72,62 @@ def test_an_unchanged_image_is_not_moved_again_and_a_changed_one_is_read(placed:
     assert changed["inventory"]["files"] == first["image"]["inventory"]["files"] + 1
     assert changed["inventory"]["file_bytes"] == first["image"]["inventory"]["file_bytes"] + 9
     assert placed.run("--no-smoke")["cells"][0]["image"] == changed
+
+
+def test_sizes_are_those_of_the_registrys_manifest_and_of_the_unpacked_tree(placed: Project) -> None:
+    """Byte for byte: what a pull moves, what that unpacks to, and what then lies in the image."""
+    if placed.place not in ("containerd", "classic"):
+        pytest.skip("the image is compared where it is built: in an engine")
+    unpack = "mkdir /d; echo 12345 > /d/a; ln /d/a /d/b; ln -s a /d/c; echo gone > /gone; cp /bin/busybox /d/copy"
+    do = f"{unpack}; echo {time.time_ns()} > /d/now"
+    placed.folder.joinpath("Dockerfile").write_text(
+        DOCKERFILE + 'RUN rm /gone; echo more >> /d/now; rm /d/copy\nENTRYPOINT ["sleep"]\n'
+    )
+    with serve_registry([], beside=CLASSIC if placed.place == "classic" else None) as address:
+        placed.write(defaults={"args": {"DO": do}, "push": f"{address}/sizes:1"})
+        image = placed.run("--no-smoke", "--keep")["cells"][0]["image"]
+        manifest = fetch(f"http://{address}/v2/sizes/manifests/1")
+        packed = [fetch_bytes(f"http://{address}/v2/sizes/blobs/{layer['digest']}") for layer in manifest["layers"]]
+    assert [len(blob) for blob in packed] == [layer["size"] for layer in manifest["layers"]]
+    tars = [gzip.decompress(blob) for blob in packed]
+    assert [layer["uncompressed_bytes"] for layer in image["layers"]] == [len(tar) for tar in tars]
+    assert [layer["digest"] for layer in image["layers"]] == [f"sha256:{hashlib.sha256(tar).hexdigest()}" for tar in tars]
+    assert image["compressed_estimated"] == (placed.place == "classic")
+    if not image["compressed_estimated"]:
+        assert [layer["compressed_bytes"] for layer in image["layers"]] == [len(blob) for blob in packed]
+        assert image["compressed_bytes"] == sum(len(blob) for blob in packed)
+    assert image["compressed_bytes"] == pytest.approx(sum(len(blob) for blob in packed), rel=0.1)
+    (name,) = placed.docker(
+        "image",
+        "ls",
+        "--filter",
+        f"reference=matrix.local/tiny:{placed.latest.name.lower()}*",
+        "--format",
+        "{{.Repository}}:{{.Tag}}",
+    ).split()
+    container = placed.docker("create", name, "1").strip()
+    try:
+        words = ["docker", "export", container]
+        done = subprocess.run(words, env={**os.environ, **placed.environment}, capture_output=True, check=True)
+    finally:
+        placed.docker("rm", container)
+        placed.docker("image", "rm", name)
+    with tarfile.open(fileobj=io.BytesIO(done.stdout)) as tree:
+        files = [entry for entry in tree if entry.isreg() and entry.name not in ADDED]
+    assert sum(entry.size for entry in files) == image["inventory"]["file_bytes"]
+    hidden = len("gone\n") + placed.folder.joinpath("busybox").stat().st_size + len(f"{time.time_ns()}\n")
+    assert image["wasted_bytes"] == hidden  # deleted, deleted, and stored again longer
+
+
+def fetch_bytes(url: str) -> bytes:
+    """Fetch something from the registry on the loopback."""
+    accepts = "application/vnd.oci.image.manifest.v1+json, application/vnd.docker.distribution.manifest.v2+json"
+    answer = requests.get(url, headers={"Accept": accepts}, timeout=30)
+    answer.raise_for_status()
+    return answer.content
+
+
+def fetch(url: str) -> dict[str, Any]:
+    """Fetch a document from the registry on the loopback."""
+    found: dict[str, Any] = json.loads(fetch_bytes(url))
+    return found

@@ -69,7 +69,7 @@ def test_every_setting_reaches_the_builder() -> None:
     assert [options(argv, name) for name in ("--target", "--platform", "--network")] == [["final"], ["linux/arm64"], ["host"]]
     assert options(argv, "--allow") == ["network.host"]
     assert (options(argv, "--cache-from"), options(argv, "--cache-to")) == (["type=gha"], ["type=gha,mode=max"])
-    assert options(argv, "--output")[-1] == "type=image,name=registry.example/x:1,push=true"
+    assert options(argv, "--output")[-1] == "type=image,name=registry.example/x:1,push=true,oci-mediatypes=true"
 
 
 def test_a_remote_context_has_its_own_dockerfile() -> None:
