@@ -172,6 +172,15 @@ def test_a_layers_digest_is_held_to_the_same_rule(store: ImageStore) -> None:
         store.read(layout)
 
 
+def test_a_blob_that_a_builder_keeps_back_is_told(store: ImageStore) -> None:
+    """An index may name what was not written: the cell gets an error, and matrix no bug."""
+    layout = store.prepare("cell")
+    digest = f"sha256:{'e' * 64}"
+    (layout / "index.json").write_text(json.dumps({"manifests": [{"digest": digest}]}))
+    with pytest.raises(EngineError, match=f"the builder named the blob {digest} and did not hand it out"):
+        store.read(layout)
+
+
 def test_a_document_of_no_sensible_size_is_not_read(store: ImageStore, monkeypatch: pytest.MonkeyPatch) -> None:
     """A manifest as large as a layer is refused before it fills the memory."""
     monkeypatch.setattr(images, "_MAX_JSON", 100)
