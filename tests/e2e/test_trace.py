@@ -80,13 +80,18 @@ def assert_the_record_agrees(project: Project, cells: list[str], outcomes: list[
         (step,) = [step for step in build["steps"] if "RUN sleep 3;" in step["instruction"] and step["duration_s"] > 3]
         assert step["outcome"] == outcome
         assert (step["ran_in"] is None) == (outcome == "executed")
+        ended = datetime.fromisoformat(step["started_at"]) + timedelta(seconds=step["duration_s"])
         joined_s = sum(one["duration_s"] for one in build["steps"] if one["outcome"] == "joined")  # the base's step, too
-        assert build["shared_s"] == pytest.approx(joined_s, abs=0.3)
+        own_s = sum(  # of what this cell did meanwhile, and so did not wait
+            one["duration_s"]
+            for one in build["steps"]
+            if one["outcome"] == "executed" and one["started_at"] and datetime.fromisoformat(one["started_at"]) < ended
+        )
+        assert joined_s - own_s - 0.3 <= build["shared_s"] <= joined_s + 0.3
         assert (build["shared_s"] > 3) == (outcome == "joined")
         began = datetime.fromisoformat(build["started_at"])
         waited_s = 0.0
         if outcome == "joined":
-            ended = datetime.fromisoformat(step["started_at"]) + timedelta(seconds=step["duration_s"])
             waited_s = (ended - max(began, datetime.fromisoformat(step["started_at"]))).total_seconds()
         assert build["own_s"] == pytest.approx(build["wall_s"] - waited_s, abs=0.9)
         assert build["alone_s"] == pytest.approx(build["own_s"] + build["shared_s"], abs=0.01)
@@ -255,8 +260,7 @@ def test_what_a_pull_took_is_told_apart(project: Project) -> None:
         project.write()
         first = project.run("--no-smoke")["cells"][0]["build"]
         waterfall = make_waterfall(spans := trace_of(project, "one"))
-        assert waterfall.parts_s["pull"] > 0.1
-        assert waterfall.parts_s["pull"] == pytest.approx(first["pull_s"], abs=0.5)
+        assert 0.1 < waterfall.parts_s["pull"] < first["pull_s"] + 0.5  # less, where something else took longer meanwhile
         assert unexplained_s(spans) < 0.02 * waterfall.wall_s
         second = project.run("--no-smoke")["cells"][0]["build"]
         assert second["pull_s"] < first["pull_s"] / 2
