@@ -7,6 +7,7 @@ from enum import Enum
 from typing import TYPE_CHECKING
 
 from orchestrator.judge.figures import describe_end, figure_of
+from orchestrator.judge.words import order_axes
 from orchestrator.model import Status
 
 if TYPE_CHECKING:
@@ -60,7 +61,7 @@ def find_groups(record: RunRecord, choice: Choice) -> tuple[Group, ...]:
     groups: dict[Place, list[CellRecord]] = {}
     for cell in sorted(record.cells, key=lambda cell: cell.id):
         if choice.between in cell.axes:
-            place = tuple((axis, value) for axis, value in sorted(cell.axes.items()) if axis != choice.between)
+            place = order_axes(cell.axes, record.axes, {choice.between})
             groups.setdefault(place, []).append(cell)
     return tuple(_make_group(place, groups[place], choice, metrics) for place in sorted(groups))
 

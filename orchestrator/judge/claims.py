@@ -43,7 +43,7 @@ def judge_claims(record: RunRecord) -> tuple[Verdict, ...]:
 
 
 def _judge(record: RunRecord, claim: Claim) -> Verdict:
-    matches = find_matches(record.cells, claim)
+    matches = find_matches(record, claim)
     tested = [_test(record, claim, match) for match in matches.found]
     verdict = _decide(tested)
     evidence = (*_summarize(record, matches, tested, verdict), *_quote(tested))
@@ -131,7 +131,8 @@ def _summarize(record: RunRecord, matches: Matches, tested: Sequence[_Tested], v
         yield from _say_where(tested)
     yield from _say_unknown(tested, what)
     if matches.alone:
-        yield f"{matches.alone} cells have no counterpart on the other side."
+        cells = "1 cell has" if matches.alone == 1 else f"{matches.alone} cells have"
+        yield f"{cells} no counterpart on the other side."
     if matches.left_out:
         yield f"{matches.left_out} or more further {what}s were not looked at."
 

@@ -48,7 +48,8 @@ def figure_of(cell: CellRecord, metric: str) -> Figure:
 def describe_end(cell: CellRecord) -> str:
     """Say how a cell ended, and why it did not pass; the cell's name belongs in front."""
     words = {Status.EXCLUDED: "is excluded", Status.SKIPPED: "was skipped", Status.PASSED: "passed"}.get(cell.status)
-    words = words or f"ended in {cell.status}"
+    if words is None:
+        words = f"ended in {cell.status}" + (", as expected" if cell.as_expected else "")
     words += "" if cell.as_expected else ", which was not expected"
     return f"{words}: {shorten(cell.reason)}" if cell.reason else words
 

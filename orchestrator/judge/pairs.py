@@ -6,13 +6,14 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING
 
+from orchestrator.judge.words import order_axes
 from orchestrator.model import Status
 from orchestrator.plan.expand import matches
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
 
-    from orchestrator.record import CellRecord
+    from orchestrator.record import CellRecord, RunRecord
     from orchestrator.rules import Claim, Where
 
 MOST_PAIRS = 10_000  # of one claim: two sides that name many values of an axis each give their product
@@ -37,21 +38,32 @@ class Matches:
     left_out: int = 0
 
 
-def find_matches(cells: Sequence[CellRecord], claim: Claim) -> Matches:
+def find_matches(record: RunRecord, claim: Claim) -> Matches:
     """Pair the cells of both sides; without a right side each cell of the left is one match."""
-    tried = sorted((cell for cell in cells if cell.status is not Status.EXCLUDED), key=lambda cell: cell.id)
-    lefts = [cell for cell in tried if _is_in(claim.left, cell)]
+    tried = sorted((cell for cell in record.cells if cell.status is not Status.EXCLUDED), key=lambda cell: cell.id)
     if claim.right is None:
-        return _bounded(iter([Match(cell, None, _place_of(cell, frozenset())) for cell in lefts]))
+        found = [cell for cell in tried if _is_in(claim.left, cell)]
+        return _bounded(iter([Match(cell, None, order_axes(cell.axes, record.axes)) for cell in found]))
     compared = compared_axes(claim.left, claim.right)
-    partners: dict[Place, list[CellRecord]] = {}
-    for cell in tried:
-        if _is_in(claim.right, cell):
-            partners.setdefault(_place_of(cell, compared), []).append(cell)
-    places = {_place_of(cell, compared) for cell in lefts}
-    alone = sum(_place_of(cell, compared) not in partners for cell in lefts)
-    alone += sum(len(found) for place, found in partners.items() if place not in places)
-    return _bounded(_pair(lefts, partners, compared), alone)
+    looked_at = [{axis: values for axis, values in side.items() if axis not in compared} for side in (claim.left, claim.right)]
+    tried = [cell for cell in tried if all(_is_in(where, cell) for where in looked_at)]
+    sides: list[dict[Place, list[CellRecord]]] = [{}, {}]
+    for where, places in zip((claim.left, claim.right), sides, strict=True):
+        for cell in tried:
+            if _is_in(where, cell):
+                places.setdefault(order_axes(cell.axes, record.axes, compared), []).append(cell)
+    lefts, rights = sides
+    alone = sum(
+        len(cells) for one, other in ((lefts, rights), (rights, lefts)) for place, cells in one.items() if place not in other
+    )
+    pairs = (
+        Match(left, right, place)
+        for place in sorted(lefts)
+        for left in lefts[place]
+        for right in rights.get(place, ())
+        if left.id != right.id
+    )
+    return _bounded(pairs, alone)
 
 
 def compared_axes(left: Where, right: Where) -> frozenset[str]:
@@ -65,16 +77,6 @@ def compared_axes(left: Where, right: Where) -> frozenset[str]:
 
 def _is_in(where: Where, cell: CellRecord) -> bool:
     return matches(where, tuple(cell.axes.items()))
-
-
-def _place_of(cell: CellRecord, compared: frozenset[str]) -> Place:
-    return tuple((axis, value) for axis, value in sorted(cell.axes.items()) if axis not in compared)
-
-
-def _pair(lefts: Sequence[CellRecord], partners: dict[Place, list[CellRecord]], compared: frozenset[str]) -> Iterator[Match]:
-    for left in lefts:
-        place = _place_of(left, compared)
-        yield from (Match(left, right, place) for right in partners.get(place, ()) if right.id != left.id)
 
 
 def _bounded(found: Iterator[Match], alone: int = 0) -> Matches:

@@ -8,7 +8,7 @@ from orchestrator.rules import BYTES, COUNT, SECONDS, SHARE
 from orchestrator.units import UNKNOWN
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
 _TWICE = 2.0  # from here on people say how many times, not how many percent
 _DIFFERENT = {BYTES: ("smaller", "larger"), SECONDS: ("faster", "slower"), COUNT: ("fewer", "more"), SHARE: ("less", "more")}
@@ -48,14 +48,22 @@ _MUCH = {BYTES: "large", COUNT: "many"}
 
 
 def join_words(words: Sequence[str], comma: str = ", ") -> str:
-    """Write `a, b and c`."""
-    return f"{comma.join(words[:-1])} and {words[-1]}" if len(words) > 1 else "".join(words)
+    """Write `a, b and c`; what has commas of its own is told apart by another mark."""
+    last = " and " if comma == ", " else f"{comma}and "
+    return f"{comma.join(words[:-1])}{last}{words[-1]}" if len(words) > 1 else "".join(words)
 
 
 def join_some(words: Sequence[str], most: int, comma: str = ", ") -> str:
-    """Write the first words, and how many more there are; what has commas of its own is told apart by another mark."""
+    """Write the first words, and how many more there are."""
     left = len(words) - most
     return join_words([*words[:most], f"{left} more"] if left > 0 else words, comma)
+
+
+def order_axes(axes: Mapping[str, str], order: Sequence[str], without: Collection[str] = ()) -> tuple[tuple[str, str], ...]:
+    """Give a cell's values in the order of the matrix's axes, whatever the order in which they were stored."""
+    known = [axis for axis in order if axis in axes]
+    found = [*known, *sorted(axis for axis in axes if axis not in known)]
+    return tuple((axis, axes[axis]) for axis in found if axis not in without)
 
 
 def render_place(axes: Sequence[tuple[str, str]]) -> str:
