@@ -28,7 +28,7 @@ def find_weight_changes(margins: Sequence[Margin], second: str) -> Iterator[str]
         needed = margin.weight - lead / margin.ahead
         if needed > 0:
             more = "more" if margin.ahead < 0 else "less"
-            yield f"{second} would be taken if {margin.metric} weighed {more} than {needed:.2g} (now {margin.weight:g})."
+            yield f"{second} would be taken if {margin.metric} weighed {more} than {needed:.3g} (now {margin.weight:g})."
 
 
 def find_figure_changes(margins: Sequence[Margin], first: Candidate, second: Candidate) -> Iterator[str]:

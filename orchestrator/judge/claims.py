@@ -162,7 +162,7 @@ def _say_where(tested: Sequence[_Tested]) -> Iterator[str]:
             yield f"It holds where {axis} is {some_yes}; it does not where {axis} is {some_no}."
             return
     for words, holds in (("It holds", True), ("It does not hold", False)):
-        named = sorted({one.pair.left for one in tested if one.pair.holds is holds})
+        named = [one.pair.left + (f" with {one.pair.right}" if one.pair.right else "") for one in tested if one.pair.holds is holds]
         yield f"{words} for {join_some(named, _MOST_NAMED)}."
 
 

@@ -179,9 +179,8 @@ def _say_out_changes(field: _Field, winner: str | None, eligible: Sequence[str])
         lead = total(field.margins(value, winner))
         count = len(field.obstacles(value))
         if lead is not None and lead > 0:
-            yield (
-                f"{value} would be taken if it met what is required in {count} more groups: where it does, it is ahead of {winner}."
-            )
+            groups = f"{count} more group{'' if count == 1 else 's'}"
+            yield f"{value} could be taken if it met what is required in {groups}: where it does, it is ahead of {winner}."
 
 
 def _say_unknown(field: _Field, groups: Sequence[Group], margins: Sequence[Margin]) -> Iterator[str]:

@@ -13,6 +13,8 @@ def relation_holds(relation: str, left: float, right: float, by: float | None, f
     A share is one of `right`, except for `equal`: there it is one of the larger
     figure, so that it does not matter which is which.
     """
+    if left == right == 0:  # no share of nothing tells the two apart
+        return relation == "equal"
     if relation in ("smaller", "faster"):
         return _is_less(left, right * (1 - (by or 0.0)), floor, strictly=not by)
     if relation in ("larger", "slower"):
