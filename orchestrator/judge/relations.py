@@ -28,16 +28,17 @@ def outcome_holds(relation: str, left: float, right: float | None) -> bool | Non
     """Tell whether the left cell fails, or passes, and the right one, where there is one, does the opposite.
 
     Where both fail, what they differ in is not what makes them fail, so nothing
-    is known. A cell that was built and not tested may yet fail.
+    is known. A cell that was built and not tested may yet fail; beside one that
+    fails it is the better one all the same.
     """
     if relation == "equal":
         return None if right is None or BUILT in (left, right) else left == right
     if right is None:
         return None if left == BUILT else (left == FAILS) == (relation == "fails")
     failing, passing = (left, right) if relation == "fails" else (right, left)
-    if failing == PASSES:
-        return False
-    return True if failing == FAILS and passing != FAILS else None
+    if failing == FAILS or passing == FAILS:
+        return failing == FAILS if failing != passing else None
+    return False if failing == PASSES else None
 
 
 def _is_less(lesser: float, greater: float, floor: float, *, strictly: bool) -> bool | None:

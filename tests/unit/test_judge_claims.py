@@ -281,6 +281,7 @@ def test_a_relation_holds_beyond_chance_or_not_at_all(
         ("fails", 0, 0, None),
         ("fails", 2, 0, False),
         ("fails", 1, 2, None),
+        ("fails", 1, 0, False),
         ("passes", 2, 0, True),
         ("passes", 2, 2, False),
         ("passes", 0, 0, None),

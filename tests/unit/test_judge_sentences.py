@@ -9,7 +9,6 @@ from orchestrator.judge.run import judge_record
 from orchestrator.model import Status
 from orchestrator.record import Environment
 from orchestrator.rules import Claim
-from orchestrator.verdicts import GroupDecision
 from tests.unit.golden import assert_golden
 from tests.unit.judged import CHOICE, MB, cell, failed, run
 from tests.unit.records import HOSTILE
@@ -19,6 +18,7 @@ if TYPE_CHECKING:
 
     from orchestrator.record import RunRecord
     from orchestrator.rules import Where
+    from orchestrator.verdicts import Decision, GroupDecision
 
 
 def against_slim(say: str, relation: str, metric: str = "size", by: float | None = None) -> Claim:
@@ -59,14 +59,17 @@ def render(record: RunRecord) -> Iterator[str]:
         yield from (f"  {sentence}" for sentence in claim.evidence)
     decision = record.decision
     assert decision is not None
-    for one in (decision, *decision.per_group):
-        where = one.axes if isinstance(one, GroupDecision) else "overall"
-        yield f"{where}: {one.winner}, then {one.runner_up}"
-        if isinstance(one, GroupDecision):
-            yield f"  front: {', '.join(one.front)}"
-        for part in ("why", "would_change", "unknown"):
-            yield from (f"  {part}: {sentence}" for sentence in getattr(one, part))
+    yield from render_verdict("overall", decision)
+    for group in decision.per_group:
+        yield from render_verdict(f"{group.axes}, front {', '.join(group.front)}", group)
     yield f"noise: {decision.noise}"
+
+
+def render_verdict(where: str, verdict: Decision | GroupDecision) -> Iterator[str]:
+    """Write what was decided of a group, or overall."""
+    yield f"{where}: {verdict.winner}, then {verdict.runner_up}"
+    for part in ("why", "would_change", "unknown"):
+        yield from (f"  {part}: {sentence}" for sentence in getattr(verdict, part))
 
 
 def test_the_sentences_of_a_judgement_read_as_they_always_did() -> None:
