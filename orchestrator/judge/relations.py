@@ -36,7 +36,7 @@ def outcome_holds(relation: str, left: float, right: float | None) -> bool | Non
     if right is None:
         return None if left == BUILT else (left == FAILS) == (relation == "fails")
     failing, passing = (left, right) if relation == "fails" else (right, left)
-    if failing == FAILS or passing == FAILS:
+    if FAILS in (failing, passing):
         return failing == FAILS if failing != passing else None
     return False if failing == PASSES else None
 
