@@ -294,3 +294,16 @@ def test_a_relation_holds_beyond_chance_or_not_at_all(
 def test_ends_are_compared_as_ends(relation: str, left: float, right: float | None, *, holds: bool | None) -> None:
     """0 failed, 1 was built and not tested, 2 passed."""
     assert outcome_holds(relation, left, right) is holds
+
+
+def test_pairs_and_reasons_beyond_all_bounds_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two wide sides of one axis are not multiplied out for ever, and many different reasons are not all told."""
+    monkeypatch.setattr("orchestrator.judge.pairs.MOST_PAIRS", 6)
+    wide = replace(claim(), left={"base": ("a*",)}, right={"base": ("b*",)})
+    cells = [cell(f"{side}{at}", 1) for side in "ab" for at in range(3)]
+    verdict = judged(wide, *cells)
+    assert (len(verdict.pairs), verdict.evidence[1]) == (6, "3 or more further pairs were not looked at.")
+    alone = replace(claim("passes"), left={}, right=None)
+    skipped = [replace(failed("slim", Status.SKIPPED, deps=f"{at}"), reason=f"reason {at}") for at in range(8)]
+    monkeypatch.undo()
+    assert judged(alone, *skipped).evidence[-1] == "And 2 further reasons."

@@ -99,6 +99,7 @@ def test_what_a_damaged_record_holds_is_no_figure(damaged: float) -> None:
     """A stored run may have been edited: what cannot be a time is unknown."""
     assert figure_of(cell("slim", 1, damaged), "build_time").value is None
     assert figure_of(of(replace(make_image(1), over_base_bytes=10 * MB)), "base").value is None
+    assert figure_of(of(replace(make_image(1), over_base_bytes=None)), "base").note == "has a base whose layers are not known"
 
 
 def test_a_metric_of_a_newer_matrix_is_unknown() -> None:
