@@ -28,6 +28,7 @@ from orchestrator.execute import run_cells
 from orchestrator.foreseen import recall_forecasts, render_forecasts, with_forecasts
 from orchestrator.git import read_git
 from orchestrator.interrupts import interrupts
+from orchestrator.judge.run import judge_record
 from orchestrator.load import cpu_model
 from orchestrator.locked import pin_plan, written
 from orchestrator.measure.shared import share_work
@@ -134,7 +135,7 @@ def run_matrix(matrix: Matrix, reports: Reports, options: Options, watch: Callab
         forget_lock(run_lock(run.id))
         with trace.span("judge"):
             record = finish_record(record, plan, cells, interrupted=interrupted.is_set() and len(cells) < len(plan.cells))
-            record = with_forecasts(record, forecasts)
+            record = judge_record(with_forecasts(record, forecasts))
             describe_outcome(span, record)
         with trace.span("report"):
             record = _report(run, record, traces)
@@ -155,7 +156,7 @@ def _report(run: RunFolder, record: RunRecord, traces: Traces) -> RunRecord:
     """Store what is known, and once more when the traces have said which cell ran what."""
     run.save_record(record)
     traces.gather()
-    record = replace(record, cells=share_work(record.cells, traces.cells_that_ran))
+    record = judge_record(replace(record, cells=share_work(record.cells, traces.cells_that_ran)))
     run.save_record(record)
     save_reports(run, record)
     return record

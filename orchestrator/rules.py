@@ -7,21 +7,57 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Literal
+
+Metric = Literal[
+    "size",
+    "uncompressed",
+    "base",
+    "over_base",
+    "unique",
+    "wasted",
+    "build_time",
+    "cached",
+    "code",
+    "deps",
+    "packages",
+    "os_packages",
+    "python_packages",
+    "compiled",
+    "vulnerabilities",
+    "longest_step",
+    "outcome",
+]
+Relation = Literal["smaller", "larger", "faster", "slower", "equal", "fails", "passes"]
+Requirement = Literal["build", "smoke", "expected"]
+
+BYTES, SECONDS, COUNT, SHARE, OUTCOME = "bytes", "s", "count", "share", "outcome"
+METRICS: Mapping[str, str] = {  # what can be judged, and in which unit it is given
+    **dict.fromkeys(("size", "uncompressed", "base", "over_base", "unique", "wasted"), BYTES),
+    **dict.fromkeys(("build_time", "cached", "code", "deps"), SECONDS),
+    **dict.fromkeys(("packages", "os_packages", "python_packages", "compiled", "vulnerabilities"), COUNT),
+    "longest_step": SHARE,
+    "outcome": OUTCOME,
+}
+OF_TIMES = ("faster", "slower")
+OF_AMOUNTS = ("smaller", "larger")
+OF_OUTCOMES = ("fails", "passes")
 
 Where = Mapping[str, tuple[str, ...]]  # an axis to its values or globs; an axis that is not named does not matter
 
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """A statement put to the test: what lies left of `relation`, and what right of it."""
+    """A statement put to the test: what lies left of `relation`, and what right of it: cells, a value, or nothing."""
 
     say: str
     metric: str
     left: Where
-    right: Where
+    right: Where | None  # none where each cell to the left is looked at by itself
     relation: str
     by_share: float | None = None
     must: bool = False
+    value: float | None = None  # in the metric's unit; then there is nothing else to the right
 
 
 @dataclass(frozen=True, slots=True)

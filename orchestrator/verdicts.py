@@ -21,7 +21,7 @@ class Pair:
     """Two cells that differ in nothing but a claim's two sides, and what they say of it."""
 
     left: str
-    right: str
+    right: str  # empty where the claim is about one cell, or holds it against a value
     left_value: float | None = None
     right_value: float | None = None
     holds: bool | None = None  # unknown when a figure is missing, or their difference is within the noise
@@ -49,6 +49,8 @@ class GroupDecision:
     runner_up: str | None = None
     front: tuple[str, ...] = ()
     why: tuple[str, ...] = ()
+    would_change: tuple[str, ...] = ()
+    unknown: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from orchestrator.config import schema
 from orchestrator.config.repair import Repair
 from orchestrator.config.source import Source, parse_source
 from orchestrator.errors import ConfigError, did_you_mean
+from orchestrator.plan.claimed import find_judging_problems
 from orchestrator.plan.expand import make_plan
 from orchestrator.plan.problems import find_file_problems, find_name_problems, find_plan_problems
 
@@ -68,7 +69,8 @@ def parse_matrix(text: str, name: str, folder: Path) -> tuple[schema.MatrixFile,
             repair.leave_out([_path_in_file(repair.data, detail["loc"]) for detail in error.errors()])
     if file is not None:
         plan = make_plan(file)
-        found = [*find_name_problems(file), *find_plan_problems(file, plan), *find_file_problems(file, plan.cells, folder)]
+        found = [*find_name_problems(file), *find_plan_problems(file, plan), *find_judging_problems(file, plan)]
+        found += find_file_problems(file, plan.cells, folder)
         places = [(repair.original_path(where), words) for where, words in found]
         places = [(place, words) for place, words in places if not repair.explains(place)]
         problems += [(source.line_of(place), f"{render_path(place)}: {words}") for place, words in places]

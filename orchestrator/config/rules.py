@@ -2,15 +2,33 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
-from orchestrator.rules import Choice, Claim, Limit, Preference, Rules
+from orchestrator.rules import (
+    BYTES,
+    COUNT,
+    METRICS,
+    OF_OUTCOMES,
+    OUTCOME,
+    SECONDS,
+    SHARE,
+    Choice,
+    Claim,
+    Limit,
+    Preference,
+    Rules,
+)
+from orchestrator.units import parse_duration, parse_size
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from orchestrator.config import schema
     from orchestrator.rules import Where
+
+_SHARE = re.compile(r"\d{1,6}(?:\.\d{1,6})?%")
+_COUNT = re.compile(r"\d{1,9}")
 
 
 def make_rules(file: schema.MatrixFile) -> Rules:
@@ -23,9 +41,30 @@ def make_rules(file: schema.MatrixFile) -> Rules:
 
 
 def _make_claim(claim: schema.Claim) -> Claim:
+    metric = OUTCOME if claim.is_ in OF_OUTCOMES else claim.metric
     return Claim(
-        claim.say, claim.metric, _make_where(claim.left), _make_where(claim.right), claim.is_, _share(claim.by), must=claim.must
+        say=claim.say,
+        metric=metric,
+        left=_make_where(claim.left),
+        right=None if claim.right is None else _make_where(claim.right),
+        relation=claim.is_,
+        by_share=_share(claim.by),
+        must=claim.must,
+        value=None if claim.value is None else parse_value(claim.value, METRICS[metric]),
     )
+
+
+def parse_value(text: str, unit: str) -> float:
+    """Read a claimed figure in the words of its unit: 240MB, 90s, 50% or a plain number."""
+    if unit == BYTES:
+        return float(parse_size(text))
+    if unit == SECONDS:
+        return parse_duration(int(text) if text.isdecimal() else text)
+    pattern, example = (_SHARE, "50%") if unit == SHARE else (_COUNT, "12")
+    if not pattern.fullmatch(text):
+        message = f"'{text}' is not a {unit}; write {example}"
+        raise ValueError(message)
+    return float(text) if unit == COUNT else float(text.removesuffix("%")) / 100
 
 
 def _make_choice(decide: schema.Decide) -> Choice:

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag, WithJsonSchema
 
+from orchestrator.rules import Metric, Relation, Requirement
 from orchestrator.units import DURATION_PATTERN, SIZE_PATTERN, parse_duration, parse_size
 
 
@@ -227,28 +228,29 @@ class Expect(_Selection):
 class Claim(_Noun):
     """A statement put to the test."""
 
-    say: str
-    metric: str = "size"
+    say: str = Field(min_length=1)
+    metric: Metric = Field("size", description="the figure that is compared; `fails` and `passes` are about the outcome")
     left: Where
-    right: Where
-    is_: Literal["smaller", "larger", "faster", "slower", "equal", "fails", "passes"] = Field(alias="is")
-    by: Percent | None = None
+    right: Where | None = Field(None, description="what it is compared with, on the same values of all other axes")
+    value: Text | None = Field(None, description="a figure to compare with instead of cells: 240MB, 90s, 12 or 50%")
+    is_: Relation = Field(alias="is")
+    by: Percent | None = Field(None, description="by which share of the right figure at least; for `equal`, at most")
     must: bool = False
 
 
 class Preference(_Noun):
     """A figure that decides, and how much it weighs."""
 
-    metric: str
-    weight: Annotated[float, Field(gt=0)] = 1.0
+    metric: Metric
+    weight: Annotated[float, Field(gt=0, le=1_000_000)] = 1.0
 
 
 class Decide(_Noun):
     """The rule by which one value of an axis is taken."""
 
     between: str
-    require: list[str] = Field(default_factory=list)
-    prefer: list[Preference] = Field(default_factory=list)
+    require: list[Requirement] = Field(default_factory=list, description="what a cell must be to be taken at all")
+    prefer: list[Preference] = Field(default_factory=list, description="what decides between those; the size unless told")
 
 
 class Growth(_Noun):

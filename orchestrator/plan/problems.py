@@ -37,7 +37,7 @@ def find_name_problems(matrix: MatrixFile) -> Iterator[Problem]:
         yield from _where_problems(matrix, ("expect", at), expect.where)
     for at, claim in enumerate(matrix.claims):
         yield from _where_problems(matrix, ("claims", at, "left"), claim.left)
-        yield from _where_problems(matrix, ("claims", at, "right"), claim.right)
+        yield from _where_problems(matrix, ("claims", at, "right"), claim.right or {})
     for at, budget in enumerate(matrix.budgets):
         yield from _where_problems(matrix, ("budgets", at, "where"), budget.where)
     if matrix.decide and matrix.decide.between not in matrix.axes:

@@ -32,6 +32,8 @@ def write_twelve_cells(project: Project) -> None:
         expect=[
             {"kind": ["known-bad", "surprise"], "outcome": "build-failed", "reason": "it always was"},
         ],
+        claims=[{"say": "bad does not build", "left": {"kind": "bad-build"}, "right": {"kind": "good"}, "is": "fails"}],
+        decide={"between": "kind", "require": ["smoke", "expected"], "prefer": [{"metric": "size"}]},
     )
 
 
@@ -57,6 +59,8 @@ def test_twelve_cells_end_in_every_way_and_the_record_says_how(project: Project)
     assert cells["hangs-small"]["reason"] == "run sleep 1000: still running after 2 s"
     assert cells["good-small"]["attempts"] == 1
     assert cells["bad-build-small"]["attempts"] == 1, "a Dockerfile that fails is not tried again"
+    assert [(claim["verdict"], len(claim["pairs"])) for claim in record["claims"]] == [("confirmed", 2)]
+    assert (record["decision"]["winner"], len(record["decision"]["per_group"])) == ("good", 2)
     check_files(project, cells)
     assert leftovers(project) == []
 

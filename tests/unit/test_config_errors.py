@@ -65,6 +65,89 @@ ONE_PROBLEM = {
         "4: budgets[0].where.bas: 'bas' is not an axis; did you mean 'base'?",
     ),
     "unknown axis to decide": ("decide: {between: bass}", "4: decide.between: 'bass' is not an axis; did you mean 'base'?"),
+    "a metric that is none": (
+        "claims: [{say: s, metric: sise, left: {base: slim}, right: {base: alpine}, is: smaller}]",
+        "4: claims[0].metric: 'sise' must be 'size', 'uncompressed', 'base', 'over_base', 'unique', 'wasted', ",
+    ),
+    "a relation that is none": (
+        "claims: [{say: s, left: {base: slim}, right: {base: alpine}, is: small}]",
+        (
+            "4: claims[0].is: 'small' must be 'smaller', 'larger', 'faster', 'slower', 'equal', 'fails' or 'passes'; "
+            "did you mean 'smaller'?"
+        ),
+    ),
+    "a requirement that is none": (
+        "decide: {between: base, require: [smoked]}",
+        "4: decide.require[0]: 'smoked' must be 'build', 'smoke' or 'expected'; did you mean 'smoke'?",
+    ),
+    "sides that name the same cell": (
+        "claims: [{say: s, left: {base: slim}, right: {base: 's*'}, is: smaller}]",
+        "4: claims[0].right: both sides name the cell slim-3.12; a claim compares different cells",
+    ),
+    "sides on different axes": (
+        "claims: [{say: s, left: {base: slim}, right: {python: '3.13'}, is: smaller}]",
+        "4: claims[0].right: both sides name the cell slim-3.13; a claim compares different cells",
+    ),
+    "a size that is faster": (
+        "claims: [{say: s, left: {base: slim}, right: {base: alpine}, is: faster}]",
+        "4: claims[0].is: 'faster' does not go with size, which is no time; write smaller",
+    ),
+    "a time that is larger": (
+        "claims: [{say: s, metric: build_time, left: {base: slim}, right: {base: alpine}, is: larger}]",
+        "4: claims[0].is: 'larger' does not go with build_time, which is a time; write slower",
+    ),
+    "an outcome that is smaller": (
+        "claims: [{say: s, metric: outcome, left: {base: slim}, right: {base: alpine}, is: smaller}]",
+        "4: claims[0].is: 'smaller' says nothing about an outcome; write fails, passes or equal",
+    ),
+    "an outcome by a share": (
+        "claims: [{say: s, metric: outcome, left: {base: slim}, right: {base: alpine}, is: equal, by: 5%}]",
+        "4: claims[0].by: an outcome is no figure: nothing can be compared with it but an outcome",
+    ),
+    "a failure of a size": (
+        "claims: [{say: s, metric: size, left: {base: slim}, is: fails}]",
+        "4: claims[0].metric: 'fails' is about the outcome, not size; leave the metric out",
+    ),
+    "a failure by a share": (
+        "claims: [{say: s, left: {base: slim}, is: passes, by: 10%}]",
+        "4: claims[0].by: 'passes' takes no `by`: a cell passes or it does not",
+    ),
+    "a claim without a right side": (
+        "claims: [{say: s, left: {base: slim}, is: smaller}]",
+        "4: claims[0]: lacks what is to the right of 'smaller': cells as `right`, or a figure as `value`",
+    ),
+    "a claim with two right sides": (
+        "claims: [{say: s, left: {base: slim}, right: {base: alpine}, value: 5MB, is: smaller}]",
+        "4: claims[0].value: there are cells to the right already; write `right` or `value`",
+    ),
+    "a claimed size that is none": (
+        "claims: [{say: s, left: {base: slim}, value: 5s, is: smaller}]",
+        "4: claims[0].value: '5s' is not a size; write 250MB or 1.5GiB",
+    ),
+    "a claimed time that is none": (
+        "claims: [{say: s, metric: cached, left: {base: slim}, value: soon, is: faster}]",
+        "4: claims[0].value: 'soon' is not a duration; write 90s, 1m30s or 2h (more than 0, up to 7 days)",
+    ),
+    "a claimed number that is none": (
+        "claims: [{say: s, metric: packages, left: {base: slim}, value: few, is: smaller}]",
+        "4: claims[0].value: 'few' is not a count; write 12",
+    ),
+    "a claimed share that is none": (
+        "claims: [{say: s, metric: longest_step, left: {base: slim}, value: 5, is: larger}]",
+        "4: claims[0].value: '5' is not a share; write 50%",
+    ),
+    "smaller by all": (
+        "claims: [{say: s, left: {base: slim}, right: {base: alpine}, is: smaller, by: 100%}]",
+        "4: claims[0].by: nothing is smaller by 100%; write less than 100%",
+    ),
+    "an outcome to prefer": (
+        "decide: {between: base, prefer: [{metric: outcome}]}",
+        "4: decide.prefer[0].metric: an outcome is no figure to weigh; `require: [smoke]` takes only cells that passed",
+    ),
+    "a metric preferred twice": (
+        "decide: {between: base, prefer: [{metric: size}, {metric: size, weight: 2}]}",
+        "4: decide.prefer[1].metric: 'size' is there twice",
+    ),
     "unknown value in exclude": (
         "exclude: [{base: alpin}]",
         "4: exclude[0].base: 'alpin' is not a value of axis 'base'; did you mean 'alpine'?",

@@ -1,0 +1,56 @@
+"""How far two figures must be apart to differ at all, and when they cannot be compared."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from orchestrator.judge.figures import scenario_of
+from orchestrator.rules import METRICS, SECONDS
+
+if TYPE_CHECKING:
+    from orchestrator.judge.figures import Figure
+    from orchestrator.record import RunRecord
+
+# What gzip makes of a layer is known to differ by less from what a registry stores, whatever level or tool packed it.
+ESTIMATE_SHARE = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class Floor:
+    """The share up to which a difference is none; unknown where nothing can be compared, and then why."""
+
+    share: float | None
+    why: str | None = None
+
+
+def floor_between(record: RunRecord, metric: str, one: Figure, other: Figure) -> Floor:
+    """Say how far two cells' figures must be apart to differ; exact sizes and counts differ by one."""
+    for figure in (one, other):
+        if figure.value is None or not figure.ranked:
+            return Floor(None, figure.note)
+    if METRICS.get(metric) == SECONDS:
+        share = _noise_of(record, scenario_of(metric))
+        return Floor(share, None if share is not None else f"the noise of {scenario_of(metric)} builds was not measured")
+    if metric == "vulnerabilities" and one.how != other.how:
+        return Floor(None, f"they were counted with different knowledge: {one.how}, and {other.how}")
+    return Floor(ESTIMATE_SHARE if one.estimated != other.estimated else 0.0)
+
+
+def render_noise(record: RunRecord) -> str:
+    """Say in a sentence which differences decide nothing."""
+    sizes = "Sizes and counts are exact; an estimated size differs from an exact one from 5% on."
+    known = [
+        f"{noise.scenario} {noise.share:.1%}"
+        for noise in (record.measurement.noise if record.measurement else ())
+        if _noise_of(record, noise.scenario) is not None
+    ]
+    if not known:
+        return f"No times can be compared: `matrix run --measure 5` times builds by themselves. {sizes}"
+    return f"Differences of times up to the noise decide nothing ({', '.join(known)}). {sizes}"
+
+
+def _noise_of(record: RunRecord, scenario: str) -> float | None:
+    found = next((one.share for one in record.measurement.noise if one.scenario == scenario), None) if record.measurement else None
+    return found if found is not None and math.isfinite(found) and found >= 0 else None

@@ -1,0 +1,71 @@
+"""Figures and lists as the sentences of a judgement have them, with the rounding of the tables."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from orchestrator.rules import BYTES, COUNT, SECONDS, SHARE
+from orchestrator.units import UNKNOWN
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping, Sequence
+
+_TWICE = 2.0  # from here on people say how many times, not how many percent
+_DIFFERENT = {BYTES: ("smaller", "larger"), SECONDS: ("faster", "slower"), COUNT: ("fewer", "more"), SHARE: ("less", "more")}
+
+
+def render_amount(value: float | None, unit: str) -> str:
+    """Write a figure with its unit."""
+    if value is None:
+        return UNKNOWN
+    if unit == BYTES:
+        megabytes = value / 1_000_000
+        return f"{megabytes:.1f} MB" if megabytes >= 1 or value == 0 else f"{megabytes:.3f} MB"
+    if unit == SECONDS:
+        return f"{value:.2f} s"
+    return f"{value:.1%}" if unit == SHARE else f"{value:g}"
+
+
+def render_difference(value: float, other: float, unit: str) -> str:
+    """Say how a figure differs from another, as a share of that other."""
+    less, more = _DIFFERENT.get(unit, ("less", "more"))
+    if value == other:
+        return "the same"
+    if other == 0:
+        return more
+    if unit == SECONDS and value < other:
+        return f"{1 - value / other:.1%} less time"
+    if unit == SECONDS:
+        return f"{value / other - 1:.1%} more time" if value / other < _TWICE else f"{value / other:.2f} times as long"
+    if value < other:
+        return f"{1 - value / other:.1%} {less}"
+    return (
+        f"{value / other - 1:.1%} {more}" if value / other < _TWICE else f"{value / other:.2f} times as {_MUCH.get(unit, 'much')}"
+    )
+
+
+_MUCH = {BYTES: "large", COUNT: "many"}
+
+
+def join_words(words: Sequence[str], comma: str = ", ") -> str:
+    """Write `a, b and c`; what has commas of its own is told apart by another mark."""
+    last = " and " if comma == ", " else f"{comma}and "
+    return f"{comma.join(words[:-1])}{last}{words[-1]}" if len(words) > 1 else "".join(words)
+
+
+def join_some(words: Sequence[str], most: int, comma: str = ", ") -> str:
+    """Write the first words, and how many more there are."""
+    left = len(words) - most
+    return join_words([*words[:most], f"{left} more"] if left > 0 else words, comma)
+
+
+def order_axes(axes: Mapping[str, str], order: Sequence[str], without: Collection[str] = ()) -> tuple[tuple[str, str], ...]:
+    """Give a cell's values in the order of the matrix's axes, whatever the order in which they were stored."""
+    known = [axis for axis in order if axis in axes]
+    found = [*known, *sorted(axis for axis in axes if axis not in known)]
+    return tuple((axis, axes[axis]) for axis in found if axis not in without)
+
+
+def render_place(axes: Sequence[tuple[str, str]]) -> str:
+    """Write where a group lies: `python 3.13, deps fastapi`."""
+    return ", ".join(f"{axis} {value}" for axis, value in axes) or "the whole matrix"
