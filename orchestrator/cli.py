@@ -46,6 +46,7 @@ for command in (
     running.run,
     reading.report,
     reading.trace,
+    reading.explain,
     tending.jaeger,
     planning.schema,
     tending.clean,

@@ -87,6 +87,11 @@ def _base_failure(words: str) -> BuildFailure:
     return BuildFailure(f"the registry of the base image {name} cannot be reached: {cause}", is_ours=False, passing=passing)
 
 
+def plain_step(name: str) -> str:
+    """Give a step's name without what is mounted for it: the command says more."""
+    return _FLAGS.sub("", one_line(name))
+
+
 def _step_reason(step: Vertex | None, code: str | None, log_tail: Sequence[str]) -> str:
     """Name the step, its exit code, and the line that tells most."""
     telling = [
@@ -94,7 +99,7 @@ def _step_reason(step: Vertex | None, code: str | None, log_tail: Sequence[str])
     ]
     said = [line for line in map(str.strip, log_tail) if line]
     line = (telling or said or [""])[-1]
-    name = _FLAGS.sub("", one_line(step.name)) if step else "a step"
+    name = plain_step(step.name) if step else "a step"
     if len(name) > _NAME_LENGTH:
         name = name[:_NAME_LENGTH] + "…"
     return shorten(f"{name}: exit {code or 'unknown'}{f': {line}' if line else ''}")

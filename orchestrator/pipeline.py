@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from orchestrator import __version__
 from orchestrator.cell import run_cell
 from orchestrator.config.rules import make_rules
+from orchestrator.diagnosing import with_diagnosis
 from orchestrator.docker.bases import BaseReader
 from orchestrator.docker.build import read_secret_arg, render_secret_argv
 from orchestrator.docker.builder import Builder, ensure_builder
@@ -153,10 +154,11 @@ def _measure(  # what it takes, and what it changes
 
 
 def _report(run: RunFolder, record: RunRecord, traces: Traces) -> RunRecord:
-    """Store what is known, and once more when the traces have said which cell ran what."""
+    """Store what is known, and once more when the traces have said which cell ran what and the logs why."""
     run.save_record(record)
     traces.gather()
-    record = judge_record(replace(record, cells=share_work(record.cells, traces.cells_that_ran)))
+    record = with_diagnosis(run, replace(record, cells=share_work(record.cells, traces.cells_that_ran)))
+    record = judge_record(record)
     run.save_record(record)
     save_reports(run, record)
     return record

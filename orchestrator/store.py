@@ -149,6 +149,25 @@ class RunFolder:
             message = f"{path} is damaged: {error}"
             raise StoreError(message) from error
 
+    def read_ends(self, cell_id: str, name: str, head_bytes: int, tail_bytes: int) -> str | None:
+        """Read how a cell's log begins and ends, in whole lines; None when there is none. What is not a plain file is none."""
+        path = self.path / "cells" / folder_name(cell_id) / name
+        try:
+            if path.is_symlink() or not path.is_file():
+                return None
+            with path.open("rb") as file:
+                size = file.seek(0, os.SEEK_END)
+                file.seek(0)
+                if size <= head_bytes + tail_bytes:
+                    return file.read().decode("utf-8", "replace")
+                head = file.read(head_bytes).rpartition(b"\n")[0]
+                file.seek(size - tail_bytes)
+                tail = file.read(tail_bytes).partition(b"\n")[2]
+        except OSError as error:
+            message = f"{path} cannot be read: {error.strerror}"
+            raise StoreError(message) from error
+        return f"{head.decode('utf-8', 'replace')}\n{tail.decode('utf-8', 'replace')}"
+
     def trace_path(self, cell_id: str | None) -> Path:
         """Say where the trace of a cell lies, or of the run itself, whether or not there is one."""
         if cell_id is None:

@@ -77,3 +77,29 @@ def trace(
     text, code = view_traces(run, asked, Sheet(terminal_width(), may_colour(out)) if kind == "text" else None)
     print_result(text, out)
     raise typer.Exit(code)
+
+
+def explain(
+    name: Annotated[str, typer.Argument(metavar="RUN", help="A run: its id, the start of it, its folder, or latest.")] = "latest",
+    cell: Annotated[
+        str | None, typer.Argument(metavar="CELL", help="A cell; without one, all that have something to explain.")
+    ] = None,
+    file: File = DEFAULT_FILE,
+    kind: Annotated[str, typer.Option("--format", help="text, markdown or json")] = "text",
+    out: Out = None,
+    reports: ReportsFolder = None,
+) -> None:
+    """Say why a cell failed, is slow or is large: causes, their evidence, and the remedy for its base; needs no Docker."""
+    from orchestrator.explaining import explain_cell, explain_run
+    from orchestrator.report.explain import FORMATS, render_explanation, render_overview
+    from orchestrator.store import Reports
+    from orchestrator.tracing.columns import Sheet
+
+    check_one_of("--format", kind, FORMATS)
+    run = Reports(reports_folder(reports, file)).find(name)
+    sheet = Sheet(terminal_width(), may_colour(out))
+    if cell is None:
+        record, found = explain_run(run)
+        print_result(render_overview(record.id, found, kind, sheet), out)
+    else:
+        print_result(render_explanation(explain_cell(run, cell), kind, sheet), out)

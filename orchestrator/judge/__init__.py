@@ -1,1 +1,1 @@
-"""A run's record to a judgement: which claims hold, and which value to take. Pure."""
+"""A run's record to a judgement: why cells are as they are, which claims hold, and which value to take. Pure."""

@@ -5,8 +5,11 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from orchestrator.providers import HEADERS
+
 if TYPE_CHECKING:
     from orchestrator.packages import SourceFacts
+    from orchestrator.providers import Provider
 
 _TOOLS = {  # build requirements that bring or call a compiler
     "maturin": "Rust",
@@ -22,23 +25,6 @@ _TOOLS = {  # build requirements that bring or call a compiler
     "numpy": "C compiler",
 }
 _LANGUAGES = {"C": "C compiler", "Cython": "C compiler", "C++": "C++ compiler", "Rust": "Rust", "Fortran": "Fortran compiler"}
-_HEADERS = {  # the start of a header's name, and the headers that it stands for: apk's package, apt's package
-    "linux/": "kernel headers (linux-headers, linux-libc-dev)",
-    "openssl/": "OpenSSL headers (openssl-dev, libssl-dev)",
-    "ffi.h": "libffi headers (libffi-dev)",
-    "libpq-fe.h": "PostgreSQL headers (postgresql-dev, libpq-dev)",
-    "mysql.h": "MySQL headers (mariadb-dev, libmariadb-dev)",
-    "librdkafka/": "librdkafka headers (librdkafka-dev)",
-    "libxml/": "libxml2 headers (libxml2-dev)",
-    "libxslt/": "libxslt headers (libxslt-dev, libxslt1-dev)",
-    "zlib.h": "zlib headers (zlib-dev, zlib1g-dev)",
-    "curl/": "curl headers (curl-dev, libcurl4-openssl-dev)",
-    "yaml.h": "libyaml headers (yaml-dev, libyaml-dev)",
-    "ldap.h": "OpenLDAP headers (openldap-dev, libldap-dev)",
-    "sasl/": "SASL headers (cyrus-sasl-dev, libsasl2-dev)",
-    "jpeglib.h": "JPEG headers (jpeg-dev, libjpeg-dev)",
-    "sqlite3.h": "SQLite headers (sqlite-dev, libsqlite3-dev)",
-}
 
 
 def find_needs(facts: SourceFacts) -> tuple[tuple[str, ...], str | None]:
@@ -55,8 +41,13 @@ def find_needs(facts: SourceFacts) -> tuple[tuple[str, ...], str | None]:
         compilers |= {_LANGUAGES[language] for language in facts.languages if language in _LANGUAGES}
     if "C++ compiler" in compilers:
         compilers.discard("C compiler")
-    headers = {words for header in facts.headers for start, words in _HEADERS.items() if header.startswith(start)}
+    headers = {_words(found) for header in facts.headers for start, found in HEADERS.items() if header.startswith(start)}
     signs = [f"built with {', '.join(tools)}"] if tools else []
     signs += ["its build names extension modules"] if facts.declares_extension else []
     signs += [f"{', '.join(facts.languages)} sources"] if facts.languages else []
     return (*(sorted(compilers) or ["a compiler"]), *sorted(headers)), "; ".join(signs)
+
+
+def _words(provider: Provider) -> str:
+    """Say what headers are needed, with their packages' names."""
+    return f"{provider.what} ({', '.join(dict.fromkeys((provider.alpine, provider.debian)))})"

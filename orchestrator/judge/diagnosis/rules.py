@@ -1,0 +1,50 @@
+"""All rules of diagnosis, in the order in which people want to read what they find; and a cell's findings by them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from orchestrator.judge.diagnosis import caching, compiling, confines, endings, figures, loading, network, offers, surroundings
+from orchestrator.judge.diagnosis.case import make_case
+from orchestrator.model import Status
+
+if TYPE_CHECKING:
+    from orchestrator.judge.diagnosis.nouns import Evidence, Rule
+    from orchestrator.record import CellRecord
+    from orchestrator.verdicts import Finding
+
+RULES: tuple[Rule, ...] = (
+    *endings.RULES,
+    *loading.RULES,
+    *compiling.RULES,
+    *offers.RULES,
+    *network.RULES,
+    *confines.RULES,
+    *surroundings.RULES,
+    *figures.RULES,
+    *caching.RULES,
+)
+
+
+def diagnose(cell: CellRecord, evidence: Evidence) -> tuple[Finding, ...]:
+    """Find the causes of what a cell is: what failed first, then what makes it large or slow; nothing without evidence.
+
+    What is only a consequence of another finding about the same step or check is left out.
+    """
+    if cell.status in (Status.EXCLUDED, Status.SKIPPED):
+        return ()
+    case = make_case(cell, evidence)
+    found = [finding for rule in RULES for finding in rule.find(case)]
+    hides = {rule.code: rule.hides for rule in RULES}
+    hidden = {(code, finding.evidence[0]) for finding in found for code in hides[finding.code]}
+    kept: dict[tuple[str, str], Finding] = {}
+    for finding in found:
+        if (finding.code, finding.evidence[0]) not in hidden:
+            kept.setdefault((finding.code, finding.title), finding)
+    return tuple(kept.values())
+
+
+def render_rules() -> str:
+    """Write the rules down as a table in Markdown, a row for each."""
+    rows = [f"| `{rule.code}` | {rule.means} | {rule.needs} | {rule.remedy} |" for rule in RULES]
+    return "\n".join(["| code | what it says | what must be seen for it | remedy |", "| --- | --- | --- | --- |", *rows]) + "\n"
