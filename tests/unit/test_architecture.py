@@ -178,6 +178,7 @@ def test_pure_stages_know_nothing_of_docker(part: str) -> None:
 def test_a_report_reaches_no_engine_however_far_it_reaches() -> None:
     """`matrix report` and `matrix trace` work where no Docker is: not even what they import imports the door."""
     reached = reachable("orchestrator.report.files") | reachable("orchestrator.store") | reachable("orchestrator.tracing.view")
+    reached |= reachable("orchestrator.explaining")
     assert not [name for name in reached if is_of(name, "orchestrator.docker") or name == "orchestrator.pipeline"]
     assert not [name for name in reached if is_of(name, "opentelemetry")]
 
