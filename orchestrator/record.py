@@ -75,6 +75,7 @@ class Layer:
     uncompressed_bytes: int | None
     wasted_bytes: int | None = None
     problem: str | None = None
+    package_bytes: int | None = None  # of its files, what can be seen in the image and belongs to a package
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +98,7 @@ class Image:
     largest_folders: tuple[SizedPath, ...] = ()
     inventory: Inventory | None = None
     vulnerabilities: Vulnerabilities | None = None
+    base_layers: int | None = None  # how many of the layers are the base's
 
 
 @dataclass(frozen=True, slots=True)
@@ -254,3 +256,4 @@ class RunRecord:
     gates: tuple[Gate, ...] = ()
     rules: Rules | None = None  # unknown of runs older than rules are stored
     baseline: str | None = None  # the run that growth was held against
+    excerpt_of: int | None = None  # how many cells the run has, where a report was asked for some of them

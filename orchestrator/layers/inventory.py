@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -30,6 +31,7 @@ class Contents:
     python: tuple[PythonPackage, ...]
     system: Mapping[str, str]
     packages: Packages
+    package_bytes: tuple[int | None, ...]  # of each layer; unknown where nobody's bytes were added up
 
 
 def find_contents(layers: Sequence[LayerIndex], stack: Stack, origins: Mapping[str, Origin]) -> Contents:
@@ -37,7 +39,7 @@ def find_contents(layers: Sequence[LayerIndex], stack: Stack, origins: Mapping[s
     system_packages = find_os_packages(stack.captured)
     python_packages = find_python_packages(stack.captured, origins)
     claims = [package.files for package in system_packages] + [package.files for package in python_packages]
-    sizes = _sizes(layers, claims)
+    sizes, package_bytes = _sizes(layers, claims)
     count = len(system_packages)
     packages = Packages(
         os=tuple(
@@ -63,19 +65,29 @@ def find_contents(layers: Sequence[LayerIndex], stack: Stack, origins: Mapping[s
             for package, size in zip(python_packages, sizes[count:], strict=True)
         ),
     )
-    return Contents(tuple(system_packages), tuple(python_packages), read_system(stack.captured), packages)
+    return Contents(tuple(system_packages), tuple(python_packages), read_system(stack.captured), packages, package_bytes)
 
 
-def _sizes(layers: Sequence[LayerIndex], claims: Sequence[tuple[bytes, ...]]) -> list[int | None]:
-    """Add up what each package's files take; a file that two claim is the first one's, and no list means nobody knows."""
-    if not any(claims) or sum(map(len, claims)) > _MAX_OWNED:
-        return [None] * len(claims)
+def _sizes(
+    layers: Sequence[LayerIndex], claims: Sequence[tuple[bytes, ...]]
+) -> tuple[Sequence[int | None], tuple[int | None, ...]]:
+    """Add up what each package's files take, and what those of all packages take in each layer.
+
+    A file that two claim is the first one's, and no list means nobody knows.
+    """
+    if claims and (not any(claims) or sum(map(len, claims)) > _MAX_OWNED):
+        return [None] * len(claims), (None,) * len(layers)
     owners: dict[bytes, int] = {}
     for owner, keys in enumerate(claims):
         for key in keys:
             owners.setdefault(key, owner)
-    sums = sum_by_owner(layers, owners)
-    return [sums[owner] if keys else None for owner, keys in enumerate(claims)]
+    of_owners: Counter[int] = Counter()
+    of_layers: Counter[int] = Counter()
+    for (owner, layer), size in sum_by_owner(layers, owners).items():
+        of_owners[owner] += size
+        of_layers[layer] += size
+    sizes = [of_owners[owner] if keys else None for owner, keys in enumerate(claims)]
+    return sizes, tuple(of_layers[layer] for layer in range(len(layers)))
 
 
 def find_users(captured: Mapping[str, bytes]) -> tuple[User, ...]:

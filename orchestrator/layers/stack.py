@@ -59,17 +59,17 @@ def stack_layers(layers: Sequence[LayerIndex]) -> Stack:
     return pile.finish()
 
 
-def sum_by_owner(layers: Sequence[LayerIndex], owners: Mapping[bytes, int]) -> Counter[int]:
-    """Add up the visible bytes of the files that somebody owns; a file of several names counts once."""
-    sums: Counter[int] = Counter()
+def sum_by_owner(layers: Sequence[LayerIndex], owners: Mapping[bytes, int]) -> Counter[tuple[int, int]]:
+    """Add up, by owner and layer, the visible bytes of the files that somebody owns; a file of several names counts once."""
+    sums: Counter[tuple[int, int]] = Counter()
     counted: set[tuple[int, int]] = set()
     for item in settle(layers):
         if item.hidden_by is None and item.kind == FILE and (owner := owners.get(item.key)) is not None:
             if item.group is None:
-                sums[owner] += item.size
+                sums[owner, item.layer] += item.size
             elif (item.layer, item.group) not in counted:
                 counted.add((item.layer, item.group))
-                sums[owner] += layers[item.layer].groups[item.group]
+                sums[owner, item.layer] += layers[item.layer].groups[item.group]
     return sums
 
 

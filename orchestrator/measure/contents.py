@@ -35,10 +35,10 @@ def analyse(raw: RawImage, image: Image, origins: Mapping[str, Origin]) -> Analy
         return Analysed(replace(image, layers=tuple(layers)), None)
     stack = stack_layers(raw.indices)
     contents = find_contents(raw.indices, stack, origins)
-    wasted = zip(layers, stack.wasted_bytes, strict=True)
+    told = zip(layers, stack.wasted_bytes, contents.package_bytes, strict=True)
     image = replace(
         image,
-        layers=tuple(replace(layer, wasted_bytes=wasted_bytes) for layer, wasted_bytes in wasted),
+        layers=tuple(replace(layer, wasted_bytes=wasted, package_bytes=packages) for layer, wasted, packages in told),
         wasted_bytes=sum(stack.wasted_bytes),
         wasted_paths=stack.wasted,
         wasted_by=stack.flows,

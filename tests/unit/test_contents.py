@@ -156,6 +156,17 @@ def test_python_packages_tell_native_from_pure_and_wheel_from_compiled() -> None
     assert found["idna"].installed_by == "uv"
 
 
+def test_each_layer_tells_what_in_it_belongs_to_packages() -> None:
+    """So what was installed can be told from the app, and from what the base brought along; nothing installed is no bytes."""
+    base = wheel("pip", "25.0", "py3-none-any", "pip/__init__.py")
+    found = image_of(base, wheel("grpcio", "1.66.0", "py3-none-any", "grpc/a.py", "grpc/b.py"), [Item("app/main.py", b"x" * 50)])
+    assert found.image.packages
+    bytes_of = {package.name: package.bytes for package in found.image.packages.python}
+    assert [layer.package_bytes for layer in found.image.layers] == [bytes_of["pip"], bytes_of["grpcio"], 0]
+    assert (bytes_of["grpcio"] or 0) > 200
+    assert [layer.package_bytes for layer in image_of([Item("app/main.py", b"x")]).image.layers] == [0]
+
+
 def test_a_package_from_an_address_says_what_it_was() -> None:
     """direct_url.json tells a checkout from a wheel."""
     info = f"{SITE}/app-1.dist-info/direct_url.json"
