@@ -16,7 +16,7 @@ Only = Annotated[
 ]
 Skip = Annotated[list[str] | None, typer.Option("--skip", help="Not these cells; the same words as --only. Repeatable.")]
 Out = Annotated[Path | None, typer.Option("-o", "--out", help="Write the result to this file instead of standard output.")]
-FORMAT_WORDS = "table, markdown, csv, json, prometheus or html"
+FORMAT_WORDS = "table, markdown, comment, csv, json, junit, prometheus or html"
 DEFAULT_FILE = Path("matrix.yaml")
 ReportsFolder = Annotated[Path | None, typer.Option("--reports", help="Where runs are kept; reports beside the matrix file.")]
 

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from orchestrator.report.comment import render_comment
 from orchestrator.report.data import render_csv, render_json
 from orchestrator.report.evidence import EvidenceOf, find_evidence, no_evidence
 from orchestrator.report.html import render_html
 from orchestrator.report.prometheus import render_prometheus
-from orchestrator.report.text import render_markdown, render_terminal
+from orchestrator.report.junit import render_junit
+from orchestrator.report.markdown import render_markdown
+from orchestrator.report.text import render_terminal
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -18,8 +21,10 @@ if TYPE_CHECKING:
 
 RENDERERS: dict[str, Callable[[RunRecord], str]] = {
     "markdown": render_markdown,
+    "comment": render_comment,
     "csv": render_csv,
     "json": render_json,
+    "junit": render_junit,
     "prometheus": render_prometheus,
 }
 FORMATS = ("table", *RENDERERS, "html")
@@ -36,4 +41,5 @@ def save_reports(run: RunFolder, record: RunRecord) -> None:
     """Write the reports of a run into its folder."""
     run.save_text("report.md", render_markdown(record))
     run.save_text("report.csv", render_csv(record))
+    run.save_text("junit.xml", render_junit(record))
     run.save_text("report.html", render_html(record, find_evidence(run, run.path)))

@@ -26,8 +26,19 @@ from orchestrator.report.details import (
 )
 from orchestrator.report.evidence import EvidenceOf, no_evidence
 from orchestrator.report.foretold import make_foretold
+from orchestrator.report.judged import (
+    claim_evidence,
+    make_diagnosis,
+    make_gates,
+    make_groups,
+    make_pairs,
+    make_reasons,
+    make_verdict,
+    unexplained,
+)
 from orchestrator.report.links import make_trace_links
-from orchestrator.report.table import MEASURES, SEVERITIES, make_notes, make_table, make_warnings, outcome_of
+from orchestrator.report.stacks import make_stacks
+from orchestrator.report.table import is_figure, make_notes, make_table, make_warnings, outcome_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -39,9 +50,11 @@ if TYPE_CHECKING:
 
 _ROWS_OF_RUN = 60_000  # of all waterfalls together; a browser has to hold them
 _ROWS_OF_CELL = (12, 400)  # at least, at most
-_LONGEST_LIST = 500  # of a cell's steps, layers or checks
+_LONGEST_LIST = 500  # of a cell's steps, layers or checks, of a claim's pairs
+_MOST_EVIDENCE = 50  # lines of a finding
+_MOST_LINKS = 40  # to the cells that have the same finding
 _SCRIPTS = ("table.js", "waterfall.js")
-_STYLES = ("page.css", "waterfall.css")
+_STYLES = ("page.css", "parts.css", "waterfall.css")
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,8 +90,16 @@ def render_html(record: RunRecord, evidence_of: EvidenceOf = no_evidence) -> str
     *notes, summary = make_notes(record)
     return _template().render(
         record=record,
-        headers=[(name, name in (*MEASURES, *SEVERITIES)) for name in table.headers],
+        verdict=make_verdict(record),
+        headers=[(name, at >= len(record.axes) and is_figure(name)) for at, name in enumerate(table.headers)],
         lines=lines,
+        anchors={id(line.cell): line.anchor for line in lines},
+        stacks=make_stacks(record),
+        claims=[(claim, claim_evidence(claim), make_pairs(claim)) for claim in record.claims],
+        gates=make_gates(record),
+        groups=make_groups(record),
+        reasons=make_reasons(record),
+        diagnosis=[(one, unexplained(record, one.cells)) for one in make_diagnosis(record)],
         sections=_make_sections(lines, evidence_of),
         has_traces=any(links),
         facts=about_run(record),
@@ -122,6 +143,8 @@ def _template() -> Template:
     styles, scripts = ([_read(name) for name in names] for names in (_STYLES, _SCRIPTS))
     environment.globals |= {
         "LONGEST_LIST": _LONGEST_LIST,
+        "MOST_EVIDENCE": _MOST_EVIDENCE,
+        "MOST_LINKS": _MOST_LINKS,
         "UNITS": UNITS,
         "about_build": about_build,
         "about_image": about_image,
@@ -129,6 +152,8 @@ def _template() -> Template:
         "about_packages": about_packages,
         "about_sizes": about_sizes,
         "about_waste": about_waste,
+        "id": id,
+        "is_figure": is_figure,
         "policy": _make_policy(styles, scripts),
         "scripts": scripts,
         "styles": styles,

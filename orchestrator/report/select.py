@@ -20,4 +20,4 @@ def select_records(record: RunRecord, only: Sequence[str], skip: Sequence[str]) 
         return record
     cells = tuple(Cell(cell.id, tuple(cell.axes.items()), Settings()) for cell in record.cells)
     wanted = {cell.id for cell in select_cells(Plan(record.name, record.axes, cells, ()), only, skip).cells}
-    return replace(record, cells=tuple(cell for cell in record.cells if cell.id in wanted))
+    return replace(record, cells=tuple(cell for cell in record.cells if cell.id in wanted), excerpt_of=len(record.cells))

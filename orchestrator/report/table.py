@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from orchestrator.model import Status
-from orchestrator.report.timing import timing_headers, timing_notes, timing_of
+from orchestrator.report.timing import RELATIVE, timing_headers, timing_notes, timing_of
 from orchestrator.smoke.words import one_line
 from orchestrator.units import UNKNOWN
 
@@ -35,6 +35,7 @@ MEASURES = (
     "alone s",
     "relative size",
 )
+_OTHER_FIGURES = (RELATIVE, "limit", "actual", "left figure", "right figure")
 SEVERITIES = ("critical", "high", "medium", "low")  # columns only where a scanner was asked
 
 
@@ -45,6 +46,11 @@ def make_table(record: RunRecord) -> Table:
     found = SEVERITIES if was_scanned(record) else ()
     headers = (*map(one_line, record.axes), "outcome", *MEASURES, *timing_headers(record), *found, "smoke", "reason")
     return Table(headers, tuple(rows))
+
+
+def is_figure(header: str) -> bool:
+    """Tell whether a column holds figures, which stand right and are sorted by size."""
+    return header in MEASURES or header in SEVERITIES or header in _OTHER_FIGURES or header.endswith((" MB", " s"))
 
 
 def was_scanned(record: RunRecord) -> bool:
@@ -151,6 +157,9 @@ def make_warnings(record: RunRecord) -> list[str]:
         )
     if not record.complete:
         lines.append("INCOMPLETE: the run was interrupted or stopped early; cells without a result are not listed")
+    if record.excerpt_of is not None:
+        shown = f"{len(record.cells)} of the run's {record.excerpt_of} cells are shown"
+        lines.append(f"EXCERPT: {shown}; claims, gates and the decision are those of the whole run")
     return [one_line(line) for line in lines]
 
 

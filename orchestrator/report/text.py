@@ -1,4 +1,4 @@
-"""The table as people read it: in a terminal, and as Markdown."""
+"""A run as people read it in a terminal: the verdict, the table, and what was judged."""
 
 from __future__ import annotations
 
@@ -6,13 +6,26 @@ import re
 import textwrap
 from typing import TYPE_CHECKING
 
-from orchestrator.report.foretold import make_foretold, render_foretold
-from orchestrator.report.links import make_trace_links
+from orchestrator.report.foretold import render_foretold
+from orchestrator.report.judged import (
+    bounded_evidence,
+    claim_evidence,
+    gate_word,
+    make_diagnosis,
+    make_reasons,
+    make_verdict,
+    name_cells,
+    unexplained,
+    write_figure,
+)
 from orchestrator.report.table import SEVERITIES, Table, make_heading, make_notes, make_table
+from orchestrator.report.timing import RELATIVE
 from orchestrator.smoke.words import one_line
 from orchestrator.units import UNKNOWN
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from orchestrator.record import RunRecord
 
 _SHORT = {
@@ -30,27 +43,23 @@ _SHORT = {
     "relative time": "rel.\ntime",
 }
 # what a narrow terminal does without, in this order
-_DROPPED_FIRST = (*reversed(SEVERITIES), "packages", "unique MB", "alone s", "unpacked MB", "smoke", "wasted MB", "over base MB")
+_DROPPED_FIRST = (
+    *reversed(SEVERITIES), "packages", "unique MB", "alone s", "unpacked MB", "smoke", "wasted MB", "over base MB",
+)  # fmt: skip
+_DROPPED_IF_MEASURED = ("build s", RELATIVE)
+_MOST_LINES = 3  # of evidence for one thing
 _MARKDOWN = re.compile(r"([\\`*_{}\[\]<>|~#&])")
 
 
 def render_terminal(record: RunRecord, width: int) -> str:
     """Draw the table within a width; reasons stand below, where they have room."""
-    from tabulate import tabulate  # noqa: PLC0415  # only reports need it
-
     table = make_table(record)
-    shown = [name for name in table.headers if name != "reason"]
-    drawn = ""
-    for dropped in (None, *_DROPPED_FIRST):
-        shown = [name for name in shown if name != dropped]
-        headers = [_SHORT.get(name, name) for name in shown]
-        drawn = tabulate(_columns(table, shown), headers=headers, tablefmt="simple", disable_numparse=True, colalign=_align(shown))
-        if max(map(len, drawn.splitlines())) <= width:
-            break
+    drawn, shown = _draw(table, width)
     left_out = [name for name in table.headers if name not in shown and name != "reason"]
-    lines = [*_wrapped(make_heading(record), width), "", drawn, ""]
+    lines = [*_wrapped([make_verdict(record)], width), "", *_wrapped(make_heading(record), width), "", *drawn, ""]
     if reasons := _reasons(record):
         lines += [*_wrapped(reasons, width), ""]
+    lines += _judgement(record, width)
     if foretold := render_foretold(record, width):
         lines += [*foretold, ""]
     if left_out:
@@ -58,6 +67,83 @@ def render_terminal(record: RunRecord, width: int) -> str:
             [f"Not shown in {width} columns: {', '.join(left_out)}; `matrix report --format markdown` has all."], width
         )
     return "\n".join([*lines, *_wrapped(make_notes(record), width)]) + "\n"
+
+
+def _draw(table: Table, width: int) -> tuple[list[str], list[str]]:
+    """Draw the table with as many columns as fit, or, where too few would be left, a paragraph for each cell; name the columns."""
+    from tabulate import tabulate  # noqa: PLC0415  # only reports need it
+
+    shown = [name for name in table.headers if name != "reason"]
+    for dropped in (None, *_DROPPED_FIRST, *(_DROPPED_IF_MEASURED if RELATIVE in table.headers else ())):
+        shown = [name for name in shown if name != dropped]
+        headers = [_SHORT.get(name, name) for name in shown]
+        drawn = tabulate(_columns(table, shown), headers=headers, tablefmt="simple", disable_numparse=True, colalign=_align(shown))
+        if max(map(len, drawn.splitlines())) <= width:
+            return drawn.splitlines(), shown
+    place = table.headers.index("outcome")
+    lines = [
+        f"{'-'.join(row[:place])}: {row[place]}"
+        + "".join(f"; {name} {text}" for name, text in zip(shown[place + 1 :], row[place + 1 :], strict=True) if text != UNKNOWN)
+        for row in _columns(table, shown)
+    ]
+    return _wrapped(lines, width), shown
+
+
+def _judgement(record: RunRecord, width: int) -> list[str]:
+    """Draw what was judged as paragraphs, which fit any width."""
+    parts = (
+        ("Claims", _claims(record)),
+        ("Gates", _gates(record)),
+        ("Decision", _decision(record)),
+        ("Diagnosis", _diagnosis(record)),
+    )
+    return [
+        line
+        for title, lines in parts
+        if lines
+        for line in (title, *(part for depth, text in lines for part in _indented(text, depth, width)), "")
+    ]
+
+
+def _indented(text: str, depth: int, width: int) -> list[str]:
+    start = "  " * depth
+    return textwrap.wrap(text, max(width, 20), initial_indent=start, subsequent_indent=f"{start}  ") or [""]
+
+
+def _claims(record: RunRecord) -> Iterator[tuple[int, str]]:
+    for claim in record.claims:
+        yield 1, one_line(f"{claim.verdict}: {claim.say}{' (must hold)' if claim.must else ''}")
+        yield from ((2, line) for line in claim_evidence(claim)[:_MOST_LINES])
+
+
+def _gates(record: RunRecord) -> Iterator[tuple[int, str]]:
+    """Give the gates that did not hold, one by one, and count the others."""
+    for gate in record.gates:
+        if not gate.passed:
+            against = f"{write_figure(gate.actual, gate.unit)}, limit {write_figure(gate.limit, gate.unit)}"
+            reason = f" ({gate.reason})" if gate.reason else ""
+            yield 1, one_line(f"{gate_word(gate)}: {gate.gate} of {gate.cell or 'the run'}: {against}{reason}")
+    if held := sum(gate.passed is True for gate in record.gates):
+        yield 1, f"passed: {held} of {len(record.gates)}"
+
+
+def _decision(record: RunRecord) -> Iterator[tuple[int, str]]:
+    for group in record.decision.per_group if record.decision else ():
+        where = ", ".join(f"{axis} {value}" for axis, value in group.axes.items()) or "all cells"
+        rather = f", rather than {group.runner_up}" if group.runner_up else ""
+        yield 1, one_line(f"{where}: {f'take {group.winner}{rather}' if group.winner else 'none is named'}")
+        yield from ((2, one_line(line)) for line in group.why[:_MOST_LINES])
+    yield from ((1, line) for line in make_reasons(record))
+
+
+def _diagnosis(record: RunRecord) -> Iterator[tuple[int, str]]:
+    for one in make_diagnosis(record):
+        if one.finding is None:
+            yield 1, f"{name_cells(one.cells)}: {unexplained(record, one.cells)}"
+            continue
+        yield 1, one_line(f"{name_cells(one.cells)}: {one.finding.title}")
+        yield from ((2, f"| {line}") for line in list(bounded_evidence(one.finding))[:_MOST_LINES])
+        yield 2, one_line(f"Remedy: {one.finding.remedy}")
 
 
 def _columns(table: Table, shown: list[str]) -> list[list[str]]:
@@ -82,29 +168,6 @@ def _reasons(record: RunRecord) -> list[str]:
 
 def _wrapped(lines: list[str], width: int) -> list[str]:
     return [part for line in lines for part in textwrap.wrap(line, max(width, 20), subsequent_indent="  ") or [""]]
-
-
-def render_markdown(record: RunRecord) -> str:
-    """Write the table as Markdown; nothing that an image said can become markup."""
-    table = make_table(record)
-    links = make_trace_links(record)
-    heading = make_heading(record)
-    lines = [f"# {escape_markdown(one_line(record.name))}", "", *(f"{escape_markdown(line)}  " for line in heading), ""]
-    lines.append("| " + " | ".join(map(escape_markdown, table.headers)) + " |" + " trace |" * any(links))
-    lines.append("|" + "|".join(" ---: " if name in _SHORT else " --- " for name in table.headers) + "|" + " --- |" * any(links))
-    ends = [f" {f'[trace](<{link}>)' if link else ''} |" * any(links) for link in links]
-    lines += ["| " + " | ".join(map(escape_markdown, row)) + " |" + end for row, end in zip(table.rows, ends, strict=True)]
-    if foretold := make_foretold(record):
-        lines += [
-            "",
-            "## Foretold and happened",
-            "",
-            "| " + " | ".join(foretold.headers) + " |",
-            "|" + " --- |" * len(foretold.headers),
-        ]
-        lines += ["| " + " | ".join(map(escape_markdown, row)) + " |" for row in foretold.rows]
-    lines += ["", *(f"- {escape_markdown(note)}" for note in make_notes(record))]
-    return "\n".join(lines) + "\n"
 
 
 def escape_markdown(text: str) -> str:

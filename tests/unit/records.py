@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from functools import cache
 
 from orchestrator.inside import Inventory, Package, Packages, SizedPath, WastedPath
@@ -17,13 +18,17 @@ from orchestrator.record import (
     Environment,
     Image,
     Layer,
+    Measurement,
+    Noise,
     RunInputs,
     RunRecord,
+    Scenario,
     Smoke,
     Step,
 )
 from orchestrator.report.data import render_json
-from orchestrator.verdicts import Decision, Finding, Gate, GroupDecision, Verdict
+from orchestrator.rules import Choice, Preference, Rules
+from orchestrator.verdicts import Decision, Finding, Gate, GroupDecision, Pair, Verdict
 
 STARTED = datetime(2026, 11, 21, 5, 6, 7, tzinfo=UTC)
 HOSTILE = "=cmd|'/c calc'!A0 | <script>alert(1)</script> **bold** `x` \x1b[31mred\x1b[0m\n::error::line two\u202egnp.exe"
@@ -52,6 +57,39 @@ def make_image(compressed: int | None, *, estimated: bool = False) -> Image:
         largest_folders=(SizedPath("/usr/lib", 30_000_000),),
         largest_files=(SizedPath("/usr/lib/libpython3.so", 9_000_000),),
         inventory=Inventory("alpine", "3.20", 100, 50_000_000, user="app", set_id_files=("/bin/su",), shells=("/bin/sh",)),
+    )
+
+
+def make_whole_image() -> Image:
+    """Make an image of which every layer is known: 40 MB of base, 12 of packages, 6.5 of app, 1.5 wasted."""
+    image = make_image(20_000_000)
+    base, above = image.layers
+    above = replace(
+        above,
+        instruction="COPY --from=build /app /app",
+        compressed_bytes=6_000_000,
+        uncompressed_bytes=20_000_000,
+        wasted_bytes=1_500_000,
+        package_bytes=12_000_000,
+    )
+    base = replace(base, uncompressed_bytes=40_000_000, wasted_bytes=0, package_bytes=9_000_000)
+    compiled = Package("psutil", "7.0.0", "sdist", native=True, bytes=500_000, installed_by="pip", compile_s=5.0)
+    packages = replace(image.packages or Packages(), python=(*(image.packages or Packages()).python, compiled))
+    return replace(image, over_base_bytes=20_000_000, layers=(base, above), packages=packages, base_layers=1)
+
+
+def make_sampled_build() -> Build:
+    """Make a build of which every step is known, and which was timed by itself as well: 1.5 s of pull, 8 of pip."""
+    install = Step("[2/2] RUN pip install -r x", None, "RUN pip install -r x", STARTED + timedelta(seconds=2), 8.0, "executed")
+    build = make_build(12.34)
+    return replace(
+        build,
+        own_s=12.34,
+        shared_s=0.0,
+        alone_s=12.34,
+        started_at=STARTED,
+        steps=(build.steps[0], install),
+        scenarios=(Scenario("cold", (12.0, 12.1, 12.2, 12.4, 15.0), 12.2, 0.4, 1),),
     )
 
 
@@ -98,10 +136,16 @@ def _measured(cell: CellRecord, image: Image | None, build: Build | None, smoke:
 
 def make_record() -> RunRecord:
     """Make a run with every status there is, expected and not."""
-    passed = _measured(make_cell("alpine", "3.12", Status.PASSED), make_image(20_000_000), make_build(12.34), make_smoke("passed"))
+    passed = _measured(
+        make_cell("alpine", "3.12", Status.PASSED), make_whole_image(), make_sampled_build(), make_smoke("passed")
+    )
+    passed = replace(passed, diagnosis=(make_finding("slow-step", "one step is 65 % of the build", "RUN pip install: 8.0 s"),))
     larger = _measured(make_cell("slim", "3.12", Status.PASSED), make_image(45_400_000, estimated=True), make_build(61.0), None)
     tiny = _measured(make_cell("wolfi", "3.11", Status.PASSED), make_image(999), None, Smoke("skipped"))
-    expected = make_cell("alpine", "3.13", Status.BUILD_FAILED, Status.BUILD_FAILED, "[2/3] RUN pip: exit 1: error: no wheel")
+    expected = replace(
+        make_cell("alpine", "3.13", Status.BUILD_FAILED, Status.BUILD_FAILED, "[2/3] RUN pip: exit 1: error: no wheel"),
+        diagnosis=(make_finding("no-wheel", "no wheel for musl, and no compiler", "error: command 'gcc' failed", "RUN pip"),),
+    )
     unexpected = _measured(
         make_cell("slim", "3.13", Status.PASSED, Status.BUILD_FAILED),
         make_image(50_000_000),
@@ -113,6 +157,10 @@ def make_record() -> RunRecord:
         make_image(None),
         make_build(0.04),
         make_smoke("passed", "failed", "skipped"),
+    )
+    timeout = replace(
+        make_cell("alpine", "3.14", Status.TIMEOUT, reason="build: still running after 1800 s in [2/2] RUN make"),
+        build=replace(make_build(1800.0), pull_s=None, steps=()),
     )
     return RunRecord(
         schema=SCHEMA,
@@ -146,15 +194,66 @@ def make_record() -> RunRecord:
             expected,
             unexpected,
             smoke_failed,
-            make_cell("alpine", "3.14", Status.TIMEOUT, reason="build: still running after 1800 s in [2/2] RUN make"),
+            timeout,
             make_cell("slim", "3.14", Status.ERROR, Status.ERROR, "the registry of x cannot be reached"),
             make_cell("wolfi", "3.14", Status.SKIPPED, reason="there is no stand-in for it"),
             make_cell("alpine", "3.9", Status.EXCLUDED, Status.EXCLUDED, "too old"),
         ),
-        claims=(Verdict("Alpine is smaller than slim", "confirmed", ("20.0 MB < 45.4 MB",)),),
-        decision=Decision("alpine", (GroupDecision({"python": "3.12"}, "alpine", "slim"),), ("smallest",), "slim", None),
-        gates=(Gate("size", "slim-3.12", 50_000_000, 45_400_000, passed=True),),
+        measurement=Measurement(5, 7, "alpine-3.12", (Noise("cold", (12.0, 12.2), (12.1, 12.3), 0.04),), ("one sample failed",)),
+        claims=make_claims(),
+        decision=make_decision(),
+        gates=make_gates(),
+        rules=Rules(choice=Choice("base", ("smoke",), (Preference("size", 2.0), Preference("build_time")))),
+        baseline="20261120T050607Z-abc122",
     )
+
+
+def make_claims() -> tuple[Verdict, ...]:
+    """Make a claim of each verdict, with evidence in words, in pairs, and none."""
+    holds = Pair("alpine-3.12", "slim-3.12", 20_000_000, 45_400_000, holds=True)
+    fails = Pair("alpine-3.13", "slim-3.13", None, 50_000_000, holds=None, why="alpine-3.13 has no image")
+    slower = Pair("alpine-3.12", "slim-3.12", 12.34, 61.0, holds=False)
+    return (
+        Verdict("Alpine is smaller than slim", "confirmed", ("20.0 MB < 45.4 MB",), "size", must=True, pairs=(holds,)),
+        Verdict("Alpine builds slower than slim", "refuted", (), "build_time", pairs=(slower,)),
+        Verdict("Alpine wastes less than slim", "mixed", (), "wasted", pairs=(holds, replace(holds, holds=False), fails)),
+        Verdict("Wolfi fails where Alpine does", "unknown", ("no two cells differ in nothing else",), "outcome"),
+    )
+
+
+def make_decision() -> Decision:
+    """Make a decision with a group that has a winner, one within the noise, and one in which nothing passed."""
+    return Decision(
+        winner="alpine",
+        per_group=(
+            GroupDecision({"python": "3.12"}, "alpine", "slim", ("alpine",), ("20.0 MB against 45.4 MB, 12.3 s against 61.0 s",)),
+            GroupDecision({"python": "3.13"}, None, None, (), ("no cell passed its checks as expected",)),
+            GroupDecision({"python": "3.11"}, "wolfi", None, ("wolfi",), ("the only cell",)),
+        ),
+        why=("smallest in 1 of 3 groups, and never larger",),
+        runner_up="slim",
+        noise="4.0 % of cold",
+        between="base",
+        would_change=("a build time that weighs more than 5 times the size",),
+        unknown=("alpine-3.14: it was still building after 1800 s",),
+    )
+
+
+def make_gates() -> tuple[Gate, ...]:
+    """Make gates that passed, failed and could not be judged, in every unit."""
+    return (
+        Gate("size", "slim-3.12", 50_000_000, 45_400_000, passed=True, unit="bytes"),
+        Gate("size", "slim-3.13", 40_000_000, 50_000_000, passed=False, unit="bytes"),
+        Gate("build_time", "slim-3.12", 60.0, 61.0, passed=False, unit="s"),
+        Gate("growth of size", "wolfi-3.13", 0.05, None, passed=None, unit="share", reason="wolfi-3.13 has no image"),
+        Gate("compiled", "alpine-3.12", 0, 0, passed=True, unit="count"),
+        Gate("claim: Alpine is smaller than slim", None, None, None, passed=True),
+    )
+
+
+def make_finding(code: str, title: str, *evidence: str, remedy: str = "use a builder stage with a compiler") -> Finding:
+    """Make a finding."""
+    return Finding(code, title, evidence, remedy)
 
 
 @cache

@@ -6,6 +6,8 @@
   const body = table.tBodies[0];
   const planned = Array.from(body.rows);
   const sections = new Map(planned.map((row) => [row, document.getElementById(row.dataset.cell)]));
+  const elsewhere = new Map(planned.map((row) => [row.dataset.cell, []])); // the same cells in the other tables
+  for (const row of document.querySelectorAll("[data-of]")) elsewhere.get(row.dataset.of).push(row);
   const collator = new Intl.Collator("en", { numeric: true });
 
   // What is unknown comes last, whichever way the rest is sorted.
@@ -60,6 +62,7 @@
     for (const row of planned) {
       const fits = words.every((word) => texts.get(row).includes(word));
       row.hidden = sections.get(row).hidden = !fits;
+      for (const other of elsewhere.get(row.dataset.cell)) other.hidden = !fits;
       shown += fits;
     }
     count.textContent = words.length ? `${shown} of ${planned.length} cells` : "";

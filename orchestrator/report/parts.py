@@ -1,0 +1,158 @@
+"""What a size and a time are made of: base, packages, app and waste; pull, compile, install and the rest."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from itertools import accumulate
+from math import isfinite
+from typing import TYPE_CHECKING
+
+from orchestrator.measure.image import total
+from orchestrator.measure.periods import covered_s
+from orchestrator.measure.shared import period_of
+from orchestrator.report.table import Table, megabytes, seconds
+from orchestrator.smoke.words import one_line
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from orchestrator.record import Build, CellRecord, Image, RunRecord
+
+UNTOLD = "not told apart"
+SIZES = ("base", "packages", "app", "waste")
+TIMES = ("pull", "compile", "install", "rest")
+SIZE_NOTES = (
+    "Unpacked MB. Base: the layers of the base image. Of the layers above it, packages: files that a package of the system or "
+    "of Python owns; waste: what a later layer hides; app: all else. Not told apart: what this run's record does not tell.",
+)
+TIME_NOTES = (
+    "Seconds of the build's wall time. Compile and install: steps that install packages, which this cell ran or waited for; "
+    "steps side by side count once. Pull: what went on besides. Rest: all else. Not told apart: what the record does not tell.",
+)
+_INSTALLS = re.compile(
+    r"\b(?:pip[0-9.]*|pipx|pipenv|poetry|pdm|uv|conda|mamba|apk|apt|apt-get|dnf|microdnf|yum|npm|pnpm|yarn)\b[^;&|]*?"
+    r"\b(?:install|add|sync|ci)\b"
+)
+_LONGEST_INSTRUCTION = 4000
+_LONGEST_AGO = datetime.min.replace(tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Stacked:
+    """A figure of a cell and its parts, in a fixed order; what the known ones leave is untold."""
+
+    cell: CellRecord
+    parts: tuple[float | None, ...]
+    whole: float
+
+    @property
+    def untold(self) -> float:
+        """Give what no part accounts for."""
+        return max(0.0, self.whole - sum(part or 0 for part in self.parts))
+
+
+def stack_sizes(record: RunRecord) -> tuple[Stacked, ...]:
+    """Take the unpacked size of each image apart, as far as its layers tell."""
+    return tuple(
+        Stacked(cell, _parts_of_size(cell.image, whole), whole)
+        for cell in record.cells
+        if cell.image and (whole := cell.image.uncompressed_bytes) is not None
+    )
+
+
+def _parts_of_size(image: Image, whole: int) -> tuple[int | None, ...]:
+    over = image.over_base_bytes
+    if over is None or not 0 <= over <= whole:
+        return None, None, None, None
+    base = whole - over
+    above = _layers_above(image, base)
+    if above is None:
+        return base, None, None, None
+    packages = total([image.layers[at].package_bytes for at in above])
+    waste = total([image.layers[at].wasted_bytes for at in above])
+    if packages is None or waste is None or packages + waste > over:
+        return base, None, None, waste if waste is not None and waste <= over else None
+    return base, packages, over - packages - waste, waste
+
+
+def _layers_above(image: Image, base_bytes: int) -> range | None:
+    """Give the places of the layers above the base's; runs of before it was stored tell it by their sizes."""
+    count = image.base_layers
+    if count is None:
+        sizes = [layer.uncompressed_bytes for layer in image.layers]
+        if any(size is None for size in sizes):
+            return None
+        sums = list(accumulate((size or 0 for size in sizes), initial=0))
+        count = sums.index(base_bytes) if base_bytes in sums else None
+    return None if count is None or not 0 <= count <= len(image.layers) else range(count, len(image.layers))
+
+
+def stack_times(record: RunRecord) -> tuple[Stacked, ...]:
+    """Take the wall time of each build apart, as far as its steps and packages tell."""
+    built = [(cell, cell.build) for cell in record.cells if cell.build and isfinite(cell.build.wall_s)]
+    return tuple(Stacked(cell, _parts_of_time(cell, build), max(0.0, build.wall_s)) for cell, build in built)
+
+
+def _parts_of_time(cell: CellRecord, build: Build) -> tuple[float | None, ...]:
+    wall = max(0.0, build.wall_s)
+    pull = None if build.pull_s is None else min(max(0.0, build.pull_s), wall)
+    if not build.steps:
+        return pull, None, None, None
+    installing = min(_installing_s(build), wall)
+    compiling = _compiling_s(cell.image) if installing else 0.0
+    compiling = None if compiling is None else min(compiling, installing)
+    if pull is None:
+        return None, compiling, None if compiling is None else installing - compiling, None
+    pull = min(pull, wall - installing)
+    return pull, compiling, None if compiling is None else installing - compiling, wall - installing - pull
+
+
+def _installing_s(build: Build) -> float:
+    """Give the time that steps took which install packages, be it here or in the cell that was waited for."""
+    began = build.started_at or _LONGEST_AGO
+    periods = [
+        period
+        for step in build.steps
+        if step.outcome != "cached" and _installs(step.instruction) and (period := period_of(step)) is not None
+    ]
+    return covered_s((max(first, began), last) for first, last in periods)
+
+
+def _installs(instruction: str) -> bool:
+    return instruction.startswith("RUN") and bool(_INSTALLS.search(instruction[:_LONGEST_INSTRUCTION]))
+
+
+def _compiling_s(image: Image | None) -> float | None:
+    """Add up what packages took to be compiled; unknown where one was and nobody timed it."""
+    if image is None or image.packages is None:
+        return None
+    known = [package.compile_s for package in image.packages.python if package.built_from == "sdist"]
+    return None if any(one is None or not isfinite(one) for one in known) else sum(max(0.0, one or 0.0) for one in known)
+
+
+def make_size_table(stacked: Sequence[Stacked]) -> Table:
+    """Lay sizes out with the table's rounding."""
+    return _make_table(stacked, SIZES, "MB", "unpacked MB", lambda size: megabytes(None if size is None else int(size)))
+
+
+def make_time_table(stacked: Sequence[Stacked]) -> Table:
+    """Lay times out with the table's rounding."""
+    return _make_table(stacked, TIMES, "s", "build s", seconds)
+
+
+def _make_table(
+    stacked: Sequence[Stacked], parts: Sequence[str], unit: str, whole: str, write: Callable[[float | None], str]
+) -> Table:
+    is_untold = any(write(one.untold) != write(0) for one in stacked)
+
+    def texts(one: Stacked) -> Iterator[str]:
+        yield one_line(one.cell.id)
+        yield from (write(part) for part in one.parts)
+        if is_untold:
+            yield write(one.untold)
+        yield write(one.whole)
+
+    headers = ("cell", *(f"{part} {unit}" for part in parts), *((f"{UNTOLD} {unit}",) if is_untold else ()), whole)
+    return Table(headers, tuple(tuple(texts(one)) for one in stacked))
