@@ -45,6 +45,7 @@ for command in (
     running.bootstrap,
     running.run,
     reading.report,
+    reading.site,
     reading.trace,
     reading.explain,
     tending.jaeger,

@@ -100,7 +100,7 @@ class RunFolder:
         return record if hidden == text else _make_record("cell", json.loads(hidden), path)
 
     def _write(self, path: Path, text: str) -> Path:
-        return _write_whole(path, self.redactor.text(text).encode(errors="replace"))
+        return write_whole(path, self.redactor.text(text).encode(errors="replace"))
 
     def append_event(self, event: Event) -> None:
         """Add a line to the journal, out of our hands before the next thing happens."""
@@ -177,6 +177,8 @@ class RunFolder:
     def load_cells(self) -> Iterator[CellRecord]:
         """Read the results of all cells that have finished; a damaged one is as good as none."""
         for result in sorted(self.path.glob("cells/*/result.json")):
+            if not result.resolve().is_relative_to(self.path.resolve()):
+                continue  # a link may lead anywhere, and is no result of this run
             try:
                 yield _make_record("cell", _read_json(result), result)
             except StoreError:
@@ -279,8 +281,8 @@ def _make_record(kind: str, data: object, path: Path) -> Any:  # noqa: ANN401  #
         raise StoreError(message) from error
 
 
-def _write_whole(path: Path, data: bytes) -> Path:
-    """Write a file under another name, make sure of it, then give it its own."""
+def write_whole(path: Path, data: bytes, mode: int | None = None) -> Path:
+    """Write a file under another name, with another's mode if one is given, make sure of it, then give it its own."""
     draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     with disk_errors(path):
         try:
@@ -288,6 +290,8 @@ def _write_whole(path: Path, data: bytes) -> Path:
                 file.write(data)
                 file.flush()
                 os.fsync(file.fileno())
+            if mode is not None:
+                draft.chmod(mode)
             draft.replace(path)
         finally:
             draft.unlink(missing_ok=True)

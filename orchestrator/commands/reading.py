@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -20,6 +21,7 @@ from orchestrator.commands.options import (
     reports_folder,
 )
 from orchestrator.commands.printing import may_colour, print_result, terminal_width, warn
+from orchestrator.errors import UsageError
 
 
 def report(
@@ -30,17 +32,50 @@ def report(
     kind: Annotated[str, typer.Option("--format", help=FORMAT_WORDS)] = "table",
     out: Out = None,
     reports: ReportsFolder = None,
+    update: Annotated[
+        list[Path] | None,
+        typer.Option("--update", metavar="FILE", help="Refresh the blocks between <!-- matrix:begin --> and end in it. Repeatable."),
+    ] = None,
+    *,
+    check: Annotated[bool, typer.Option("--check", help="With --update: write nothing, and exit 1 if a block is out of date.")] = False,
 ) -> None:
-    """Show a report of any stored run; needs no Docker."""
+    """Show a report of any stored run, or refresh the tables of a README from it; needs no Docker."""
+    from orchestrator.publishing import update_files
     from orchestrator.report.evidence import find_evidence
     from orchestrator.report.files import FORMATS, render
     from orchestrator.report.select import select_records
     from orchestrator.store import Reports
 
     check_one_of("--format", kind, FORMATS)
+    if check and not update:
+        raise UsageError("--check asks about the blocks of a file: name it with --update FILE")
+    if update and (out or kind != "table"):
+        raise UsageError("--update writes Markdown into the file that it names: leave --format and --out away")
     stored = Reports(reports_folder(reports, file)).find(name)
     record = select_records(stored.load(), only or (), skip or ())
+    if update:
+        raise typer.Exit(update_files(record, update, warn, write=not check))
     print_result(render(record, kind, terminal_width(), find_evidence(stored, folder_of(out))), out)
+
+
+def site(
+    out: Annotated[
+        Path | None, typer.Option("-o", "--out", metavar="FOLDER", help="Where to write it; site in the folder of the runs.")
+    ] = None,
+    file: File = DEFAULT_FILE,
+    reports: ReportsFolder = None,
+) -> None:
+    """Make, or bring up to date, a static site of all stored runs; needs no Docker."""
+    from orchestrator.site import make_site
+    from orchestrator.store import Reports
+
+    stored = Reports(reports_folder(reports, file))
+    folder = out or stored.path / "site"
+    made = make_site(stored, folder)
+    for one in made.left_out:
+        warn(f"left out {one.id}: {one.why}")
+    warn(f"{made.written} runs written, {made.unchanged} unchanged, {made.removed} removed")
+    print_result(f"{folder / 'index.html'}\n", None)
 
 
 def trace(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -20,7 +21,7 @@ from orchestrator.commands.options import (
     folder_of,
     reports_folder,
 )
-from orchestrator.commands.printing import print_result, terminal_width
+from orchestrator.commands.printing import print_result, terminal_width, warn
 from orchestrator.errors import UsageError
 
 
@@ -68,6 +69,7 @@ def run(
     from orchestrator.ending import exit_code_of
     from orchestrator.pipeline import Options, run_matrix
     from orchestrator.progress.choose import KINDS, open_progress
+    from orchestrator.publishing import append_summary
     from orchestrator.report.evidence import find_evidence
     from orchestrator.report.files import FORMATS, render
     from orchestrator.sampling import Asked
@@ -87,6 +89,8 @@ def run(
         record = run_matrix(matrix, folder, options, show)
     stored = folder.find(resume if resume and Path(resume, "run.json").is_file() else record.id)
     print_result(render(record, kind, terminal_width(), find_evidence(stored, folder_of(out))), out)
+    if problem := append_summary(record, os.environ):
+        warn(problem)
     for name in ("report.md", "report.html"):
         sys.stderr.write(f"report: {stored.path / name}\n")
     if record.interrupted:

@@ -63,7 +63,7 @@ class _Folder:
 
     def evidence_of(self, cell: CellRecord) -> Evidence:
         trace = self._run.trace_path(cell.id)
-        sizes = _sizes_of_files(trace.parent)
+        sizes = self._sizes_of_files(trace.parent)
         way = os.path.join(self._way, trace.parent.relative_to(self._run.path))  # noqa: PTH118  # keeps `..` as it is
         logs = tuple(Log(name, quote(f"{way}/{name}"), _size_of(sizes[name])) for name in _LOGS if name in sizes)
         if trace.name not in sizes:
@@ -78,13 +78,12 @@ class _Folder:
         except StoreError as error:
             return Evidence(logs, problem=str(error).replace(f"{self._run.path}{os.sep}", ""))
 
-
-def _sizes_of_files(folder: Path) -> dict[str, int]:
-    """List a folder's own files: a link may lead anywhere, and is no file of the run."""
-    if not folder.is_dir():
-        return {}
-    with os.scandir(folder) as entries:
-        return {entry.name: entry.stat().st_size for entry in entries if entry.is_file(follow_symlinks=False)}
+    def _sizes_of_files(self, folder: Path) -> dict[str, int]:
+        """List a folder's own files: a link may lead anywhere, and is no file of the run, nor is what lies behind one."""
+        if not folder.is_dir() or not folder.resolve().is_relative_to(self._run.path.resolve()):
+            return {}
+        with os.scandir(folder) as entries:
+            return {entry.name: entry.stat().st_size for entry in entries if entry.is_file(follow_symlinks=False)}
 
 
 def _size_of(size_bytes: int) -> str:

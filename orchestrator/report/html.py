@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 from dataclasses import dataclass
 from functools import cache
-from importlib import resources
 from typing import TYPE_CHECKING
 
 from orchestrator.model import Status
@@ -22,7 +19,6 @@ from orchestrator.report.details import (
     cut,
     megabytes_of,
     milliseconds,
-    printable,
 )
 from orchestrator.report.evidence import EvidenceOf, no_evidence
 from orchestrator.report.foretold import make_foretold
@@ -37,6 +33,7 @@ from orchestrator.report.judged import (
     unexplained,
 )
 from orchestrator.report.links import make_trace_links
+from orchestrator.report.pages import make_environment
 from orchestrator.report.stacks import make_stacks
 from orchestrator.report.table import is_figure, make_notes, make_table, make_warnings, outcome_of
 
@@ -129,18 +126,7 @@ def _make_sections(lines: list[_Line], evidence_of: EvidenceOf) -> Iterator[_Sec
 
 @cache
 def _template() -> Template:
-    """Make the template once: every text that goes into it is escaped, and made printable before."""
-    from jinja2 import Environment, PackageLoader, StrictUndefined  # noqa: PLC0415  # only this format needs it
-
-    environment = Environment(
-        autoescape=True,
-        finalize=printable,
-        loader=PackageLoader("orchestrator.report", "page"),
-        lstrip_blocks=True,
-        trim_blocks=True,
-        undefined=StrictUndefined,
-    )
-    styles, scripts = ([_read(name) for name in names] for names in (_STYLES, _SCRIPTS))
+    environment = make_environment(_STYLES, _SCRIPTS)
     environment.globals |= {
         "LONGEST_LIST": _LONGEST_LIST,
         "MOST_EVIDENCE": _MOST_EVIDENCE,
@@ -154,30 +140,6 @@ def _template() -> Template:
         "about_waste": about_waste,
         "id": id,
         "is_figure": is_figure,
-        "policy": _make_policy(styles, scripts),
-        "scripts": scripts,
-        "styles": styles,
     }
     environment.filters |= {"cut": cut, "megabytes": megabytes_of, "s": milliseconds}
     return environment.get_template("report.html")
-
-
-def _read(name: str) -> str:
-    return resources.files("orchestrator.report").joinpath("page", name).read_text(encoding="utf-8")
-
-
-def _make_policy(styles: list[str], scripts: list[str]) -> str:
-    """Allow the page its own styles and scripts by their hashes, and nothing else: no request, no other script."""
-    return "; ".join(
-        [
-            "default-src 'none'",
-            f"script-src {' '.join(map(_hash_of, scripts))}",
-            f"style-src {' '.join(map(_hash_of, styles))}",
-            "base-uri 'none'",
-            "form-action 'none'",
-        ]
-    )
-
-
-def _hash_of(text: str) -> str:
-    return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
