@@ -206,7 +206,8 @@ def _load_state(path: Path) -> Mapping[str, Kept]:
     from pydantic import ValidationError  # noqa: PLC0415  # only a site needs it
 
     try:
-        return _adapter().validate_json(path.read_bytes())["runs"]
+        found: dict[str, dict[str, Kept]] = _adapter().validate_json(path.read_bytes())
+        return found["runs"]
     except (OSError, ValidationError, KeyError):
         return {}
 

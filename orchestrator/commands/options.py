@@ -16,6 +16,13 @@ Only = Annotated[
 ]
 Skip = Annotated[list[str] | None, typer.Option("--skip", help="Not these cells; the same words as --only. Repeatable.")]
 Out = Annotated[Path | None, typer.Option("-o", "--out", help="Write the result to this file instead of standard output.")]
+Update = Annotated[
+    list[Path] | None,
+    typer.Option("--update", metavar="FILE", help="Refresh the blocks between <!-- matrix:begin --> and end in it. Repeatable."),
+]
+SiteFolder = Annotated[
+    Path | None, typer.Option("-o", "--out", metavar="FOLDER", help="Where to write it; site in the folder of the runs.")
+]
 FORMAT_WORDS = "table, markdown, comment, csv, json, junit, prometheus or html"
 DEFAULT_FILE = Path("matrix.yaml")
 ReportsFolder = Annotated[Path | None, typer.Option("--reports", help="Where runs are kept; reports beside the matrix file.")]

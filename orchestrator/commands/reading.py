@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -15,7 +14,9 @@ from orchestrator.commands.options import (
     Only,
     Out,
     ReportsFolder,
+    SiteFolder,
     Skip,
+    Update,
     check_one_of,
     folder_of,
     reports_folder,
@@ -32,12 +33,11 @@ def report(
     kind: Annotated[str, typer.Option("--format", help=FORMAT_WORDS)] = "table",
     out: Out = None,
     reports: ReportsFolder = None,
-    update: Annotated[
-        list[Path] | None,
-        typer.Option("--update", metavar="FILE", help="Refresh the blocks between <!-- matrix:begin --> and end in it. Repeatable."),
-    ] = None,
+    update: Update = None,
     *,
-    check: Annotated[bool, typer.Option("--check", help="With --update: write nothing, and exit 1 if a block is out of date.")] = False,
+    check: Annotated[
+        bool, typer.Option("--check", help="With --update: write nothing, and exit 1 if a block is out of date.")
+    ] = False,
 ) -> None:
     """Show a report of any stored run, or refresh the tables of a README from it; needs no Docker."""
     from orchestrator.publishing import update_files
@@ -59,9 +59,7 @@ def report(
 
 
 def site(
-    out: Annotated[
-        Path | None, typer.Option("-o", "--out", metavar="FOLDER", help="Where to write it; site in the folder of the runs.")
-    ] = None,
+    out: SiteFolder = None,
     file: File = DEFAULT_FILE,
     reports: ReportsFolder = None,
 ) -> None:

@@ -8,9 +8,9 @@ from orchestrator.report.comment import render_comment
 from orchestrator.report.data import render_csv, render_json
 from orchestrator.report.evidence import EvidenceOf, find_evidence, no_evidence
 from orchestrator.report.html import render_html
-from orchestrator.report.prometheus import render_prometheus
 from orchestrator.report.junit import render_junit
 from orchestrator.report.markdown import render_markdown
+from orchestrator.report.prometheus import render_prometheus
 from orchestrator.report.text import render_terminal
 
 if TYPE_CHECKING:

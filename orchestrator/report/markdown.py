@@ -18,8 +18,8 @@ from orchestrator.report.judged import (
 )
 from orchestrator.report.links import make_trace_links
 from orchestrator.report.parts import (
-    SIZE_NOTES,
-    TIME_NOTES,
+    SIZE_NOTE,
+    TIME_NOTE,
     make_size_table,
     make_time_table,
     stack_sizes,
@@ -74,8 +74,8 @@ def make_blocks(record: RunRecord) -> list[Block]:
         _of_table("gates", "Gates", make_gates(record)),
         _make_decision(record),
         Block("diagnosis", "Diagnosis", (), tuple(_diagnosis(record))),
-        _of_table("sizes", "Sizes by part", _filled(make_size_table(stack_sizes(record))), SIZE_NOTES),
-        _of_table("times", "Build times by part", _filled(make_time_table(stack_times(record))), TIME_NOTES),
+        _of_table("sizes", "Sizes by part", _filled(make_size_table(stack_sizes(record))), (SIZE_NOTE,)),
+        _of_table("times", "Build times by part", _filled(make_time_table(stack_times(record))), (TIME_NOTE,)),
         _of_table("foretold", "Foretold and happened", make_foretold(record)),
         Block("notes", None, (), notes),
     ]

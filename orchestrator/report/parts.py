@@ -23,13 +23,13 @@ if TYPE_CHECKING:
 UNTOLD = "not told apart"
 SIZES = ("base", "packages", "app", "waste")
 TIMES = ("pull", "compile", "install", "rest")
-SIZE_NOTES = (
+SIZE_NOTE = (
     "Unpacked MB. Base: the layers of the base image. Of the layers above it, packages: files that a package of the system or "
-    "of Python owns; waste: what a later layer hides; app: all else. Not told apart: what this run's record does not tell.",
+    "of Python owns; waste: what a later layer hides; app: all else. Not told apart: what this run's record does not tell."
 )
-TIME_NOTES = (
+TIME_NOTE = (
     "Seconds of the build's wall time. Compile and install: steps that install packages, which this cell ran or waited for; "
-    "steps side by side count once. Pull: what went on besides. Rest: all else. Not told apart: what the record does not tell.",
+    "steps side by side count once. Pull: what went on besides. Rest: all else. Not told apart: what the record does not tell."
 )
 _INSTALLS = re.compile(
     r"\b(?:pip[0-9.]*|pipx|pipenv|poetry|pdm|uv|conda|mamba|apk|apt|apt-get|dnf|microdnf|yum|npm|pnpm|yarn)\b[^;&|]*?"

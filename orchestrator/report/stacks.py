@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 from orchestrator.report.bars import UNITS
 from orchestrator.report.parts import (
-    SIZE_NOTES,
+    SIZE_NOTE,
     SIZES,
-    TIME_NOTES,
+    TIME_NOTE,
     TIMES,
     UNTOLD,
     make_size_table,
@@ -61,15 +61,13 @@ def make_stacks(record: RunRecord) -> list[Stacks]:
     """Draw what is known of sizes and of times; a table without rows is not there."""
     sizes, times = stack_sizes(record), stack_times(record)
     drawn = [
-        _draw("sizes", "Sizes by part", sizes, make_size_table(sizes), SIZES, SIZE_NOTES),
-        _draw("times", "Build times by part", times, make_time_table(times), TIMES, TIME_NOTES),
+        _draw("sizes", "Sizes by part", sizes, make_size_table(sizes), SIZES, (SIZE_NOTE,)),
+        _draw("times", "Build times by part", times, make_time_table(times), TIMES, (TIME_NOTE,)),
     ]
     return [stacks for stacks in drawn if stacks.bars]
 
 
-def _draw(
-    name: str, title: str, stacked: Sequence[Stacked], table: Table, parts: Sequence[str], notes: tuple[str, ...]
-) -> Stacks:
+def _draw(name: str, title: str, stacked: Sequence[Stacked], table: Table, parts: Sequence[str], notes: tuple[str, ...]) -> Stacks:
     built = [one.whole for one in stacked if one.cell.image]  # a build that was cut short sets no scale
     longest = max(built or [one.whole for one in stacked], default=0)
     if any(one.whole > longest for one in stacked):

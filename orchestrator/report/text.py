@@ -92,10 +92,10 @@ def _draw(table: Table, width: int) -> tuple[list[str], list[str]]:
 def _judgement(record: RunRecord, width: int) -> list[str]:
     """Draw what was judged as paragraphs, which fit any width."""
     parts = (
-        ("Claims", _claims(record)),
-        ("Gates", _gates(record)),
-        ("Decision", _decision(record)),
-        ("Diagnosis", _diagnosis(record)),
+        ("Claims", list(_claims(record))),
+        ("Gates", list(_gates(record))),
+        ("Decision", list(_decision(record))),
+        ("Diagnosis", list(_diagnosis(record))),
     )
     return [
         line

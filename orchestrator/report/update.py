@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from orchestrator.errors import ConfigError, did_you_mean
@@ -66,36 +66,59 @@ def update_text(text: str, parts: Mapping[str | None, list[str]], file: str) -> 
 
 
 def _find_places(lines: list[str], file: str) -> list[_Place]:
-    problems: list[str] = []
-    places: list[_Place] = []
-    opened: tuple[str | None, int] | None = None
+    finder = _Finder(file)
     for at, what, name in _marks(lines):
-        where = f"{file}:{at + 1}:"
-        if what == "begin":
-            if opened is not None:
-                problems.append(f"{where} {_mark(what, name)} stands inside the block that begins in line {opened[1] + 1}; end that first")
-            elif same := [place for place in places if place.name == name]:
-                problems.append(f"{where} {_mark(what, name)} is there already, in line {same[0].begin + 1}; remove one of them")
-            elif name is not None and name not in PARTS:
-                near = did_you_mean(name, PARTS)
-                problems.append(f"{where} '{name}' is no part of a report{near}; known are {', '.join(PARTS)}")
-            opened = opened or (name, at)
-        elif what == "end" and opened is None:
-            problems.append(f"{where} {_mark(what, name)} ends nothing; write {_mark('begin', name)} before it")
-        elif what == "end" and opened is not None:
-            if opened[0] != name:
-                problems.append(f"{where} {_mark(what, name)} ends {_mark('begin', opened[0])} of line {opened[1] + 1}; name both alike")
-            places.append(_Place(*opened, at))
-            opened = None
-        elif what == "unclear":
-            problems.append(f"{where} a mark of matrix's that cannot be read; write {_mark('begin', None)} or {_mark('begin', 'table')}")
-    if opened is not None:
-        problems.append(f"{file}:{opened[1] + 1}: {_mark('begin', opened[0])} has no end; write {_mark('end', opened[0])} below it")
-    if not places and not problems:
-        problems.append(f"{file}: there is no {_mark('begin', None)} in it; write it and {_mark('end', None)} where the table belongs")
-    if problems:
-        raise ConfigError(problems)
-    return places
+        {"begin": finder.begin, "end": finder.end, "unclear": finder.refuse}[what](at, name)
+    return finder.finish()
+
+
+@dataclass(slots=True)
+class _Finder:
+    """Goes through a file's marks in order, and collects blocks and problems."""
+
+    file: str
+    places: list[_Place] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+    opened: tuple[str | None, int] | None = None
+
+    def begin(self, at: int, name: str | None) -> None:
+        same = next((place for place in self.places if place.name == name), None)
+        if self.opened is not None:
+            self._say(
+                at, f"{_mark('begin', name)} stands inside the block that begins in line {self.opened[1] + 1}; end that first"
+            )
+            return
+        if same:
+            self._say(at, f"{_mark('begin', name)} is there already, in line {same.begin + 1}; remove one of them")
+        elif name is not None and name not in PARTS:
+            self._say(at, f"'{name}' is no part of a report{did_you_mean(name, PARTS)}; known are {', '.join(PARTS)}")
+        self.opened = name, at
+
+    def end(self, at: int, name: str | None) -> None:
+        if self.opened is None:
+            self._say(at, f"{_mark('end', name)} ends nothing; write {_mark('begin', name)} before it")
+            return
+        begun, line = self.opened
+        if begun != name:
+            self._say(at, f"{_mark('end', name)} ends {_mark('begin', begun)} of line {line + 1}; name both alike")
+        self.places.append(_Place(begun, line, at))
+        self.opened = None
+
+    def refuse(self, at: int, _name: str | None) -> None:
+        self._say(at, f"this mark cannot be read; write {_mark('begin', None)} or, for a part, {_mark('begin', 'table')}")
+
+    def finish(self) -> list[_Place]:
+        if self.opened is not None:
+            self._say(self.opened[1], f"{_mark('begin', self.opened[0])} has no end; write {_mark('end', self.opened[0])} below it")
+        if not self.places and not self.problems:
+            marks = f"{_mark('begin', None)} and {_mark('end', None)}"
+            self.problems.append(f"{self.file}: it has no marked block; write {marks} where the table belongs")
+        if self.problems:
+            raise ConfigError(self.problems)
+        return self.places
+
+    def _say(self, at: int, words: str) -> None:
+        self.problems.append(f"{self.file}:{at + 1}: {words}")
 
 
 def _mark(what: str, name: str | None) -> str:

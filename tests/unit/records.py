@@ -136,9 +136,7 @@ def _measured(cell: CellRecord, image: Image | None, build: Build | None, smoke:
 
 def make_record() -> RunRecord:
     """Make a run with every status there is, expected and not."""
-    passed = _measured(
-        make_cell("alpine", "3.12", Status.PASSED), make_whole_image(), make_sampled_build(), make_smoke("passed")
-    )
+    passed = _measured(make_cell("alpine", "3.12", Status.PASSED), make_whole_image(), make_sampled_build(), make_smoke("passed"))
     passed = replace(passed, diagnosis=(make_finding("slow-step", "one step is 65 % of the build", "RUN pip install: 8.0 s"),))
     larger = _measured(make_cell("slim", "3.12", Status.PASSED), make_image(45_400_000, estimated=True), make_build(61.0), None)
     tiny = _measured(make_cell("wolfi", "3.11", Status.PASSED), make_image(999), None, Smoke("skipped"))
