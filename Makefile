@@ -6,7 +6,7 @@ PY := $(VENV)/bin/python
 LAB := $(PY) -m tests.lab
 MATRIX := $(VENV)/bin/matrix
 
-.PHONY: help run test unit check format lock plan engine engine-stop bootstrap jaeger traces jaeger-stop clean
+.PHONY: help run test unit check format lock examples plan engine engine-stop bootstrap jaeger traces jaeger-stop clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
@@ -52,6 +52,16 @@ jaeger-stop: $(VENV)/.ready ## stop Jaeger
 
 clean: $(VENV)/.ready ## remove what matrix made in the engine
 	@$(MATRIX) clean
+
+# Each line of reports/examples: a format, and the file that shows it.
+EXAMPLES := table:report.txt markdown:report.md comment:comment.md csv:report.csv junit:junit.xml prometheus:report.prom html:report.html
+
+examples: $(VENV)/.ready ## make reports/examples and the pictures of the docs anew
+	@$(PY) -m tests.example_run reports/examples
+	@for example in $(EXAMPLES); do \
+	  $(MATRIX) report --reports reports/examples --format $${example%%:*} -o reports/examples/$${example#*:} || exit; done
+	@$(MATRIX) site --reports reports/examples -o build/site
+	@$(PY) -m tests.browser.pictures reports/examples/report.html build/site/index.html docs/images
 
 lock: $(VENV)/.ready ## pin the development environment anew (needs uv)
 	uv pip compile --quiet --universal --python-version 3.11 --no-header --no-annotate --no-emit-index-url \

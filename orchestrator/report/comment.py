@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from orchestrator.report.markdown import Block, make_blocks
 from orchestrator.report.text import escape_markdown
-from orchestrator.smoke.words import one_line, shorten
+from orchestrator.smoke.words import shorten
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 COMMENT_BYTES = 60_000  # GitHub takes 65,536 characters in a comment, GitLab more
 SUMMARY_BYTES = 1024 * 1024  # GitHub takes no more for one step
 _MOST_IMPORTANT = ("verdict", "run", "gates", "table", "claims", "decision", "diagnosis", "notes", "foretold", "sizes", "times")
+_PLAIN = re.compile(r"[\w.-]{1,80}")
 _SPARED_BYTES = 600  # for the line that says what is missing
 
 
@@ -56,7 +58,8 @@ def render_within(record: RunRecord, limit_bytes: int) -> str:
             lines += ["", *block.render(kept[block.name])]
     if missing := [words for block in blocks if (words := _missing(block, kept.get(block.name)))]:
         rest = f"Left out to stay under {limit_bytes} bytes: {', '.join(missing)}; "
-        lines += ["", escape_markdown(rest) + f"`matrix report {one_line(record.id)[:80]} --format markdown` has all."]
+        run = record.id if _PLAIN.fullmatch(record.id) else "RUN"  # of a stored file, it may be anything
+        lines += ["", escape_markdown(rest) + f"`matrix report {run} --format markdown` has all."]
     return "\n".join(lines) + "\n"
 
 

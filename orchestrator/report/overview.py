@@ -53,6 +53,7 @@ class LeftOut:
 def make_line(record: RunRecord, files: Sequence[str]) -> RunLine:
     """Say of a run what fits in a line."""
     judged = [cell for cell in record.cells if cell.status not in _LEFT_OUT]
+    counts = Counter(cell.status for cell in record.cells)
     return RunLine(
         id=record.id,
         name=record.name,
@@ -62,7 +63,7 @@ def make_line(record: RunRecord, files: Sequence[str]) -> RunLine:
         warnings=tuple(make_warnings(record)),
         judged=len(judged),
         as_expected=sum(cell.as_expected for cell in judged),
-        outcomes=dict(Counter(str(cell.status) for cell in record.cells)),
+        outcomes={str(status): counts[status] for status in Status if counts[status]},
         gates_failed=sum(gate.passed is False for gate in record.gates) if record.gates else None,
         files=tuple(files),
     )
@@ -71,9 +72,7 @@ def make_line(record: RunRecord, files: Sequence[str]) -> RunLine:
 def render_overview(lines: Sequence[RunLine], left_out: Sequence[LeftOut], older: int) -> str:
     """Write the front page; the newest run comes first. `older` runs are stored as well, and too many to show."""
     newest = sorted(lines, key=lambda line: line.id, reverse=True)
-    seen = {outcome for line in newest for outcome in line.outcomes}
-    outcomes = [str(status) for status in Status if str(status) in seen]
-    return _template().render(latest=newest[0] if newest else None, lines=newest, outcomes=outcomes, left_out=left_out, older=older)
+    return _template().render(latest=newest[0] if newest else None, lines=newest, left_out=left_out, older=older)
 
 
 @cache

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from orchestrator.model import Status
-from orchestrator.report.timing import RELATIVE, timing_headers, timing_notes, timing_of
+from orchestrator.report.timing import RELATIVE, make_timings, timing_headers, timing_notes
 from orchestrator.smoke.words import one_line
 from orchestrator.units import UNKNOWN
 
@@ -42,8 +42,11 @@ SEVERITIES = ("critical", "high", "medium", "low")  # columns only where a scann
 def make_table(record: RunRecord) -> Table:
     """Lay a run out, a row for each cell in the order of the plan."""
     best = _smallest_of_groups(record)
-    rows = [_make_row(record, cell, best.get(_group_of(record, cell))) for cell in record.cells]
     found = SEVERITIES if was_scanned(record) else ()
+    rows = [
+        _make_row(record, cell, best.get(_group_of(record, cell)), [*timing, *(_severities_of(cell.image) if found else ())])
+        for cell, timing in zip(record.cells, make_timings(record), strict=True)
+    ]
     headers = (*map(one_line, record.axes), "outcome", *MEASURES, *timing_headers(record), *found, "smoke", "reason")
     return Table(headers, tuple(rows))
 
@@ -63,7 +66,7 @@ def packages_of(image: Image | None) -> int | None:
     return None if image is None or image.packages is None else len(image.packages.os) + len(image.packages.python)
 
 
-def _make_row(record: RunRecord, cell: CellRecord, best: int | None) -> tuple[str, ...]:
+def _make_row(record: RunRecord, cell: CellRecord, best: int | None, asked_for: list[str]) -> tuple[str, ...]:
     image = cell.image
     mark = "~" if image and image.compressed_estimated else ""
     size = image.compressed_bytes if image else None
@@ -79,8 +82,7 @@ def _make_row(record: RunRecord, cell: CellRecord, best: int | None) -> tuple[st
         seconds(cell.build.wall_s if cell.build else None),
         seconds(cell.build.alone_s if cell.build else None),
         f"{size / best:.2f}" if size and best and cell.as_expected else UNKNOWN,
-        *timing_of(record, cell),
-        *(_severities_of(image) if was_scanned(record) else ()),
+        *asked_for,
         smoke_of(cell),
         one_line(cell.reason or ""),
     )

@@ -20,13 +20,18 @@ def timing_headers(record: RunRecord) -> tuple[str, ...]:
     return (*(f"{name} s" for name in names), RELATIVE) if names else ()
 
 
-def timing_of(record: RunRecord, cell: CellRecord) -> list[str]:
-    """Give a cell's medians with half their spread, and how many times the fastest of its group it took."""
+def make_timings(record: RunRecord) -> list[list[str]]:
+    """Give each cell's medians with half their spread, and how many times the fastest of its group it took."""
     names = _scenarios_of(record)
     if not names:
-        return []
+        return [[] for _ in record.cells]
+    relative = _rank(record, names[0])
+    return [[*_medians_of(cell, names), relative.get(cell.id, UNKNOWN)] for cell in record.cells]
+
+
+def _medians_of(cell: CellRecord, names: tuple[str, ...]) -> Iterator[str]:
     found = {scenario.name: scenario for scenario in (cell.build.scenarios if cell.build else ())}
-    return [*(_render(found.get(name)) for name in names), _relative(record, cell, names[0])]
+    return (_render(found.get(name)) for name in names)
 
 
 def timing_notes(record: RunRecord) -> Iterator[str]:
@@ -60,25 +65,25 @@ def _render(scenario: Scenario | None) -> str:
     return f"{scenario.median_s:.2f}{spread}"
 
 
-def _relative(record: RunRecord, cell: CellRecord, scenario: str) -> str:
-    """Rank a cell in its group; what is within the noise is no difference."""
-    medians = _medians(record, scenario)
-    mine, best = medians.get(cell.id), min((medians[one.id] for one in _group_of(record, cell) if one.id in medians), default=None)
-    if mine is None or not best:
-        return UNKNOWN
+def _rank(record: RunRecord, scenario: str) -> Mapping[str, str]:
+    """Rank the cells of each group by their medians; what is within the noise is no difference."""
     noise = next((one.share for one in record.measurement.noise if one.scenario == scenario), None) if record.measurement else None
-    is_chance = mine > best and (noise is None or mine / best - 1 <= noise)
-    return f"{'≈' if is_chance else ''}{mine / best:.2f}"
+    medians = _medians(record, scenario)
+    groups: dict[tuple[tuple[str, str], ...], dict[str, float]] = {}
+    for cell in record.cells:
+        if cell.id in medians:
+            rest = tuple(sorted((axis, value) for axis, value in cell.axes.items() if axis != record.compare))
+            groups.setdefault(rest, {})[cell.id] = medians[cell.id]
+    found = {}
+    for group in groups.values():
+        best = min(group.values())
+        for cell_id, mine in group.items() if best else ():
+            is_chance = mine > best and (noise is None or mine / best - 1 <= noise)
+            found[cell_id] = f"{'≈' if is_chance else ''}{mine / best:.2f}"
+    return found
 
 
 def _medians(record: RunRecord, scenario: str) -> Mapping[str, float]:
     """Give the medians of cells that ended as expected; how fast another failed is nothing to compare with."""
     found = ((cell.id, one) for cell in record.cells if cell.build and cell.as_expected for one in cell.build.scenarios)
     return {cell: one.median_s for cell, one in found if one.name == scenario and one.median_s is not None}
-
-
-def _group_of(record: RunRecord, cell: CellRecord) -> list[CellRecord]:
-    def rest(one: CellRecord) -> dict[str, str]:
-        return {axis: value for axis, value in one.axes.items() if axis != record.compare}
-
-    return [one for one in record.cells if rest(one) == rest(cell)]

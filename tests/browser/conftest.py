@@ -13,6 +13,8 @@ import pytest
 from orchestrator.report.files import save_reports
 from orchestrator.store import Reports
 from orchestrator.tracing.otlp import dump_lines
+from orchestrator.verdicts import Decision, Finding, Gate, GroupDecision, Pair, Verdict
+from tests.browser.pictures import FLAGS
 from tests.lab.browser import find_browser
 from tests.lab.cache import LabError
 from tests.unit.records import make_record
@@ -27,14 +29,6 @@ if TYPE_CHECKING:
     from orchestrator.tracing.spans import Span
 
 SHOTS = "MATRIX_SCREENSHOTS"
-FLAGS = (
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-gpu",
-    "--disable-quic",
-    "--disable-sync",
-    "--no-first-run",
-)
 CANARY = "\"'><script>document.title='owned'</script><img src=http://127.0.0.1:9/x onerror=document.title='owned'>"
 
 
@@ -102,9 +96,21 @@ def _make_hostile_trace() -> list[Span]:
 def traced_record() -> RunRecord:
     """Make a run with every status, in which three cells were traced and one is hostile."""
     record = make_record()
-    cells = [replace(cell, reason=CANARY) if cell.id == "slim-3.13" else cell for cell in record.cells]
+    finding = Finding("x", CANARY, (CANARY,), CANARY)
+    cells = [replace(cell, reason=CANARY, diagnosis=(finding,)) if cell.id == "slim-3.13" else cell for cell in record.cells]
     cells[0] = replace(cells[0], trace_id=TRACE_ID)
-    return replace(record, cells=tuple(cells), traces_ui="http://127.0.0.1:9/trace/{trace_id}")
+    claim = Verdict(CANARY, "mixed", (CANARY,), pairs=(Pair(CANARY, CANARY, why=CANARY),))
+    decision = Decision(
+        CANARY, (GroupDecision({"python": CANARY}, CANARY, CANARY, (CANARY,), (CANARY,)),), (CANARY,), unknown=(CANARY,)
+    )
+    return replace(
+        record,
+        cells=tuple(cells),
+        traces_ui="http://127.0.0.1:9/trace/{trace_id}",
+        claims=(*record.claims, claim),
+        decision=decision,
+        gates=(*record.gates, Gate(CANARY, CANARY, 1, None, passed=None, reason=CANARY)),
+    )
 
 
 @pytest.fixture(scope="session")
@@ -125,3 +131,18 @@ def shots(tmp_path: Path) -> Path:
     folder = Path(os.environ.get(SHOTS) or tmp_path)
     folder.mkdir(parents=True, exist_ok=True)
     return folder
+
+
+@pytest.fixture(scope="session")
+def large_report(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Give the report of 500 cells with traces."""
+    run = Reports(tmp_path_factory.mktemp("large")).new_run()
+    record = make_record()
+    cells = tuple(
+        replace(record.cells[0], id=f"b{at}-3.12", axes={"base": f"b{at}", "python": "3.12"}, trace_id=TRACE_ID)
+        for at in range(500)
+    )
+    for cell in cells:
+        run.cell(cell.id).joinpath("trace.json").write_text(dump_lines(make_alpine()))
+    save_reports(run, replace(record, cells=cells))
+    return run.path / "report.html"

@@ -37,6 +37,7 @@ LIVE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")  # 
         ("report-80.txt", "table", 80),
         ("report-40.txt", "table", 40),
         ("report.md", "markdown", 80),
+        ("comment.md", "comment", 80),
         ("report.csv", "csv", 80),
         ("run.json", "json", 80),
     ],
@@ -48,7 +49,13 @@ def test_a_run_with_every_status_reads_as_it_always_did(name: str, kind: str, wi
 
 @pytest.mark.parametrize(
     ("name", "kind"),
-    [("hostile.txt", "table"), ("hostile.md", "markdown"), ("hostile.csv", "csv"), ("hostile.json", "json")],
+    [
+        ("hostile.txt", "table"),
+        ("hostile.md", "markdown"),
+        ("hostile.xml", "junit"),
+        ("hostile.csv", "csv"),
+        ("hostile.json", "json"),
+    ],
 )
 def test_a_hostile_run_reads_as_it_always_did(name: str, kind: str) -> None:
     """Each format of a report on texts that try to be something else, word for word."""

@@ -122,7 +122,9 @@ def test_a_picture_is_on_one_scale_and_said_in_words() -> None:
     sizes, times = make_stacks(RECORD)
     longest = [sum(piece.width for piece in bar.pieces) for bar in sizes.bars]
     assert max(longest) == pytest.approx(1_000_000, abs=3)
-    assert sizes.bars[0].words == "base MB 40.0, packages MB 12.0, app MB 6.5, waste MB 1.5, not told apart MB 0.0, unpacked MB 60.0"
+    assert (
+        sizes.bars[0].words == "base MB 40.0, packages MB 12.0, app MB 6.5, waste MB 1.5, not told apart MB 0.0, unpacked MB 60.0"
+    )
     assert [piece.kind for piece in sizes.bars[0].pieces] == ["part-1", "part-2", "part-3", "part-4"]
     assert [piece.kind for piece in times.bars[0].pieces] == ["part-1", "part-2", "part-3", "rest"]
     assert sum(piece.width for piece in times.bars[1].pieces) == pytest.approx(1_000_000, abs=3)
