@@ -25,11 +25,26 @@ def render_csv(record: RunRecord) -> str:
     table = make_table(record)
     relative = table.headers.index("relative size")
     scanned = SCANNED if was_scanned(record) else ()
-    measured = [name for header in timing_headers(record)[:-1] for name in _names_of(header)]
+    headers = timing_headers(record)
+    measured = [name for header in headers[:-1] for name in _names_of(header)]
+    ranked = [table.headers.index(header) for header in headers[-1:]]
     file = io.StringIO()
     writer = csv.writer(file, lineterminator="\n")
     writer.writerow(
-        [*map(_inert_value, record.axes), "cell", "outcome", *FIGURES, *WORK, *measured, *INSIDE, *scanned, "smoke", "reason"]
+        [
+            *map(_inert_value, record.axes),
+            "cell",
+            "outcome",
+            *FIGURES,
+            *WORK,
+            *measured,
+            *(["relative_time"] * len(ranked)),
+            *INSIDE,
+            *scanned,
+            "smoke",
+            "reason",
+            "diagnosis",
+        ]
     )
     for cell, row in zip(record.cells, table.rows, strict=True):
         values = [cell.axes.get(axis, "") for axis in record.axes]
@@ -38,12 +53,17 @@ def render_csv(record: RunRecord) -> str:
             row[relative].replace("–", ""),
             *_work(cell.build),
             *_measured(cell.build, measured),
+            *(row[place].replace("–", "") for place in ranked),
             *_inside(cell.image),
             *_scanned(cell.image)[: len(scanned)],
         ]
-        texts = [cell.id, outcome_of(cell), *figures, smoke_of(cell).replace("–", ""), row[-1]]
+        texts = [cell.id, outcome_of(cell), *figures, smoke_of(cell).replace("–", ""), row[-1], _codes(cell)]
         writer.writerow([_inert_value(text) for text in (*values, *texts)])
     return file.getvalue()
+
+
+def _codes(cell: CellRecord) -> str:
+    return " ".join(dict.fromkeys(finding.code for finding in cell.diagnosis))
 
 
 def _figures(cell: CellRecord) -> list[str]:

@@ -200,7 +200,7 @@ def make_reasons(record: RunRecord) -> list[str]:
 
 
 def make_diagnosis(record: RunRecord) -> tuple[Diagnosis, ...]:
-    """Give each cause once with all cells that have it; then the cells that did not end as expected, and nobody knows why."""
+    """Give each cause once with its cells: of those that did not end as expected, of which none is known, then of others."""
     found: dict[tuple[str, str, str], Diagnosis] = {}
     for cell in record.cells:
         for finding in cell.diagnosis:
@@ -210,7 +210,9 @@ def make_diagnosis(record: RunRecord) -> tuple[Diagnosis, ...]:
     wrong = [cell for cell in record.cells if not cell.as_expected and not cell.diagnosis and cell.status not in _LEFT_OUT]
     too_good = tuple(cell for cell in wrong if cell.status is Status.PASSED)
     unknown = tuple(cell for cell in wrong if cell.status is not Status.PASSED)
-    return (*found.values(), *(Diagnosis(None, cells) for cells in (too_good, unknown) if cells))
+    pressing = [one for one in found.values() if not all(cell.as_expected for cell in one.cells)]
+    others = [one for one in found.values() if all(cell.as_expected for cell in one.cells)]
+    return (*pressing, *(Diagnosis(None, cells) for cells in (too_good, unknown) if cells), *others)
 
 
 def name_cells(cells: Sequence[CellRecord]) -> str:

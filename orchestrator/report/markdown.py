@@ -70,6 +70,7 @@ def make_blocks(record: RunRecord) -> list[Block]:
         Block("verdict", None, (), (escape_markdown(make_verdict(record)),)),
         Block("run", None, (), tuple(f"{escape_markdown(line)}  " for line in make_heading(record))),
         _make_comparison(record),
+        Block("notes", None, (), notes),
         _of_table("claims", "Claims", make_claims(record)),
         _of_table("gates", "Gates", make_gates(record)),
         _make_decision(record),
@@ -77,7 +78,6 @@ def make_blocks(record: RunRecord) -> list[Block]:
         _of_table("sizes", "Sizes by part", _filled(make_size_table(stack_sizes(record))), (SIZE_NOTE,)),
         _of_table("times", "Build times by part", _filled(make_time_table(stack_times(record))), (TIME_NOTE,)),
         _of_table("foretold", "Foretold and happened", make_foretold(record)),
-        Block("notes", None, (), notes),
     ]
     return [block for block in blocks if block is not None and (block.items or block.head)]
 

@@ -59,14 +59,12 @@ def render_terminal(record: RunRecord, width: int) -> str:
     lines = [*_wrapped([make_verdict(record)], width), "", *_wrapped(make_heading(record), width), "", *drawn, ""]
     if reasons := _reasons(record):
         lines += [*_wrapped(reasons, width), ""]
-    lines += _judgement(record, width)
-    if foretold := render_foretold(record, width):
-        lines += [*foretold, ""]
     if left_out:
         lines += _wrapped(
             [f"Not shown in {width} columns: {', '.join(left_out)}; `matrix report --format markdown` has all."], width
         )
-    return "\n".join([*lines, *_wrapped(make_notes(record), width)]) + "\n"
+    lines += [*_wrapped(make_notes(record), width), "", *_judgement(record, width), *render_foretold(record, width)]
+    return "\n".join(lines).rstrip("\n") + "\n"
 
 
 def _draw(table: Table, width: int) -> tuple[list[str], list[str]]:

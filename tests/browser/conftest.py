@@ -121,6 +121,7 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for cell, spans in traces.items():
         run.cell(cell).joinpath("trace.json").write_text(dump_lines(spans))
         run.cell(cell).joinpath("build.log").write_text("a log\n")
+    run.save_record(traced_record())
     save_reports(run, traced_record())
     return run.path / "report.html"
 

@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from orchestrator.site import make_site
+from orchestrator.store import Reports
 from tests.browser.conftest import CANARY
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from playwright.sync_api import Locator, Page
+    from playwright.sync_api import Browser, Locator, Page
 
     from tests.browser.conftest import Viewer
 
@@ -323,13 +325,31 @@ def test_a_link_of_the_diagnosis_opens_its_cell(viewer: Viewer, report: Path) ->
     assert "no wheel for musl, and no compiler" in page.locator("#cell-4").inner_text()
 
 
-def test_500_cells_open_in_under_2_seconds(viewer: Viewer, large_report: Path) -> None:
-    """From the address to the first picture, each cell with its waterfall, layers, steps and checks; the best of three."""
+def test_500_cells_open_in_under_2_seconds(chromium: Browser, large_report: Path) -> None:
+    """Until the first picture, each cell with its waterfall, layers, steps and checks: the page's own time, the best of three."""
     times = []
     for _ in range(3):
-        page = viewer.open(large_report)
+        page = chromium.new_page(viewport={"width": 1280, "height": 900})
+        wire = page.context.new_cdp_session(page)
+        wire.send("Performance.enable", {"timeDomain": "threadTicks"})  # what other programs take meanwhile is not counted
+        page.goto(large_report.as_uri())
         page.evaluate("new Promise((done) => requestAnimationFrame(() => setTimeout(done)))")
-        times.append(page.evaluate("performance.now()"))
+        found = {one["name"]: one["value"] for one in wire.send("Performance.getMetrics")["metrics"]}
         assert page.locator("details.cell").count() == 500
-        page.close()
-    assert min(times) < 2000
+        times.append(found["TaskDuration"])
+        page.context.close()
+    assert 0.1 < min(times) < 2
+
+
+def test_a_site_is_walked_through_from_a_disk(viewer: Viewer, report: Path, tmp_path: Path) -> None:
+    """From the front page to a run's page and to its log, by relative links, with nothing asked of any network."""
+    make_site(Reports(report.parents[2]), tmp_path / "site")
+    page = viewer.open(tmp_path / "site" / "index.html", width=360)
+    assert page.evaluate("document.documentElement.scrollWidth") <= 360
+    assert CANARY in page.locator("main").inner_text()
+    page.locator("tbody th a").first.click()
+    page.locator("#comparison").wait_for()
+    page.locator("#cell-1 > summary").click()
+    page.locator("#cell-1 a", has_text="build.log").click()
+    assert page.locator("body").inner_text() == "a log\n"
+    assert {request.split(":")[0] for request in viewer.requests} == {"file"}

@@ -72,7 +72,7 @@ def test_a_stored_run_is_reported_without_docker(
     assert end_of(monkeypatch, "report", "latest", "--format", kind, "--only", "base=slim") == 0
     out = capsys.readouterr().out
     assert "slim" in out
-    assert "wolfi" not in out
+    assert "wolfi-3.11" not in out
 
 
 @pytest.mark.parametrize("out", ["page.html", "docs/page.html"])
@@ -99,7 +99,11 @@ def test_a_page_leads_to_the_logs_from_where_it_is_written(folder: Path, out: st
             "matrix: --format 'jsn' is not one of table, json, ids, github, bake; did you mean 'json'?",
         ),
         (["report", "2025"], 2, "matrix: there is no run '2025' in "),
-        (["report", "--format", "xml"], 2, "matrix: --format 'xml' is not one of table, markdown, csv, json, prometheus"),
+        (
+            ["report", "--format", "xml"],
+            2,
+            "matrix: --format 'xml' is not one of table, markdown, comment, csv, json, junit, prometheus",
+        ),
         (["run", "--progress", "fancy"], 2, "matrix: --progress 'fancy' is not one of auto, plain, json, none"),
     ],
 )
@@ -155,3 +159,50 @@ def test_the_version_is_printed(monkeypatch: pytest.MonkeyPatch, capsys: pytest.
     assert end_of(monkeypatch, "--version") == 0
     assert capsys.readouterr().out == f"matrix {__version__}\n"
     assert cli.__doc__
+
+
+MARKS = "<!-- matrix:begin table -->\n<!-- matrix:end table -->\n"
+
+
+def test_a_readme_is_refreshed_and_checked(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """--check exits 1 and writes nothing, --update writes, and --check is content."""
+    (folder / "README.md").write_text(MARKS)
+    assert end_of(monkeypatch, "report", "--update", "README.md", "--check") == 1
+    assert capsys.readouterr() == ("", "matrix: README.md:1: table is out of date\n")
+    assert (folder / "README.md").read_text() == MARKS
+    assert end_of(monkeypatch, "report", "--update", "README.md", make_record().id) == 0
+    assert capsys.readouterr() == ("", "matrix: README.md:1: table updated\n")
+    assert end_of(monkeypatch, "report", "--update", "README.md", "--check") == 0
+    assert capsys.readouterr() == ("", "matrix: README.md is up to date\n")
+    assert "| alpine | 3.12 | passed | 20.0 |" in (folder / "README.md").read_text(encoding="utf-8")
+
+
+def test_marks_that_cannot_be_meant_are_exit_2(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """With file and line; options that cannot go together are named."""
+    (folder / "README.md").write_text("<!-- matrix:begin -->\n")
+    assert end_of(monkeypatch, "report", "--update", "README.md") == 2
+    words = "README.md:1: <!-- matrix:begin --> has no end; write <!-- matrix:end --> below it\n"
+    assert capsys.readouterr().err == words
+    assert end_of(monkeypatch, "report", "--check") == 2
+    assert capsys.readouterr().err == "matrix: --check asks about the blocks of a file: name it with --update FILE\n"
+    assert end_of(monkeypatch, "report", "--update", "README.md", "--format", "csv") == 2
+    assert "leave --format and --out away" in capsys.readouterr().err
+
+
+def test_a_site_is_made_beside_the_runs(folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """Its front page is printed; a damaged run is named on standard error and takes nothing with it."""
+    damaged = RunFolder(folder / "reports" / "runs" / "20261122T000000Z-abcdef")
+    damaged.create()
+    damaged.save_text("run.json", "{")
+    assert end_of(monkeypatch, "site") == 0
+    out, err = capsys.readouterr()
+    assert out == "reports/site/index.html\n"
+    assert err.startswith("matrix: left out 20261122T000000Z-abcdef: runs/20261122T000000Z-abcdef/run.json is damaged")
+    assert err.endswith("matrix: 1 runs written, 0 unchanged, 0 removed\n")
+    assert (folder / out.strip()).is_file()
+    assert end_of(monkeypatch, "site", "-o", "pages") == 0
+    assert (folder / "pages" / "runs" / make_record().id / "index.html").is_file()

@@ -92,7 +92,7 @@ def test_no_cell_of_the_csv_is_a_formula() -> None:
     """A spreadsheet shows what an image said and runs none of it, on whatever axis it stands."""
     rows = list(csv.reader(io.StringIO(render(make_hostile_record(), "csv", 80))))
     assert len(rows) == 8
-    assert {len(row) for row in rows} == {20}
+    assert {len(row) for row in rows} == {21}
     assert [value for row in rows for value in row if value.startswith(("=", "+", "-", "@", "\t", "\r"))] == []
 
 
