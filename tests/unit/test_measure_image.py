@@ -122,6 +122,7 @@ def test_a_base_that_is_unknown_leaves_what_came_on_top_unknown() -> None:
     assert make_image(raw(LayerSize(1, 2)), None).over_base_bytes is None
     assert make_image(raw(LayerSize(1, 2)), 1).over_base_bytes == 0
     assert make_image(raw(LayerSize(1, 2)), 0).over_base_bytes == 2
+    assert make_image(raw(LayerSize(1, 2)), 1).base_layers == 1
 
 
 def test_a_sum_with_an_unknown_part_is_unknown() -> None:
