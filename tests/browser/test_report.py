@@ -287,6 +287,9 @@ def test_a_page_is_printed_on_paper(viewer: Viewer, report: Path, shots: Path) -
     assert page.locator("input:visible, button[data-do]:visible").count() == 0
     assert page.locator(".table-of-cells").evaluate("frame => getComputedStyle(frame).overflow") == "visible"
     page.screenshot(path=shots / "report-print.png", full_page=True)
+    page.set_viewport_size({"width": 1030, "height": 700})  # A4, landscape, without its margins
+    assert page.evaluate("document.documentElement.scrollWidth") <= 1030
+    assert page.locator("#comparison").evaluate("table => table.scrollWidth") <= 1030
 
 
 def test_a_filter_reaches_the_pictures_too(viewer: Viewer, report: Path) -> None:
