@@ -6,8 +6,11 @@ from dataclasses import dataclass
 from math import isfinite
 from typing import TYPE_CHECKING
 
+from orchestrator.judge.figures import BUILT, FAILS, PASSES
+from orchestrator.judge.words import render_amount
 from orchestrator.model import Status
-from orchestrator.report.table import Table, megabytes, seconds
+from orchestrator.report.table import Table
+from orchestrator.rules import COUNT, METRICS, OUTCOME
 from orchestrator.smoke.words import one_line, shorten
 from orchestrator.units import UNKNOWN
 
@@ -15,13 +18,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from orchestrator.record import CellRecord, RunRecord
-    from orchestrator.verdicts import Finding, Gate, Pair, Verdict
+    from orchestrator.verdicts import Finding, Gate, GroupDecision, Pair, Verdict
 
 VERDICTS = ("confirmed", "refuted", "mixed", "unknown")
 MOST_EVIDENCE = 8  # of a claim or a finding, where a report has to be read in one go
 _LEFT_OUT = (Status.EXCLUDED, Status.SKIPPED)
-_TIMES = ("time", "_s", "duration")
-_SIZES = ("size", "bytes", "compressed", "base", "waste", "unique")
+_OUTCOMES = {FAILS: "fails", BUILT: "is built", PASSES: "passes"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,23 +92,17 @@ def _count(number: int, what: str) -> str:
 
 
 def write_figure(value: float | None, kind: str | None) -> str:
-    """Write a figure of a metric or a unit with the rounding of the table; what has no known unit is a plain number."""
+    """Write a figure of a metric or a unit as the judgement's own sentences do; what has no known unit is a plain number."""
     if value is None or not isfinite(value):
         return UNKNOWN
-    kind = kind or ""
-    if kind == "share":
-        return f"{value:.1%}"
-    if kind == "s" or any(word in kind for word in _TIMES):
-        return f"{seconds(value)} s"
-    if any(word in kind for word in _SIZES):
-        return f"{megabytes(int(value))} MB"
-    return f"{value:.12g}"
+    unit = METRICS.get(kind or "", kind or COUNT)
+    return _OUTCOMES.get(value, UNKNOWN) if unit == OUTCOME else render_amount(value, unit)
 
 
 def make_claims(record: RunRecord) -> Table | None:
     """Lay the claims out with what speaks for and against each."""
     rows = tuple(
-        (one_line(claim.say), one_line(claim.verdict), "must" if claim.must else "", "; ".join(claim_evidence(claim)))
+        (one_line(claim.say), one_line(claim.verdict), "must" if claim.must else "", _join(claim_evidence(claim)))
         for claim in record.claims
     )
     return Table(("claim", "verdict", "gate", "evidence"), rows) if rows else None
@@ -120,10 +116,17 @@ def claim_evidence(claim: Verdict) -> list[str]:
     return lines
 
 
+def _join(sentences: Sequence[str]) -> str:
+    """Write sentences behind each other; those that others wrote may end in a full stop, or not."""
+    return " ".join(f"{sentence.removesuffix('.')}." for sentence in sentences)
+
+
 def _say_pair(pair: Pair, metric: str | None) -> str:
-    figures = f"{write_figure(pair.left_value, metric)} against {write_figure(pair.right_value, metric)}"
+    figures = write_figure(pair.left_value, metric)
+    if pair.right_value is not None or pair.right:
+        figures += f" against {write_figure(pair.right_value, metric)}"
     why = f" ({shorten(pair.why)})" if pair.why else ""
-    return one_line(f"{pair.left} and {pair.right}: {figures}, {holds_word(pair)}{why}")
+    return one_line(f"{' and '.join(filter(None, (pair.left, pair.right)))}: {figures}, {holds_word(pair)}{why}")
 
 
 def holds_word(pair: Pair) -> str:
@@ -182,11 +185,17 @@ def make_groups(record: RunRecord) -> Table | None:
             one_line(group.winner or "none"),
             one_line(group.runner_up or UNKNOWN),
             one_line(", ".join(group.front)) or UNKNOWN,
-            one_line("; ".join(group.why)),
+            _join(say_group(group)),
         )
         for group in decision.per_group
     )
     return Table((*map(one_line, axes), "take", "runner-up", "not beaten in everything", "why"), rows)
+
+
+def say_group(group: GroupDecision) -> list[str]:
+    """Say why a group's decision is what it is, what would change it, and what it does not know."""
+    change, unknown = (f"It would change: {text}" for text in group.would_change), (f"Not known: {text}" for text in group.unknown)
+    return [one_line(text) for text in (*group.why, *change, *unknown)]
 
 
 def make_reasons(record: RunRecord) -> list[str]:

@@ -15,6 +15,7 @@ from orchestrator.report.judged import (
     make_reasons,
     make_verdict,
     name_cells,
+    say_group,
     unexplained,
     write_figure,
 )
@@ -130,7 +131,7 @@ def _decision(record: RunRecord) -> Iterator[tuple[int, str]]:
         where = ", ".join(f"{axis} {value}" for axis, value in group.axes.items()) or "all cells"
         rather = f", rather than {group.runner_up}" if group.runner_up else ""
         yield 1, one_line(f"{where}: {f'take {group.winner}{rather}' if group.winner else 'none is named'}")
-        yield from ((2, one_line(line)) for line in group.why[:_MOST_LINES])
+        yield from ((2, line) for line in say_group(group)[:_MOST_LINES])
     yield from ((1, line) for line in make_reasons(record))
 
 

@@ -12,7 +12,7 @@ from orchestrator.report.files import render
 from orchestrator.report.judged import claim_evidence, make_diagnosis, make_gates, make_verdict, write_figure
 from orchestrator.report.select import select_records
 from orchestrator.rules import Rules
-from orchestrator.verdicts import Decision, Gate, Pair, Verdict
+from orchestrator.verdicts import Decision, Gate, GroupDecision, Pair, Verdict
 from tests.unit.records import make_cell, make_claims, make_finding, make_record
 from tests.unit.records import make_gates as gates_of_every_kind
 
@@ -100,11 +100,14 @@ def test_what_was_not_judged_has_no_heading(kind: str) -> None:
         (None, "bytes", "–"),
         (float("nan"), "s", "–"),
         (45_400_000, "size", "45.4 MB"),
-        (61.04, "build_time", "61.0 s"),
+        (61.04, "build_time", "61.04 s"),
+        (0.0, "outcome", "fails"),
+        (2.0, "outcome", "passes"),
+        (7.0, "outcome", "–"),
         (0.05, "share", "5.0%"),
         (2, "count", "2"),
         (3.0, None, "3"),
-        (0, "s", "0.0 s"),
+        (0, "s", "0.00 s"),
     ],
 )
 def test_figures_have_the_rounding_of_the_table(value: float | None, kind: str | None, words: str) -> None:
@@ -128,6 +131,23 @@ def test_evidence_is_bounded_and_says_so() -> None:
     assert len(lines) == 8
     assert lines[-1] == "23 more in run.json"
     assert claim_evidence(make_claims()[0]) == ["20.0 MB < 45.4 MB"]
+
+
+def test_a_claim_on_single_cells_names_no_second_one() -> None:
+    """A pair without a right side is one cell against a value, or against nothing."""
+    alone = Pair("alpine-3.12", "", 2.0, None, holds=False, why="passed")
+    against = Pair("alpine-3.12", "", 180_000_000, 200_000_000, holds=True)
+    assert claim_evidence(Verdict("x", "refuted", (), "outcome", pairs=(alone,))) == ["alpine-3.12: passes, does not hold (passed)"]
+    words = ["alpine-3.12: 180.0 MB against 200.0 MB, holds"]
+    assert claim_evidence(Verdict("x", "confirmed", (), "size", pairs=(against,))) == words
+
+
+def test_a_group_says_what_would_change_it_and_what_it_does_not_know() -> None:
+    """In the terminal and in the table."""
+    group = GroupDecision({"python": "3.12"}, "slim", why=("smallest",), would_change=("a wheel",), unknown=("times",))
+    record = replace(BARE, decision=Decision("slim", (group,)))
+    assert "3.12 | slim | – | – | smallest. It would change: a wheel. Not known: times. |" in render(record, "markdown", 80)
+    assert "  python 3.12: take slim\n    smallest\n    It would change: a wheel\n" in render(record, "table", 80)
 
 
 def test_a_cause_that_cells_share_is_said_once() -> None:
