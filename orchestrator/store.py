@@ -177,10 +177,9 @@ class RunFolder:
     def load_cells(self) -> Iterator[CellRecord]:
         """Read the results of all cells that have finished; a damaged one is as good as none."""
         for result in sorted(self.path.glob("cells/*/result.json")):
-            if not result.resolve().is_relative_to(self.path.resolve()):
-                continue  # a link may lead anywhere, and is no result of this run
             try:
-                yield _make_record("cell", _read_json(result), result)
+                if result.resolve().is_relative_to(self.path.resolve()):  # what a link leads to is no result of this run
+                    yield _make_record("cell", _read_json(result), result)
             except StoreError:
                 continue
 

@@ -41,7 +41,7 @@ def run(tmp_path: Path) -> RunFolder:
     folder = RunFolder(tmp_path / "run")
     folder.create()
     broken, _ = failed_build("")
-    (passed, *_) = make_record().cells
+    (_, passed, *_) = make_record().cells
     folder.save_record(replace(make_record(), cells=(broken, replace(passed, id="good"))))
     cell = folder.cell("c")
     cell.joinpath("build.log").write_text(f"{GCC}\nmake: *** Error\n")
