@@ -27,7 +27,7 @@ from orchestrator.tracing import names
 from orchestrator.tracing.waterfall import make_waterfall
 from tests.unit.golden import assert_golden
 from tests.unit.pages import Page
-from tests.unit.records import make_hostile_record, make_record
+from tests.unit.records import make_finding, make_hostile_record, make_record
 from tests.unit.traces import TRACE_ID, make_alpine, make_slim
 
 if TYPE_CHECKING:
@@ -277,6 +277,17 @@ def test_long_texts_are_cut_and_say_so() -> None:
     assert "200 more are left out; run.json has all." in page.by_id("cell-1").text
     assert "x… (96000 more characters)" in text
     assert len(text) < 60_000
+
+
+def test_long_lists_of_claims_and_causes_are_cut_and_say_so() -> None:
+    """However many causes thousands of cells have, the page can be opened."""
+    record = make_record()
+    findings = tuple(make_finding(f"c{at}", f"cause {at}") for at in range(501))
+    cells = (replace(record.cells[0], diagnosis=findings),)
+    page = Page(render_html(replace(record, cells=cells, claims=record.claims * 126)))
+    for title in ("Claims", "Diagnosis"):
+        (section,) = [one for one in page.all("section") if one.text.startswith(f"{title} ") and "main" in one.inside[-1:]]
+        assert section.text.endswith(f"{1 if title == 'Diagnosis' else 4} more are left out; run.json has all.")
 
 
 def test_a_run_that_was_killed_has_a_page(page: Page) -> None:
