@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from orchestrator import __version__
-from orchestrator.commands import dependencies, planning, reading, running, tending
+from orchestrator.commands import dependencies, gathering, planning, reading, running, tending
 from orchestrator.errors import ConfigError, ExitCode, MatrixError
 
 app = typer.Typer(
@@ -48,6 +48,7 @@ for command in (
     reading.site,
     reading.trace,
     reading.explain,
+    gathering.merge,
     tending.jaeger,
     planning.schema,
     tending.clean,

@@ -40,4 +40,5 @@ def exit_code_of(record: RunRecord) -> ExitCode:
         return ExitCode.INTERRUPTED
     if any(cell.status is Status.ERROR and not cell.as_expected for cell in record.cells):
         return ExitCode.ENGINE
-    return ExitCode.OK if all(cell.as_expected for cell in record.cells) else ExitCode.UNEXPECTED
+    has_all = not record.parts or {cell.id for cell in record.cells}.issuperset(record.planned)
+    return ExitCode.OK if has_all and all(cell.as_expected for cell in record.cells) else ExitCode.UNEXPECTED

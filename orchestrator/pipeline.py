@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import platform
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -11,18 +10,19 @@ from functools import partial
 from threading import Event as Signal
 from typing import TYPE_CHECKING
 
-from orchestrator import __version__
 from orchestrator.cell import run_cell
 from orchestrator.config.rules import make_rules
 from orchestrator.diagnosing import with_diagnosis
 from orchestrator.docker.bases import BaseReader
 from orchestrator.docker.build import read_secret_arg, render_secret_argv
-from orchestrator.docker.builder import Builder, ensure_builder
+from orchestrator.docker.builder import ensure_builder
 from orchestrator.docker.containers import list_containers, list_networks, remove_container, remove_network
 from orchestrator.docker.engine import Engine, connect
 from orchestrator.docker.history import BuilderHistory
 from orchestrator.docker.images import ImageStore
+from orchestrator.durations import last_seconds
 from orchestrator.ending import finish_record
+from orchestrator.environment import builder_spec, make_environment
 from orchestrator.errors import EngineError, UsageError
 from orchestrator.events import Event
 from orchestrator.execute import run_cells
@@ -30,13 +30,13 @@ from orchestrator.foreseen import recall_forecasts, render_forecasts, with_forec
 from orchestrator.git import read_git
 from orchestrator.interrupts import interrupts
 from orchestrator.judge.run import judge_record
-from orchestrator.load import cpu_model
 from orchestrator.locked import pin_plan, written
 from orchestrator.measure.shared import share_work
-from orchestrator.model import BuilderSpec, HttpCheck, Plan, Status
+from orchestrator.model import HttpCheck, Plan, Status
 from orchestrator.paths import cache_folder, forget_lock, held, run_lock
 from orchestrator.plan.select import select_cells
-from orchestrator.record import SCHEMA, CellRecord, Environment, RunInputs, RunRecord
+from orchestrator.plan.shard import keep_cells, take_shard
+from orchestrator.record import SCHEMA, CellRecord, RunInputs, RunRecord, Shard
 from orchestrator.redact import make_redactor
 from orchestrator.report.files import save_reports
 from orchestrator.sampling import Asked, check_asked, measure_cells
@@ -51,13 +51,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from orchestrator.config.load import Matrix
+    from orchestrator.docker.builder import Builder
     from orchestrator.events import Emit
+    from orchestrator.model import BuilderSpec
     from orchestrator.store import Reports, RunFolder
     from orchestrator.tracing.collect import Traces
     from orchestrator.tracing.trace import Trace
-
-
-_LIMITS = ("cpu", "memory", "limits.")  # what a builder may be allowed, by its driver's names
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +73,7 @@ class Options:
     trace: bool = True
     locked: bool = False
     measure: Asked | None = None
+    shard: tuple[int, int] | None = None
 
 
 def run_matrix(matrix: Matrix, reports: Reports, options: Options, watch: Callable[[Event], None]) -> RunRecord:
@@ -85,6 +85,7 @@ def run_matrix(matrix: Matrix, reports: Reports, options: Options, watch: Callab
             run, earlier = _earlier_run(matrix, reports, options)
             options = replace(options, only=earlier.only, skip=earlier.skip) if earlier else options
             plan = select_cells(matrix.plan, options.only, options.skip)
+            plan, shard = _take_part(plan, reports, options, earlier)
             forecasts = recall_forecasts(plan, matrix.folder)
             earlier_lock = earlier.inputs.lock_digest if earlier else None
             locked = pin_plan(matrix, plan, wanted=options.locked, earlier=earlier_lock, resumed=earlier is not None)
@@ -101,8 +102,8 @@ def run_matrix(matrix: Matrix, reports: Reports, options: Options, watch: Callab
         run = run or reports.new_run()
         run.redactor = make_redactor(plan.cells, matrix.folder)
         span.attributes |= describe_run(run.id, plan)
-        record = earlier or _new_record(matrix, run, plan, options, locked.digest)
-        record = replace(record, environment=_environment(engine, builder, spec), finished_at=None, complete=False)
+        record = earlier or _new_record(matrix, run, options, locked.digest, shard)
+        record = replace(record, environment=make_environment(engine, builder, spec), finished_at=None, complete=False)
         run.save_record(record)
         if forecasts:
             run.save_text("preflight.json", render_forecasts(forecasts))
@@ -189,6 +190,15 @@ def _earlier_run(matrix: Matrix, reports: Reports, options: Options) -> tuple[Ru
     return folder, earlier
 
 
+def _take_part(plan: Plan, reports: Reports, options: Options, earlier: RunRecord | None) -> tuple[Plan, Shard | None]:
+    """Take the part of the plan that this machine was given, or had in the run that goes on."""
+    if earlier is not None:
+        return (keep_cells(plan, earlier.shard), earlier.shard) if earlier.shard else (plan, None)
+    if options.shard is None:
+        return plan, None
+    return take_shard(plan, *options.shard, last_seconds(reports, plan.name))
+
+
 def _check_secrets(matrix: Matrix, plan: Plan) -> None:
     """Miss a secret before anything is built."""
     for argument in {argument for cell in plan.cells for argument in cell.settings.secret_args}:
@@ -197,23 +207,8 @@ def _check_secrets(matrix: Matrix, plan: Plan) -> None:
         render_secret_argv(secret, matrix.folder)
 
 
-def builder_spec(matrix: Matrix) -> BuilderSpec:
-    """Give the builder that matrix.yaml asks for."""
-    asked = matrix.file.builder
-    return BuilderSpec(
-        name=asked.name,
-        driver=asked.driver,
-        image=asked.image,
-        network=asked.network,
-        endpoint=asked.endpoint,
-        env=tuple(asked.env.items()),
-        options=tuple(asked.options.items()),
-        mirrors=tuple((registry, tuple(mirrors)) for registry, mirrors in asked.mirrors.items()),
-    )
-
-
-def _new_record(matrix: Matrix, run: RunFolder, plan: Plan, options: Options, lock: str | None) -> RunRecord:
-    decide = matrix.file.decide
+def _new_record(matrix: Matrix, run: RunFolder, options: Options, lock: str | None, shard: Shard | None) -> RunRecord:
+    decide, plan = matrix.file.decide, select_cells(matrix.plan, options.only, options.skip)
     return RunRecord(
         schema=SCHEMA,
         id=run.id,
@@ -226,26 +221,8 @@ def _new_record(matrix: Matrix, run: RunFolder, plan: Plan, options: Options, lo
         traces_ui=matrix.file.traces.ui,
         inputs=RunInputs(matrix.digest, lock, *read_git(matrix.folder)),
         rules=make_rules(matrix.file),
-    )
-
-
-def _environment(engine: Engine, builder: Builder, spec: BuilderSpec) -> Environment:
-    limits = {name: value for name, value in spec.options if name.startswith(_LIMITS)}
-    return Environment(
-        docker=engine.version,
-        buildx=engine.buildx,
-        buildkit=builder.buildkit,
-        driver=builder.driver,
-        builder=builder.name,
-        storage="containerd" if engine.containerd_store else engine.storage,
-        cpus=engine.cpus,
-        memory_bytes=engine.memory_bytes,
-        platform=engine.platform,
-        cgroup=engine.cgroup,
-        python=platform.python_version(),
-        tool=__version__,
-        cpu=cpu_model() if engine.is_local else None,
-        builder_limits=limits or None,
+        planned=tuple(cell.id for cell in plan.cells) if shard else (),
+        shard=shard,
     )
 
 

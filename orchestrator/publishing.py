@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from orchestrator.disk import write_whole
 from orchestrator.errors import ExitCode, StoreError, UsageError
 from orchestrator.report.comment import SUMMARY_BYTES, render_within
 from orchestrator.report.update import make_parts, update_text
-from orchestrator.store import write_whole
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

@@ -208,6 +208,7 @@ class CellRecord:
     trace_id: str | None = None
     attempts: int = 0
     foretold: Foretold | None = None
+    part: str | None = None  # the run that it comes from, where machines of a merged run were unlike
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,6 +230,28 @@ class Measurement:
     control: str
     noise: tuple[Noise, ...] = ()
     warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Shard:
+    """The part of a plan that one run was given: which of how many, and its cells."""
+
+    number: int
+    count: int
+    cells: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A run that was merged into another: where and when its cells were built."""
+
+    run: str
+    shard: Shard
+    started_at: datetime
+    finished_at: datetime | None
+    environment: Environment
+    complete: bool
+    interrupted: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -257,3 +280,6 @@ class RunRecord:
     rules: Rules | None = None  # unknown of runs older than rules are stored
     baseline: str | None = None  # the run that growth was held against
     excerpt_of: int | None = None  # how many cells the run has, where a report was asked for some of them
+    planned: tuple[str, ...] = ()  # all cells of the plan, where this run is a shard of it or made of shards
+    shard: Shard | None = None
+    parts: tuple[Part, ...] = ()

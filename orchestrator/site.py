@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from orchestrator import __version__
+from orchestrator.disk import disk_errors, write_whole
 from orchestrator.errors import StoreError, UsageError
 from orchestrator.paths import held
 from orchestrator.report.data import render_csv, render_json
@@ -23,7 +24,7 @@ from orchestrator.report.junit import render_junit
 from orchestrator.report.markdown import render_markdown
 from orchestrator.report.overview import LeftOut, RunLine, make_line, render_overview
 from orchestrator.report.pages import fingerprint
-from orchestrator.store import RunFolder, disk_errors, folder_name, write_whole
+from orchestrator.store import RunFolder, folder_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

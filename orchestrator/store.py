@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import json
 import os
 import re
 import secrets
 import shutil
-from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import cache
@@ -18,7 +16,8 @@ from threading import Lock
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from orchestrator.errors import DiskFullError, StoreError, UsageError, did_you_mean
+from orchestrator.disk import disk_errors, write_whole
+from orchestrator.errors import StoreError, UsageError, did_you_mean
 from orchestrator.record import SCHEMA, CellRecord, RunRecord
 from orchestrator.redact import Redactor
 
@@ -206,7 +205,8 @@ class Reports:
             message = f"there are no runs in {self.path / 'runs'}; `matrix run` makes one"
             raise UsageError(message)
         if name == LATEST:
-            return RunFolder(self.path / "runs" / ids[-1])
+            pointed = self._pointed_at()
+            return RunFolder(self.path / "runs" / (pointed if pointed in ids else ids[-1]))
         found = [run for run in ids if run.startswith(name)]
         if len(found) == 1:
             return RunFolder(self.path / "runs" / found[0])
@@ -215,6 +215,13 @@ class Reports:
         else:
             message = f"there is no run '{name}' in {self.path / 'runs'}{did_you_mean(name, ids)}; the newest is {ids[-1]}"
         raise UsageError(message)
+
+    def _pointed_at(self) -> str | None:
+        """Give the run that `latest` points to: what was merged last is not what began last."""
+        try:
+            return (self.path / LATEST).readlink().name
+        except OSError:
+            return None
 
     def run_ids(self) -> list[str]:
         """List the stored runs, oldest first."""
@@ -277,34 +284,4 @@ def _make_record(kind: str, data: object, path: Path) -> Any:  # noqa: ANN401  #
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"])) or "the file"
         message = f"{path} is damaged: {where}: {first['msg']}"
-        raise StoreError(message) from error
-
-
-def write_whole(path: Path, data: bytes, mode: int | None = None) -> Path:
-    """Write a file under another name, with another's mode if one is given, make sure of it, then give it its own."""
-    draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-    with disk_errors(path):
-        try:
-            with draft.open("wb") as file:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
-            if mode is not None:
-                draft.chmod(mode)
-            draft.replace(path)
-        finally:
-            draft.unlink(missing_ok=True)
-    return path
-
-
-@contextmanager
-def disk_errors(path: Path) -> Iterator[None]:
-    """Name the folder and the cure when the disk refuses."""
-    try:
-        yield
-    except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            message = f"no room left on the disk for {path}; free some (`matrix clean --runs`), then `matrix run --resume`"
-            raise DiskFullError(message) from error
-        message = f"{path} cannot be written: {error.strerror}"
         raise StoreError(message) from error

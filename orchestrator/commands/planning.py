@@ -9,6 +9,7 @@ import typer
 
 from orchestrator.commands.options import DEFAULT_FILE, File, Only, Out, Skip, check_one_of
 from orchestrator.commands.printing import print_result
+from orchestrator.errors import UsageError
 
 
 def plan(
@@ -17,15 +18,22 @@ def plan(
     skip: Skip = None,
     kind: Annotated[str, typer.Option("--format", help="table, json, ids, github or bake")] = "table",
     out: Out = None,
+    shards: Annotated[
+        int | None,
+        typer.Option("--shards", min=1, max=10_000, metavar="N", help="With --format github: a job for each of N parts."),
+    ] = None,
 ) -> None:
     """Show the cells that would run; touches nothing."""
     from orchestrator.config.load import load_matrix
-    from orchestrator.plan.render import FORMATS, render_plan
+    from orchestrator.plan.render import FORMATS, render_plan, render_shards
     from orchestrator.plan.select import select_cells
 
     check_one_of("--format", kind, FORMATS)
+    if shards and kind != "github":
+        raise UsageError("--shards makes a job matrix: give --format github too")
     matrix = load_matrix(file)
-    print_result(render_plan(select_cells(matrix.plan, only or (), skip or ()), kind, matrix.folder), out)
+    selected = select_cells(matrix.plan, only or (), skip or ())
+    print_result(render_shards(selected, shards) if shards else render_plan(selected, kind, matrix.folder), out)
 
 
 def schema(out: Out = None) -> None:

@@ -34,7 +34,7 @@ def bootstrap(
     from orchestrator.config.load import load_matrix
     from orchestrator.docker.builder import ensure_builder
     from orchestrator.docker.engine import connect
-    from orchestrator.pipeline import builder_spec
+    from orchestrator.environment import builder_spec
 
     builder = ensure_builder(connect(), builder_spec(load_matrix(file)), force=force)
     sys.stdout.write(f"{builder.did}; driver {builder.driver}, BuildKit {builder.buildkit or 'of the engine'}\n")
@@ -57,6 +57,9 @@ def run(
         list[str] | None,
         typer.Option("--scenario", help="What --measure times: cold (default), cached, code or deps. Repeatable."),
     ] = None,
+    shard: Annotated[
+        str | None, typer.Option("--shard", metavar="I/N", help="Run one of N parts, balanced by the last run's times.")
+    ] = None,
     *,
     fail_fast: Annotated[bool, typer.Option("--fail-fast", help="Stop at the first cell that does not end as expected.")] = False,
     no_smoke: Annotated[bool, typer.Option("--no-smoke", help="Build and measure only.")] = False,
@@ -68,6 +71,7 @@ def run(
     from orchestrator.config.load import load_matrix
     from orchestrator.ending import exit_code_of
     from orchestrator.pipeline import Options, run_matrix
+    from orchestrator.plan.shard import parse_shard
     from orchestrator.progress.choose import KINDS, open_progress
     from orchestrator.publishing import append_summary
     from orchestrator.report.evidence import find_evidence
@@ -81,9 +85,21 @@ def run(
     folder = Reports(reports_folder(reports, file))
     if scenario and measure is None:
         raise UsageError("--scenario says what --measure times: give --measure N too")
+    if shard and resume:
+        raise UsageError("a run that goes on keeps its part of the plan: leave --shard out")
     asked = Asked(measure, tuple(dict.fromkeys(scenario or ("cold",)))) if measure is not None else None
     options = Options(
-        tuple(only or ()), tuple(skip or ()), jobs, not no_smoke, keep, fail_fast, resume, not no_trace, locked, asked
+        tuple(only or ()),
+        tuple(skip or ()),
+        jobs,
+        not no_smoke,
+        keep,
+        fail_fast,
+        resume,
+        not no_trace,
+        locked,
+        asked,
+        parse_shard(shard) if shard else None,
     )
     with open_progress(progress, [cell.id for cell in matrix.plan.cells]) as show:
         record = run_matrix(matrix, folder, options, show)

@@ -29,6 +29,7 @@ class Figure:
     ranked: bool
     note: str | None = None
     estimated: bool = False
+    part: str | None = None  # of a merged run, where its machines were unlike
 
 
 def figure_of(cell: CellRecord, metric: str) -> Figure:
@@ -82,7 +83,7 @@ def _time_of(cell: CellRecord, metric: str) -> Figure:
     how = f"median of {len(found.samples_s)} isolated builds"
     if not cell.as_expected:
         return Figure(value, SECONDS, how, ranked=False, note=f"{describe_end(cell)}; how fast it failed is nothing to compare")
-    return Figure(value, SECONDS, how, ranked=True)
+    return Figure(value, SECONDS, how, ranked=True, part=cell.part)
 
 
 def _share_of(cell: CellRecord) -> Figure:

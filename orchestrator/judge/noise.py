@@ -30,6 +30,8 @@ def floor_between(record: RunRecord, metric: str, one: Figure, other: Figure) ->
     for figure in (one, other):
         if figure.value is None or not figure.ranked:
             return Floor(None, figure.note)
+    if one.part != other.part and one.part and other.part:
+        return Floor(None, f"they were timed on unlike machines, in runs {one.part} and {other.part}")
     if METRICS.get(metric) == SECONDS:
         share = _noise_of(record, scenario_of(metric))
         return Floor(share, None if share is not None else f"the noise of {scenario_of(metric)} builds was not measured")

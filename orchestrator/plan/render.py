@@ -19,6 +19,12 @@ FORMATS = ("table", "json", "ids", "github", "bake")
 SCHEMA = 1
 
 
+def render_shards(plan: Plan, count: int) -> str:
+    """Write a job matrix with a job for each part of a plan; a part without a cell is none."""
+    count = min(count, len(plan.cells))
+    return json.dumps({"include": [{"shard": f"{number}/{count}"} for number in range(1, count + 1)]}) + "\n"
+
+
 def render_plan(plan: Plan, kind: str, folder: Path) -> str:
     """Write a plan in one of the formats."""
     match kind:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import csv
 import io
 import json
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tests.conftest import OF_THE_IMAGE
 from tests.e2e.conftest import Project, cells_of
 
 if TYPE_CHECKING:
-    from pathlib import Path
     from typing import Any
 
 KINDS: dict[str, dict[str, Any]] = {
@@ -230,3 +230,33 @@ def test_two_runs_at_once_do_not_disturb_each_other(project: Project) -> None:
     assert records[0]["id"] != records[1]["id"]
     for record in records:
         assert {cell["id"]: cell["status"] for cell in record["cells"]} == dict.fromkeys("abc", "passed")
+
+
+def test_shards_of_two_machines_make_one_run(project: Project) -> None:
+    """Each builds its part, in a folder of its own; merged they are the run that one machine would have made."""
+    project.write(
+        axes={"kind": ["a", "b", "c"]}, exclude=[{"kind": "c", "reason": "why not"}], defaults={"smoke": [{"run": ["true"]}]}
+    )
+    folders = []
+    for part in ("1/2", "2/2"):
+        place = project.folder / f"machine-{part[0]}"
+        project.matrix("run", "--progress", "none", "--shard", part, "--reports", str(place))
+        folders.append(str((place / "latest").resolve()))
+    assert [[cell["id"] for cell in json.loads(Path(folder, "run.json").read_text())["cells"]] for folder in folders] == [
+        ["a", "c"],
+        ["b"],
+    ]
+    lacking = project.matrix("merge", folders[0], exit_code=1)
+    assert "shard 2/2 is not here" in lacking.stderr
+    assert "1 of 2 cells have no result: b" in lacking.stderr
+    project.matrix("merge", *folders)
+    merged = project.record()
+    assert [(cell["id"], cell["status"]) for cell in merged["cells"]] == [("a", "passed"), ("b", "passed"), ("c", "excluded")]
+    assert merged["complete"]
+    assert [part["shard"]["cells"] for part in merged["parts"]] == [["a"], ["b"]]
+    assert (project.latest / "cells" / "b" / "build.log").is_file()
+    assert "2 of 2 cells ended as expected, 1 excluded" in project.matrix("report", "latest").stdout
+    assert project.matrix("plan", "--format", "github", "--shards", "8").stdout == (
+        '{"include": [{"shard": "1/2"}, {"shard": "2/2"}]}\n'
+    )
+    assert "leave --shard out" in project.matrix("run", "--shard", "1/2", "--resume", "latest", exit_code=2).stderr

@@ -9,7 +9,7 @@ import pytest
 
 from orchestrator.inside import Package, Packages, Vulnerabilities
 from orchestrator.judge.figures import BUILT, FAILS, PASSES, figure_of
-from orchestrator.judge.noise import floor_between, render_noise
+from orchestrator.judge.noise import Floor, floor_between, render_noise
 from orchestrator.judge.words import join_some, join_words, render_amount, render_difference
 from orchestrator.model import Status
 from orchestrator.record import CellRecord, Image, Smoke, Step
@@ -234,3 +234,15 @@ def test_amounts_and_lists_are_words() -> None:
         "a; and b",
     )
     assert (join_some("abcd", 2), join_some("ab", 2)) == ("a, b and 2 more", "a and b")
+
+
+def test_times_of_unlike_machines_are_never_compared() -> None:
+    """Parts of a merged run whose machines differ: sizes are compared, times are not."""
+    left, right = (replace(cell(base, 10, 1.0), part=f"run-{base}") for base in ("alpine", "slim"))
+    record = run(left, right)
+    times = [figure_of(one, "build_time") for one in (left, right)]
+    floor = floor_between(record, "build_time", *times)
+    assert floor == Floor(None, "they were timed on unlike machines, in runs run-alpine and run-slim")
+    assert floor_between(record, "size", *[figure_of(one, "size") for one in (left, right)]).share == 0.0
+    together = replace(right, part="run-alpine")
+    assert floor_between(record, "build_time", times[0], figure_of(together, "build_time")).share == 0.03

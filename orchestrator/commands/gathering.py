@@ -1,0 +1,49 @@
+"""Commands that make one run of several; none needs Docker."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from orchestrator.commands.options import (
+    DEFAULT_FILE,
+    FORMAT_WORDS,
+    File,
+    Out,
+    ReportsFolder,
+    check_one_of,
+    folder_of,
+    reports_folder,
+)
+from orchestrator.commands.printing import print_result, terminal_width, warn
+
+
+def merge(
+    names: Annotated[list[str], typer.Argument(metavar="RUN...", help="The shards of one plan: ids, or folders from anywhere.")],
+    file: File = DEFAULT_FILE,
+    kind: Annotated[str, typer.Option("--format", help=FORMAT_WORDS)] = "table",
+    out: Out = None,
+    reports: ReportsFolder = None,
+) -> None:
+    """Put the shards of one plan together as one run; twice is as good as once."""
+    from orchestrator.ending import exit_code_of
+    from orchestrator.merge import missing_cells, missing_shards
+    from orchestrator.merging import merge_runs
+    from orchestrator.report.evidence import find_evidence
+    from orchestrator.report.files import FORMATS, render
+    from orchestrator.store import Reports
+
+    check_one_of("--format", kind, FORMATS)
+    stored = Reports(reports_folder(reports, file))
+    run, record = merge_runs(stored, [stored.find(name) for name in names])
+    print_result(render(record, kind, terminal_width(), find_evidence(run, folder_of(out))), out)
+    for number in missing_shards(record):
+        warn(f"shard {number}/{record.parts[0].shard.count} is not here")
+    if missing := missing_cells(record.planned, record.cells):
+        named = ", ".join(missing[:20]) + (", …" if missing[20:] else "")
+        warn(f"{len(missing)} of {len(record.planned)} cells have no result: {named}")
+    for name in ("report.md", "report.html"):
+        sys.stderr.write(f"report: {run.path / name}\n")
+    raise typer.Exit(exit_code_of(record))

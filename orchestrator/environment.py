@@ -1,0 +1,54 @@
+"""What a run works with: the builder that matrix.yaml asks for, and the machine and tools that stand in its record."""
+
+from __future__ import annotations
+
+import platform
+from typing import TYPE_CHECKING
+
+from orchestrator import __version__
+from orchestrator.load import cpu_model
+from orchestrator.model import BuilderSpec
+from orchestrator.record import Environment
+
+if TYPE_CHECKING:
+    from orchestrator.config.load import Matrix
+    from orchestrator.docker.builder import Builder
+    from orchestrator.docker.engine import Engine
+
+_LIMITS = ("cpu", "memory", "limits.")  # what a builder may be allowed, by its driver's names
+
+
+def builder_spec(matrix: Matrix) -> BuilderSpec:
+    """Give the builder that matrix.yaml asks for."""
+    asked = matrix.file.builder
+    return BuilderSpec(
+        name=asked.name,
+        driver=asked.driver,
+        image=asked.image,
+        network=asked.network,
+        endpoint=asked.endpoint,
+        env=tuple(asked.env.items()),
+        options=tuple(asked.options.items()),
+        mirrors=tuple((registry, tuple(mirrors)) for registry, mirrors in asked.mirrors.items()),
+    )
+
+
+def make_environment(engine: Engine, builder: Builder, spec: BuilderSpec) -> Environment:
+    """Say what a run's figures were measured with."""
+    limits = {name: value for name, value in spec.options if name.startswith(_LIMITS)}
+    return Environment(
+        docker=engine.version,
+        buildx=engine.buildx,
+        buildkit=builder.buildkit,
+        driver=builder.driver,
+        builder=builder.name,
+        storage="containerd" if engine.containerd_store else engine.storage,
+        cpus=engine.cpus,
+        memory_bytes=engine.memory_bytes,
+        platform=engine.platform,
+        cgroup=engine.cgroup,
+        python=platform.python_version(),
+        tool=__version__,
+        cpu=cpu_model() if engine.is_local else None,
+        builder_limits=limits or None,
+    )

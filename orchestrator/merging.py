@@ -1,0 +1,80 @@
+"""`matrix merge`: the folders of several shards to the folder of one run, made anew each time and whole or not at all."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from orchestrator.disk import disk_errors
+from orchestrator.judge.run import judge_record
+from orchestrator.merge import merge_records
+from orchestrator.report.files import save_reports
+from orchestrator.store import RunFolder
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from orchestrator.record import RunRecord
+    from orchestrator.store import Reports
+
+_LARGEST = 1024**3  # of one file of a part; its reports are made anew, so these are logs and traces
+
+
+def merge_runs(reports: Reports, parts: Sequence[RunFolder]) -> tuple[RunFolder, RunRecord]:
+    """Merge stored runs; the same parts make the same run, in the place of the one that they made before."""
+    record = judge_record(merge_records([part.load() for part in parts]))
+    place = reports.path / "runs" / record.id
+    draft = RunFolder(place.with_name(f".{record.id}.{secrets.token_hex(4)}"))
+    draft.create()
+    try:
+        with disk_errors(draft.path):
+            for part in parts:
+                _copy_cells(part.path, draft.path)
+            _join_lines([part.path / "events.jsonl" for part in parts], draft.path / "events.jsonl", by="at")
+            _join_lines([part.path / "trace.json" for part in parts], draft.path / "trace.json")
+        draft.save_record(record)
+        save_reports(draft, record)
+        with disk_errors(place):
+            if place.exists():
+                old = draft.path.with_name(f"{draft.path.name}-old")
+                place.rename(old)
+                shutil.rmtree(old)
+            draft.path.rename(place)
+    finally:
+        shutil.rmtree(draft.path, ignore_errors=True)
+    run = RunFolder(place)
+    reports.point_latest(run)
+    return run, record
+
+
+def _copy_cells(part: Path, whole: Path) -> None:
+    """Copy what a part kept of its cells: plain files and folders, and no link to anywhere."""
+    for folder, names, files in os.walk(part / "cells", followlinks=False):
+        names[:] = [name for name in names if not Path(folder, name).is_symlink()]
+        target = whole / Path(folder).relative_to(part)
+        target.mkdir(parents=True, exist_ok=True)
+        for name in files:
+            file = Path(folder, name)
+            if file.is_file() and not file.is_symlink() and file.stat().st_size <= _LARGEST:
+                shutil.copyfile(file, target / name)
+
+
+def _join_lines(files: Iterable[Path], target: Path, by: str | None = None) -> None:
+    """Put the lines of several files into one, sorted by a field where there is one."""
+    found = [line for file in files if file.is_file() and not file.is_symlink() for line in file.read_bytes().splitlines()]
+    if by is not None:
+        found.sort(key=lambda line: _field(line, by))
+    if found:
+        target.write_bytes(b"\n".join(found) + b"\n")
+
+
+def _field(line: bytes, name: str) -> str:
+    try:
+        found = json.loads(line)
+    except ValueError:
+        return ""
+    return str(found.get(name, "")) if isinstance(found, dict) else ""
