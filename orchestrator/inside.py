@@ -45,6 +45,7 @@ class Package:
     installed_bytes: int | None = None
     installed_by: str | None = None
     compile_s: float | None = None
+    layer: int | None = None  # which stores most of its bytes, counted from 0
 
 
 @dataclass(frozen=True, slots=True)

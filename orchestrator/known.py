@@ -15,7 +15,7 @@ from orchestrator.record import Image
 if TYPE_CHECKING:
     from pydantic import TypeAdapter
 
-_FORM = 1  # of an entry, and of what is found in an image: another number forgets them all
+_FORM = 2  # of an entry, and of what is found in an image: another number forgets them all
 _SHELF = Shelf("known", f"matrix-image-{_FORM}-{__version__}\n".encode(), max_bytes=256 * 1024**2, max_entry_bytes=32 * 1024**2)
 _EXPECTED = Shelf("expected", b"matrix-expected-1\n", max_bytes=4 * 1024**2, max_entry_bytes=200)
 

@@ -79,7 +79,7 @@ def measure_image(shop: Workshop, cell: Cell, known: KnownImage, built: Built) -
     except EngineError as error:
         shop.emit(Event("warning", None, {"text": str(error)}))
         base_layers = None
-    image = replace(known.image, over_base_bytes=over_base_bytes(known.image.layers, base_layers))
+    image = replace(known.image, over_base_bytes=over_base_bytes(known.image.layers, base_layers), base_layers=base_layers)
     for layer in image.layers:
         if layer.problem:
             text = f"{cell.id}: layer {layer.digest} {layer.problem}; what the image holds is unknown"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import platform
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -11,9 +10,9 @@ from functools import partial
 from threading import Event as Signal
 from typing import TYPE_CHECKING
 
-from orchestrator import __version__
 from orchestrator.cell import run_cell
 from orchestrator.config.rules import make_rules
+from orchestrator.contexts import Contexts, find_left_out
 from orchestrator.diagnosing import with_diagnosis
 from orchestrator.docker.bases import BaseReader
 from orchestrator.docker.build import read_secret_arg, render_secret_argv
@@ -23,6 +22,7 @@ from orchestrator.docker.engine import Engine, connect
 from orchestrator.docker.history import BuilderHistory
 from orchestrator.docker.images import ImageStore
 from orchestrator.ending import finish_record
+from orchestrator.environment import make_environment
 from orchestrator.errors import EngineError, UsageError
 from orchestrator.events import Event
 from orchestrator.execute import run_cells
@@ -30,13 +30,12 @@ from orchestrator.foreseen import recall_forecasts, render_forecasts, with_forec
 from orchestrator.git import read_git
 from orchestrator.interrupts import interrupts
 from orchestrator.judge.run import judge_record
-from orchestrator.load import cpu_model
 from orchestrator.locked import pin_plan, written
 from orchestrator.measure.shared import share_work
 from orchestrator.model import BuilderSpec, HttpCheck, Plan, Status
 from orchestrator.paths import cache_folder, forget_lock, held, run_lock
 from orchestrator.plan.select import select_cells
-from orchestrator.record import SCHEMA, CellRecord, Environment, RunInputs, RunRecord
+from orchestrator.record import SCHEMA, CellRecord, RunInputs, RunRecord
 from orchestrator.redact import make_redactor
 from orchestrator.report.files import save_reports
 from orchestrator.sampling import Asked, check_asked, measure_cells
@@ -55,9 +54,6 @@ if TYPE_CHECKING:
     from orchestrator.store import Reports, RunFolder
     from orchestrator.tracing.collect import Traces
     from orchestrator.tracing.trace import Trace
-
-
-_LIMITS = ("cpu", "memory", "limits.")  # what a builder may be allowed, by its driver's names
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +98,7 @@ def run_matrix(matrix: Matrix, reports: Reports, options: Options, watch: Callab
         run.redactor = make_redactor(plan.cells, matrix.folder)
         span.attributes |= describe_run(run.id, plan)
         record = earlier or _new_record(matrix, run, plan, options, locked.digest)
-        record = replace(record, environment=_environment(engine, builder, spec), finished_at=None, complete=False)
+        record = replace(record, environment=make_environment(engine, builder, spec), finished_at=None, complete=False)
         run.save_record(record)
         if forecasts:
             run.save_text("preflight.json", render_forecasts(forecasts))
@@ -126,6 +122,7 @@ def run_matrix(matrix: Matrix, reports: Reports, options: Options, watch: Callab
             emit=emit,
             cancel=cancel,
             heal=partial(_heal, engine, spec, emit),
+            contexts=_contexts(matrix, reports, emit),
             scanner=find_scanner(),
         )
         emit(_opening(run, plan, builder, resumed=earlier is not None))
@@ -170,6 +167,11 @@ def _heal(engine: Engine, spec: BuilderSpec, emit: Emit) -> None:
         ensure_builder(engine, spec)
     except EngineError as error:
         emit(Event("warning", None, {"text": str(error)}))
+
+
+def _contexts(matrix: Matrix, reports: Reports, emit: Emit) -> Contexts:
+    left_out = find_left_out(matrix.plan.cells, matrix.folder) | set(reports.own_paths())
+    return Contexts(matrix.folder, left_out, lambda text: emit(Event("warning", None, {"text": text})))
 
 
 def _opening(run: RunFolder, plan: Plan, builder: Builder, *, resumed: bool) -> Event:
@@ -226,26 +228,6 @@ def _new_record(matrix: Matrix, run: RunFolder, plan: Plan, options: Options, lo
         traces_ui=matrix.file.traces.ui,
         inputs=RunInputs(matrix.digest, lock, *read_git(matrix.folder)),
         rules=make_rules(matrix.file),
-    )
-
-
-def _environment(engine: Engine, builder: Builder, spec: BuilderSpec) -> Environment:
-    limits = {name: value for name, value in spec.options if name.startswith(_LIMITS)}
-    return Environment(
-        docker=engine.version,
-        buildx=engine.buildx,
-        buildkit=builder.buildkit,
-        driver=builder.driver,
-        builder=builder.name,
-        storage="containerd" if engine.containerd_store else engine.storage,
-        cpus=engine.cpus,
-        memory_bytes=engine.memory_bytes,
-        platform=engine.platform,
-        cgroup=engine.cgroup,
-        python=platform.python_version(),
-        tool=__version__,
-        cpu=cpu_model() if engine.is_local else None,
-        builder_limits=limits or None,
     )
 
 

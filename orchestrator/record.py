@@ -63,6 +63,8 @@ class CellInputs:
     requirements_digest: str | None = None
     args: Mapping[str, str] | None = None
     stand_in: str | None = None
+    options: Mapping[str, str] | None = None  # what else a build is told: target, platform, contexts, names of secrets
+    smoke_digest: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +99,7 @@ class Image:
     largest_folders: tuple[SizedPath, ...] = ()
     inventory: Inventory | None = None
     vulnerabilities: Vulnerabilities | None = None
+    base_layers: int | None = None  # how many of the layers are the base's
 
 
 @dataclass(frozen=True, slots=True)

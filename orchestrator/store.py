@@ -29,7 +29,9 @@ if TYPE_CHECKING:
 
     from orchestrator.events import Event
 
+RUNS = "runs"
 LATEST = "latest"
+BASELINES = "baselines.json"  # the run that each matrix's growth is held against, where somebody chose one
 _RUN_ID = re.compile(r"[0-9]{8}T[0-9]{6}Z-[0-9a-f]{6}")
 _MAX_RECORD = 1024**3
 _MAX_TRACE = 256 * 1024**2  # of one cell; a span takes about 1 KiB
@@ -190,9 +192,13 @@ class Reports:
         """Name the folder; nothing is read or made."""
         self.path = path
 
+    def own_paths(self) -> tuple[Path, ...]:
+        """Name all that matrix itself writes here, while runs go on and between them."""
+        return tuple(self.path / name for name in (RUNS, LATEST, BASELINES))
+
     def new_run(self) -> RunFolder:
         """Make the folder of a new run."""
-        folder = RunFolder(self.path / "runs" / make_run_id(datetime.now(UTC)))
+        folder = RunFolder(self.path / RUNS / make_run_id(datetime.now(UTC)))
         folder.create()
         return folder
 
@@ -205,10 +211,10 @@ class Reports:
             message = f"there are no runs in {self.path / 'runs'}; `matrix run` makes one"
             raise UsageError(message)
         if name == LATEST:
-            return RunFolder(self.path / "runs" / ids[-1])
+            return RunFolder(self.path / RUNS / ids[-1])
         found = [run for run in ids if run.startswith(name)]
         if len(found) == 1:
-            return RunFolder(self.path / "runs" / found[0])
+            return RunFolder(self.path / RUNS / found[0])
         if found:
             message = f"'{name}' is the start of {len(found)} runs; the newest is {found[-1]}"
         else:
@@ -217,7 +223,7 @@ class Reports:
 
     def run_ids(self) -> list[str]:
         """List the stored runs, oldest first."""
-        folder = self.path / "runs"
+        folder = self.path / RUNS
         if not folder.is_dir():
             return []
         return sorted(item.name for item in folder.iterdir() if _RUN_ID.fullmatch(item.name) and (item / "run.json").is_file())
@@ -226,14 +232,14 @@ class Reports:
         """Let `latest` point to the newest run; two runs at once leave one of them."""
         link = self.path / f".{LATEST}-{secrets.token_hex(4)}"
         with disk_errors(link):
-            link.symlink_to(Path("runs", run.id))
+            link.symlink_to(Path(RUNS, run.id))
             link.replace(self.path / LATEST)
 
     def remove_all(self, wanted: Callable[[str], bool]) -> int:
         """Remove the stored runs that are wanted gone; give how many there were."""
         gone = [run for run in self.run_ids() if wanted(run)]
         for run in gone:
-            shutil.rmtree(self.path / "runs" / run)
+            shutil.rmtree(self.path / RUNS / run)
         if not (self.path / LATEST).exists():
             (self.path / LATEST).unlink(missing_ok=True)
         return len(gone)

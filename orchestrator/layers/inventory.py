@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from orchestrator.inside import Package, Packages, User
 from orchestrator.layers.os_packages import OsPackage, find_os_packages, read_system
@@ -32,23 +33,31 @@ class Contents:
     packages: Packages
 
 
+class _Room(NamedTuple):
+    """What a package's files take, and the layer that stores most of it."""
+
+    bytes: int | None = None
+    layer: int | None = None
+
+
 def find_contents(layers: Sequence[LayerIndex], stack: Stack, origins: Mapping[str, Origin]) -> Contents:
     """Find the packages of an image, each with the bytes of its files."""
     system_packages = find_os_packages(stack.captured)
     python_packages = find_python_packages(stack.captured, origins)
     claims = [package.files for package in system_packages] + [package.files for package in python_packages]
-    sizes = _sizes(layers, claims)
+    room = _weigh(layers, claims)
     count = len(system_packages)
     packages = Packages(
         os=tuple(
             Package(
                 package.name,
                 package.version,
-                bytes=size,
+                bytes=taken.bytes,
                 installed_bytes=package.installed_bytes,
                 installed_by=package.manager,
+                layer=taken.layer,
             )
-            for package, size in zip(system_packages, sizes[:count], strict=True)
+            for package, taken in zip(system_packages, room[:count], strict=True)
         ),
         python=tuple(
             Package(
@@ -56,26 +65,32 @@ def find_contents(layers: Sequence[LayerIndex], stack: Stack, origins: Mapping[s
                 package.version,
                 package.built_from,
                 package.native,
-                bytes=size,
+                bytes=taken.bytes,
                 installed_by=package.installed_by,
                 compile_s=package.compile_s,
+                layer=taken.layer,
             )
-            for package, size in zip(python_packages, sizes[count:], strict=True)
+            for package, taken in zip(python_packages, room[count:], strict=True)
         ),
     )
     return Contents(tuple(system_packages), tuple(python_packages), read_system(stack.captured), packages)
 
 
-def _sizes(layers: Sequence[LayerIndex], claims: Sequence[tuple[bytes, ...]]) -> list[int | None]:
+def _weigh(layers: Sequence[LayerIndex], claims: Sequence[tuple[bytes, ...]]) -> list[_Room]:
     """Add up what each package's files take; a file that two claim is the first one's, and no list means nobody knows."""
     if not any(claims) or sum(map(len, claims)) > _MAX_OWNED:
-        return [None] * len(claims)
+        return [_Room()] * len(claims)
     owners: dict[bytes, int] = {}
     for owner, keys in enumerate(claims):
         for key in keys:
             owners.setdefault(key, owner)
     sums = sum_by_owner(layers, owners)
-    return [sums[owner] if keys else None for owner, keys in enumerate(claims)]
+    return [_make_room(sums.get(owner, Counter())) if keys else _Room() for owner, keys in enumerate(claims)]
+
+
+def _make_room(by_layer: Counter[int]) -> _Room:
+    most = min(by_layer, key=lambda layer: (-by_layer[layer], layer), default=None)
+    return _Room(sum(by_layer.values()), most)
 
 
 def find_users(captured: Mapping[str, bytes]) -> tuple[User, ...]:

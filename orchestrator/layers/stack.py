@@ -13,7 +13,7 @@ counts. Folders, links and tar headers count nothing.
 from __future__ import annotations
 
 import heapq
-from collections import Counter
+from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -59,17 +59,17 @@ def stack_layers(layers: Sequence[LayerIndex]) -> Stack:
     return pile.finish()
 
 
-def sum_by_owner(layers: Sequence[LayerIndex], owners: Mapping[bytes, int]) -> Counter[int]:
-    """Add up the visible bytes of the files that somebody owns; a file of several names counts once."""
-    sums: Counter[int] = Counter()
+def sum_by_owner(layers: Sequence[LayerIndex], owners: Mapping[bytes, int]) -> Mapping[int, Counter[int]]:
+    """Add up the visible bytes of the files that somebody owns, by layer; a file of several names counts once."""
+    sums: dict[int, Counter[int]] = defaultdict(Counter)
     counted: set[tuple[int, int]] = set()
     for item in settle(layers):
         if item.hidden_by is None and item.kind == FILE and (owner := owners.get(item.key)) is not None:
             if item.group is None:
-                sums[owner] += item.size
+                sums[owner][item.layer] += item.size
             elif (item.layer, item.group) not in counted:
                 counted.add((item.layer, item.group))
-                sums[owner] += layers[item.layer].groups[item.group]
+                sums[owner][item.layer] += layers[item.layer].groups[item.group]
     return sums
 
 

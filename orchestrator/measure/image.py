@@ -59,6 +59,7 @@ def make_image(raw: RawImage, base_layers: int | None) -> Image:
         uncompressed_bytes=total([size.uncompressed_bytes for size in raw.sizes]),
         over_base_bytes=over_base_bytes(layers, base_layers),
         layers=layers,
+        base_layers=base_layers,
     )
 
 
