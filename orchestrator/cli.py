@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from orchestrator import __version__
-from orchestrator.commands import dependencies, planning, reading, running, tending
+from orchestrator.commands import comparing, dependencies, planning, reading, running, tending
 from orchestrator.errors import ConfigError, ExitCode, MatrixError
 
 app = typer.Typer(
@@ -47,6 +47,7 @@ for command in (
     reading.report,
     reading.trace,
     reading.explain,
+    comparing.compare,
     tending.jaeger,
     planning.schema,
     tending.clean,
