@@ -10,6 +10,7 @@ from functools import partial
 from threading import Event as Signal
 from typing import TYPE_CHECKING
 
+from orchestrator.baseline import find_baseline, wants_baseline
 from orchestrator.cell import run_cell
 from orchestrator.config.rules import make_rules
 from orchestrator.contexts import Contexts, find_left_out
@@ -26,6 +27,7 @@ from orchestrator.environment import make_environment
 from orchestrator.errors import EngineError, UsageError
 from orchestrator.events import Event
 from orchestrator.execute import run_cells
+from orchestrator.figures import save_figures
 from orchestrator.foreseen import recall_forecasts, render_forecasts, with_forecasts
 from orchestrator.git import read_git
 from orchestrator.interrupts import interrupts
@@ -70,6 +72,7 @@ class Options:
     trace: bool = True
     locked: bool = False
     measure: Asked | None = None
+    baseline: str | None = None
 
 
 def run_matrix(matrix: Matrix, reports: Reports, options: Options, watch: Callable[[Event], None]) -> RunRecord:
@@ -88,6 +91,7 @@ def run_matrix(matrix: Matrix, reports: Reports, options: Options, watch: Callab
             _check_secrets(matrix, plan)
             if options.measure:
                 check_asked(options.measure, plan)
+            baseline = _baseline(matrix, reports, options, earlier)
         spec = builder_spec(matrix)
         with trace.span("bootstrap"):
             engine = connect()
@@ -98,7 +102,13 @@ def run_matrix(matrix: Matrix, reports: Reports, options: Options, watch: Callab
         run.redactor = make_redactor(plan.cells, matrix.folder)
         span.attributes |= describe_run(run.id, plan)
         record = earlier or _new_record(matrix, run, plan, options, locked.digest)
-        record = replace(record, environment=make_environment(engine, builder, spec), finished_at=None, complete=False)
+        record = replace(
+            record,
+            environment=make_environment(engine, builder, spec),
+            baseline=baseline.id if baseline else None,
+            finished_at=None,
+            complete=False,
+        )
         run.save_record(record)
         if forecasts:
             run.save_text("preflight.json", render_forecasts(forecasts))
@@ -133,10 +143,10 @@ def run_matrix(matrix: Matrix, reports: Reports, options: Options, watch: Callab
         forget_lock(run_lock(run.id))
         with trace.span("judge"):
             record = finish_record(record, plan, cells, interrupted=interrupted.is_set() and len(cells) < len(plan.cells))
-            record = judge_record(with_forecasts(record, forecasts))
+            record = judge_record(with_forecasts(record, forecasts), baseline)
             describe_outcome(span, record)
         with trace.span("report"):
-            record = _report(run, record, traces)
+            record = _report(run, record, traces, baseline)
         traces.measure(record)
     emit(Event("run-finished", None, {"run": run.id, "complete": record.complete}))
     return record
@@ -150,13 +160,14 @@ def _measure(  # what it takes, and what it changes
     return measured, replace(record, measurement=measurement)
 
 
-def _report(run: RunFolder, record: RunRecord, traces: Traces) -> RunRecord:
-    """Store what is known, and once more when the traces have said which cell ran what and the logs why."""
+def _report(run: RunFolder, record: RunRecord, traces: Traces, baseline: RunRecord | None) -> RunRecord:
+    """Store what is known, and once more, judged anew, when the traces have said which cell ran what and the logs why."""
     run.save_record(record)
     traces.gather()
     record = with_diagnosis(run, replace(record, cells=share_work(record.cells, traces.cells_that_ran)))
-    record = judge_record(record)
+    record = judge_record(record, baseline)
     run.save_record(record)
+    save_figures(run, record)
     save_reports(run, record)
     return record
 
@@ -189,6 +200,15 @@ def _earlier_run(matrix: Matrix, reports: Reports, options: Options) -> tuple[Ru
         message = f"{matrix.path} has changed since run {earlier.id} was started; start a new run"
         raise UsageError(message)
     return folder, earlier
+
+
+def _baseline(matrix: Matrix, reports: Reports, options: Options, earlier: RunRecord | None) -> RunRecord | None:
+    """Find what growth is held against before anything is built; a run that is resumed keeps what it began with."""
+    asked = options.baseline or (earlier.baseline if earlier else None)
+    if asked is None and not wants_baseline(make_rules(matrix.file)):
+        return None
+    selection = options.only, options.skip
+    return find_baseline(reports, matrix.file.name, asked, selection=selection, before=earlier.id if earlier else None)
 
 
 def _check_secrets(matrix: Matrix, plan: Plan) -> None:

@@ -102,7 +102,7 @@ class RunFolder:
         return record if hidden == text else _make_record("cell", json.loads(hidden), path)
 
     def _write(self, path: Path, text: str) -> Path:
-        return _write_whole(path, self.redactor.text(text).encode(errors="replace"))
+        return write_whole(path, self.redactor.text(text).encode(errors="replace"))
 
     def append_event(self, event: Event) -> None:
         """Add a line to the journal, out of our hands before the next thing happens."""
@@ -192,13 +192,22 @@ class Reports:
         """Name the folder; nothing is read or made."""
         self.path = path
 
+    @property
+    def runs(self) -> Path:
+        """Give the folder that has a folder for each run."""
+        return self.path / RUNS
+
+    def run(self, run_id: str) -> RunFolder:
+        """Give the folder of a run by its whole id; nothing is read."""
+        return RunFolder(self.runs / run_id)
+
     def own_paths(self) -> tuple[Path, ...]:
         """Name all that matrix itself writes here, while runs go on and between them."""
         return tuple(self.path / name for name in (RUNS, LATEST, BASELINES))
 
     def new_run(self) -> RunFolder:
         """Make the folder of a new run."""
-        folder = RunFolder(self.path / RUNS / make_run_id(datetime.now(UTC)))
+        folder = self.run(make_run_id(datetime.now(UTC)))
         folder.create()
         return folder
 
@@ -211,10 +220,10 @@ class Reports:
             message = f"there are no runs in {self.path / 'runs'}; `matrix run` makes one"
             raise UsageError(message)
         if name == LATEST:
-            return RunFolder(self.path / RUNS / ids[-1])
+            return self.run(ids[-1])
         found = [run for run in ids if run.startswith(name)]
         if len(found) == 1:
-            return RunFolder(self.path / RUNS / found[0])
+            return self.run(found[0])
         if found:
             message = f"'{name}' is the start of {len(found)} runs; the newest is {found[-1]}"
         else:
@@ -223,7 +232,7 @@ class Reports:
 
     def run_ids(self) -> list[str]:
         """List the stored runs, oldest first."""
-        folder = self.path / RUNS
+        folder = self.runs
         if not folder.is_dir():
             return []
         return sorted(item.name for item in folder.iterdir() if _RUN_ID.fullmatch(item.name) and (item / "run.json").is_file())
@@ -239,7 +248,9 @@ class Reports:
         """Remove the stored runs that are wanted gone; give how many there were."""
         gone = [run for run in self.run_ids() if wanted(run)]
         for run in gone:
-            shutil.rmtree(self.path / RUNS / run)
+            shutil.rmtree(self.runs / run)
+        if not self.run_ids():
+            (self.path / BASELINES).unlink(missing_ok=True)
         if not (self.path / LATEST).exists():
             (self.path / LATEST).unlink(missing_ok=True)
         return len(gone)
@@ -285,7 +296,7 @@ def _make_record(kind: str, data: object, path: Path) -> Any:  # noqa: ANN401  #
         raise StoreError(message) from error
 
 
-def _write_whole(path: Path, data: bytes) -> Path:
+def write_whole(path: Path, data: bytes) -> Path:
     """Write a file under another name, make sure of it, then give it its own."""
     draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     with disk_errors(path):

@@ -8,6 +8,8 @@ import typer
 
 from orchestrator.commands.options import DEFAULT_FILE, File, Only, Out, ReportsFolder, Skip, check_one_of, reports_folder
 from orchestrator.commands.printing import print_result, terminal_width
+from orchestrator.errors import UsageError
+from orchestrator.smoke.words import one_line
 
 _RUN = "A run: its id, the start of it, its folder, or latest."
 
@@ -34,3 +36,29 @@ def compare(
     stored = Reports(reports_folder(reports, file))
     pair = select_pair(stored.find(old).load(), stored.find(new).load(), only or (), skip or ())
     print_result(render_comparison(compare_runs(*pair, force=force), kind, terminal_width()), out)
+
+
+def baseline(
+    name: Annotated[str, typer.Argument(metavar="[RUN]", help=_RUN)] = "latest",
+    file: File = DEFAULT_FILE,
+    reports: ReportsFolder = None,
+    *,
+    show: Annotated[bool, typer.Option("--show", help="Say which runs are chosen, and choose none.")] = False,
+    clear: Annotated[bool, typer.Option("--clear", help="Forget all choices: the last good run counts again.")] = False,
+) -> None:
+    """Take a stored run's figures as those that growth is held against from now on."""
+    from orchestrator.baseline import choose_baseline, forget_baselines, load_choices
+    from orchestrator.store import Reports
+
+    stored = Reports(reports_folder(reports, file))
+    if show and clear:
+        raise UsageError("--show and --clear are two things; give one of them")
+    if clear:
+        forget_baselines(stored)
+        print_result("the last good run of each matrix is its baseline\n", None)
+    elif show:
+        lines = [f"{one_line(matrix)}: {one_line(run)}\n" for matrix, run in load_choices(stored).items()]
+        print_result("".join(lines) or "none is chosen: the last good run of each matrix is its baseline\n", None)
+    else:
+        record = choose_baseline(stored, stored.find(name))
+        print_result(f"run {one_line(record.id)} is the baseline of {one_line(record.name)}\n", None)

@@ -56,6 +56,10 @@ def run(
         list[str] | None,
         typer.Option("--scenario", help="What --measure times: cold (default), cached, code or deps. Repeatable."),
     ] = None,
+    baseline: Annotated[
+        str | None,
+        typer.Option("--baseline", metavar="RUN", help="Hold growth against this run; else the chosen or the last good one."),
+    ] = None,
     *,
     fail_fast: Annotated[bool, typer.Option("--fail-fast", help="Stop at the first cell that does not end as expected.")] = False,
     no_smoke: Annotated[bool, typer.Option("--no-smoke", help="Build and measure only.")] = False,
@@ -70,6 +74,7 @@ def run(
     from orchestrator.progress.choose import KINDS, open_progress
     from orchestrator.report.evidence import find_evidence
     from orchestrator.report.files import FORMATS, render
+    from orchestrator.report.gates import render_broken
     from orchestrator.sampling import Asked
     from orchestrator.store import Reports
 
@@ -81,7 +86,7 @@ def run(
         raise UsageError("--scenario says what --measure times: give --measure N too")
     asked = Asked(measure, tuple(dict.fromkeys(scenario or ("cold",)))) if measure is not None else None
     options = Options(
-        tuple(only or ()), tuple(skip or ()), jobs, not no_smoke, keep, fail_fast, resume, not no_trace, locked, asked
+        tuple(only or ()), tuple(skip or ()), jobs, not no_smoke, keep, fail_fast, resume, not no_trace, locked, asked, baseline
     )
     with open_progress(progress, [cell.id for cell in matrix.plan.cells]) as show:
         record = run_matrix(matrix, folder, options, show)
@@ -89,6 +94,8 @@ def run(
     print_result(render(record, kind, terminal_width(), find_evidence(stored, folder_of(out))), out)
     for name in ("report.md", "report.html"):
         sys.stderr.write(f"report: {stored.path / name}\n")
+    for line in render_broken(record):
+        sys.stderr.write(f"{line}\n")
     if record.interrupted:
         sys.stderr.write(f"interrupted; `matrix run --resume {record.id}` goes on with the rest\n")
     raise typer.Exit(exit_code_of(record))
