@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
+from orchestrator.disk import write_whole
 from orchestrator.errors import StoreError, UsageError
 from orchestrator.figures import load_figures
 from orchestrator.paths import held
-from orchestrator.store import BASELINES, RunFolder, write_whole
+from orchestrator.store import BASELINES, RunFolder
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

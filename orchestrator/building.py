@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Self
 
+from orchestrator.disk import disk_errors
 from orchestrator.docker.build import BuildMetadata, Target, load_metadata, read_secret_args, render_build_argv, run_build
 from orchestrator.events import Event
 from orchestrator.failures import BuildFailure, classify_failure
@@ -19,7 +20,6 @@ from orchestrator.measure.usage import with_usage
 from orchestrator.model import Cell, Status
 from orchestrator.record import Build
 from orchestrator.smoke.words import inert
-from orchestrator.store import disk_errors
 from orchestrator.tracing.trace import write_traceparent
 from orchestrator.workshop import CancelledError, Workshop
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from orchestrator.building import build_cell
+from orchestrator.disk import disk_errors
 from orchestrator.docker.images import load_image, remove_image
 from orchestrator.errors import EngineError
 from orchestrator.events import Event
@@ -15,7 +16,6 @@ from orchestrator.measuring import image_name, look_into, make_target, measure_i
 from orchestrator.model import STAND_IN_LABEL, Cell, Status
 from orchestrator.record import CellRecord, Smoke
 from orchestrator.smoke.run import Subject, run_checks
-from orchestrator.store import disk_errors
 from orchestrator.tracing.attributes import describe_cell, describe_result
 from orchestrator.tracing.names import Part
 from orchestrator.workshop import CancelledError, Workshop

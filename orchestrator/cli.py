@@ -48,6 +48,7 @@ for command in (
     reading.trace,
     reading.explain,
     comparing.compare,
+    comparing.history,
     comparing.baseline,
     tending.jaeger,
     planning.schema,

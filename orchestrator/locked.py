@@ -10,11 +10,11 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from orchestrator.disk import disk_errors
 from orchestrator.docker.references import read_engine_digest
 from orchestrator.errors import ConfigError, UsageError
 from orchestrator.paths import cache_folder
 from orchestrator.places import dockerfile_of, inside_context
-from orchestrator.store import disk_errors
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

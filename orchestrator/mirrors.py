@@ -7,8 +7,8 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from orchestrator.disk import disk_errors
 from orchestrator.places import inside_context
-from orchestrator.store import disk_errors
 
 if TYPE_CHECKING:
     from orchestrator.model import Settings

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import json
 import os
 import re
 import secrets
 import shutil
-from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import cache
@@ -18,7 +16,8 @@ from threading import Lock
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from orchestrator.errors import DiskFullError, StoreError, UsageError, did_you_mean
+from orchestrator.disk import disk_errors, write_whole
+from orchestrator.errors import StoreError, UsageError, did_you_mean
 from orchestrator.record import SCHEMA, CellRecord, RunRecord
 from orchestrator.redact import Redactor
 
@@ -176,6 +175,14 @@ class RunFolder:
             return self.path / "trace.json"
         return self.path / "cells" / folder_name(cell_id) / "trace.json"
 
+    def load_cell(self, cell_id: str) -> CellRecord | None:
+        """Read the result of one cell from its own file, which is quicker than the whole run; None when there is none."""
+        result = self.path / "cells" / folder_name(cell_id) / "result.json"
+        if not result.is_file():
+            return None
+        found: CellRecord = _make_record("cell", _read_json(result), result)
+        return found
+
     def load_cells(self) -> Iterator[CellRecord]:
         """Read the results of all cells that have finished; a damaged one is as good as none."""
         for result in sorted(self.path.glob("cells/*/result.json")):
@@ -293,32 +300,4 @@ def _make_record(kind: str, data: object, path: Path) -> Any:  # noqa: ANN401  #
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"])) or "the file"
         message = f"{path} is damaged: {where}: {first['msg']}"
-        raise StoreError(message) from error
-
-
-def write_whole(path: Path, data: bytes) -> Path:
-    """Write a file under another name, make sure of it, then give it its own."""
-    draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-    with disk_errors(path):
-        try:
-            with draft.open("wb") as file:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
-            draft.replace(path)
-        finally:
-            draft.unlink(missing_ok=True)
-    return path
-
-
-@contextmanager
-def disk_errors(path: Path) -> Iterator[None]:
-    """Name the folder and the cure when the disk refuses."""
-    try:
-        yield
-    except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            message = f"no room left on the disk for {path}; free some (`matrix clean --runs`), then `matrix run --resume`"
-            raise DiskFullError(message) from error
-        message = f"{path} cannot be written: {error.strerror}"
         raise StoreError(message) from error

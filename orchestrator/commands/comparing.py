@@ -62,3 +62,23 @@ def baseline(
     else:
         record = choose_baseline(stored, stored.find(name))
         print_result(f"run {one_line(record.id)} is the baseline of {one_line(record.name)}\n", None)
+
+
+def history(
+    file: File = DEFAULT_FILE,
+    only: Only = None,
+    skip: Skip = None,
+    kind: Annotated[str, typer.Option("--format", help="table, markdown or json")] = "table",
+    out: Out = None,
+    reports: ReportsFolder = None,
+    last: Annotated[int | None, typer.Option("--last", min=1, metavar="N", help="Only the newest N runs.")] = None,
+    name: Annotated[str | None, typer.Option("--name", help="The matrix, where there are several; the newest run's.")] = None,
+) -> None:
+    """Show each cell's size, time and outcome over the stored runs, and what changed on the day they shifted."""
+    from orchestrator.report.history import FORMATS, render_history
+    from orchestrator.store import Reports
+    from orchestrator.trends import load_history
+
+    check_one_of("--format", kind, FORMATS)
+    found = load_history(Reports(reports_folder(reports, file)), name, only or (), skip or (), last)
+    print_result(render_history(found, kind, terminal_width()), out)

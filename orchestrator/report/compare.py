@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import textwrap
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from orchestrator.judge.compare import COMPRESSED
 from orchestrator.report.table import Table
-from orchestrator.report.text import escape_markdown
+from orchestrator.report.text import escape_markdown, wrap_lines
 from orchestrator.smoke.words import one_line, shorten
 from orchestrator.units import UNKNOWN, megabytes, signed_megabytes
 
@@ -158,32 +157,25 @@ def _render_terminal(comparison: Comparison, width: int) -> str:
     from tabulate import tabulate  # noqa: PLC0415  # only reports need it
 
     table = make_change_table(comparison)
-    lines = [*_wrap(_heading(comparison), width), "", *_wrap([_summary(comparison)], width)]
+    lines = [*wrap_lines(_heading(comparison), width), "", *wrap_lines([_summary(comparison)], width)]
     if table.rows:
         drawn = tabulate(table.rows, headers=table.headers, tablefmt="simple", disable_numparse=True).splitlines()
         if max(map(len, drawn)) > width:
             drawn = [line for row in table.rows for line in _stack(table.headers, row, width)]
         lines += ["", *drawn]
     if apart := list(_lines_of_cells(comparison)):
-        lines += ["", *_wrap(apart, width)]
+        lines += ["", *wrap_lines(apart, width)]
     for head, evidence in _charges(comparison):
-        lines += ["", *_wrap([head], width), *_wrap(evidence, width, indent="    ")]
+        lines += ["", *wrap_lines([head], width), *wrap_lines(evidence, width, indent="    ")]
     if notes := list(_notes(comparison)):
-        lines += ["", *_wrap(notes, width)]
+        lines += ["", *wrap_lines(notes, width)]
     return "\n".join(line.rstrip() for line in lines) + "\n"
 
 
 def _stack(headers: Sequence[str], row: Sequence[str], width: int) -> list[str]:
     """Write a row as a few lines, where its columns have no room side by side."""
     parts = [f"{header} {value}" for header, value in zip(headers[1:], row[1:], strict=True) if value not in (UNKNOWN, "")]
-    return [*_wrap([row[0]], width), *_wrap([", ".join(parts)], width, indent="  ")]
-
-
-def _wrap(lines: Sequence[str], width: int, indent: str = "") -> list[str]:
-    room = max(width, 20)
-    return [
-        part for line in lines for part in textwrap.wrap(line, room, initial_indent=indent, subsequent_indent=f"{indent}  ") or [""]
-    ]
+    return [*wrap_lines([row[0]], width), *wrap_lines([", ".join(parts)], width, indent="  ")]
 
 
 def _render_markdown(comparison: Comparison) -> str:

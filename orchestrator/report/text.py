@@ -13,6 +13,8 @@ from orchestrator.smoke.words import one_line
 from orchestrator.units import UNKNOWN
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from orchestrator.record import RunRecord
 
 _SHORT = {
@@ -48,16 +50,16 @@ def render_terminal(record: RunRecord, width: int) -> str:
         if max(map(len, drawn.splitlines())) <= width:
             break
     left_out = [name for name in table.headers if name not in shown and name != "reason"]
-    lines = [*_wrapped(make_heading(record), width), "", drawn, ""]
+    lines = [*wrap_lines(make_heading(record), width), "", drawn, ""]
     if reasons := _reasons(record):
-        lines += [*_wrapped(reasons, width), ""]
+        lines += [*wrap_lines(reasons, width), ""]
     if foretold := render_foretold(record, width):
         lines += [*foretold, ""]
     if left_out:
-        lines += _wrapped(
+        lines += wrap_lines(
             [f"Not shown in {width} columns: {', '.join(left_out)}; `matrix report --format markdown` has all."], width
         )
-    return "\n".join([*lines, *_wrapped(make_notes(record), width)]) + "\n"
+    return "\n".join([*lines, *wrap_lines(make_notes(record), width)]) + "\n"
 
 
 def _columns(table: Table, shown: list[str]) -> list[list[str]]:
@@ -80,8 +82,10 @@ def _reasons(record: RunRecord) -> list[str]:
     return [f"{ids[0]}{f' and {len(ids) - 1} more' if len(ids) > 1 else ''}: {reason}" for reason, ids in cells.items()]
 
 
-def _wrapped(lines: list[str], width: int) -> list[str]:
-    return [part for line in lines for part in textwrap.wrap(line, max(width, 20), subsequent_indent="  ") or [""]]
+def wrap_lines(lines: Sequence[str], width: int, indent: str = "") -> list[str]:
+    """Lay each text out within a width, from its second line on a little further in."""
+    room, further = max(width, 20), f"{indent}  "
+    return [part for line in lines for part in textwrap.wrap(line, room, initial_indent=indent, subsequent_indent=further) or [""]]
 
 
 def render_markdown(record: RunRecord) -> str:

@@ -134,24 +134,34 @@ def rebuilt(layers: Iterable[Layer]) -> tuple[Layer, ...]:
     return tuple(heavier(layer, "89abcdef"[at % 8], 11, -17) for at, layer in enumerate(layers))
 
 
+def _held(cell: CellRecord) -> tuple[tuple[Layer, ...], tuple[Layer, ...], Packages]:
+    """Give the layers of a cell's base, its own, and its packages."""
+    assert cell.image
+    assert cell.image.packages
+    return cell.image.layers[:3], cell.image.layers[3:], cell.image.packages
+
+
 def with_moved_base(cell: CellRecord) -> CellRecord:
     """Change one thing: the base has another libc and Python, and all on top is built anew."""
-    base = (heavier(BASE_LAYERS[0], "b", 410_000, 1_300_000), BASE_LAYERS[1], heavier(BASE_LAYERS[2], "f", 20_000, 90_000))
-    image = make_image(base, rebuilt(OWN_LAYERS))
-    newer = (replace(OS[0], version="2.41-13", bytes=14_200_000), *OS[1:])
-    image = replace(image, packages=Packages(newer, (PYTHON[0], replace(PYTHON[1], version="25.3"), PYTHON[2])))
-    return replace(cell, image=image, inputs=replace(INPUTS, base=(Base(SLIM, digest("9")),)))
+    base, own, packages = _held(cell)
+    base = (heavier(base[0], "b", 410_000, 1_300_000), base[1], heavier(base[2], "f", 20_000, 90_000))
+    newer = (replace(packages.os[0], version="2.41-13", bytes=14_200_000), *packages.os[1:])
+    python = (packages.python[0], replace(packages.python[1], version="25.3"), packages.python[2])
+    image = replace(make_image(base, rebuilt(own)), packages=Packages(newer, python))
+    return replace(cell, image=image, inputs=replace(cell.inputs, base=(Base(SLIM, digest("9")),)))
 
 
 def with_newer_package(cell: CellRecord) -> CellRecord:
     """Change one thing: an unpinned dependency has a new version."""
-    image = make_image(own=(OWN_LAYERS[0], heavier(OWN_LAYERS[1], "b", 900_000, 2_900_000), OWN_LAYERS[2]))
-    packages = Packages(OS, (replace(PYTHON[0], version="1.67.1", bytes=17_000_000), *PYTHON[1:]))
-    return replace(cell, image=replace(image, packages=packages))
+    base, own, packages = _held(cell)
+    python = (replace(packages.python[0], version="1.67.1", bytes=17_000_000), *packages.python[1:])
+    image = make_image(base, (own[0], heavier(own[1], "b", 900_000, 2_900_000), *own[2:]))
+    return replace(cell, image=replace(image, packages=Packages(packages.os, python)))
 
 
 def with_dockerfile_line(cell: CellRecord) -> CellRecord:
     """Change one thing: a line of the Dockerfile adds a file of 8 MB that no package owns."""
+    base, own, packages = _held(cell)
     line = Layer(digest("b"), "RUN curl -o /opt/agent.jar https://example.org/agent.jar", 7_500_000, 8_000_000)
-    image = make_image(own=(*OWN_LAYERS[:2], line, heavier(OWN_LAYERS[2], "f", 3, 0)))
-    return replace(cell, image=image, inputs=replace(INPUTS, dockerfile_digest=digest("f")))
+    image = replace(make_image(base, (*own[:2], line, heavier(own[2], "f", 3, 0))), packages=packages)
+    return replace(cell, image=image, inputs=replace(cell.inputs, dockerfile_digest=digest("f")))
