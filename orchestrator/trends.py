@@ -17,8 +17,8 @@ from orchestrator.units import signed_megabytes
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from orchestrator.judge.changes import Cause
-    from orchestrator.judge.figures import RunFigures
+    from orchestrator.judge.differences import Cause
+    from orchestrator.judge.kept import RunFigures
     from orchestrator.record import CellRecord, Environment
     from orchestrator.store import Reports
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from datetime import datetime
 
-    from orchestrator.judge.figures import CellFigures, RunFigures
+    from orchestrator.judge.kept import CellFigures, RunFigures
 
 SCHEMA = 1
 SIZE, TIME, OUTCOME = "size", "time", "outcome"

@@ -10,8 +10,8 @@ import pytest
 
 from orchestrator import trends
 from orchestrator.errors import NothingSelectedError, UsageError
-from orchestrator.judge.figures import make_figures
 from orchestrator.judge.history import Outcome, make_history
+from orchestrator.judge.kept import make_figures
 from orchestrator.model import Status
 from orchestrator.report.history import render_history
 from orchestrator.report.sparkline import draw_figures, draw_outcomes
