@@ -46,6 +46,7 @@ class Package:
     installed_by: str | None = None
     compile_s: float | None = None
     layer: int | None = None  # which stores most of its bytes, counted from 0
+    stored_bytes: int | None = None  # what its files take in their layers, with the headers and the padding of an archive
 
 
 @dataclass(frozen=True, slots=True)

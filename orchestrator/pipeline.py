@@ -181,7 +181,7 @@ def _heal(engine: Engine, spec: BuilderSpec, emit: Emit) -> None:
 
 
 def _contexts(matrix: Matrix, reports: Reports, emit: Emit) -> Contexts:
-    left_out = find_left_out(matrix.plan.cells, matrix.folder) | set(reports.own_paths())
+    left_out = find_left_out(matrix.plan.cells, matrix.folder) | {*reports.own_paths(), cache_folder()}
     return Contexts(matrix.folder, left_out, lambda text: emit(Event("warning", None, {"text": text})))
 
 

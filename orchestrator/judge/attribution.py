@@ -11,19 +11,21 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from orchestrator.judge.differences import Cause
+from orchestrator.judge.inputs import make_base_cause, make_input_causes, short_digest
 from orchestrator.judge.packages import PackageChange, find_package_changes
 from orchestrator.measure.image import total
 from orchestrator.units import megabytes, signed_megabytes
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Sequence
 
-    from orchestrator.record import CellInputs, CellRecord, Image, Layer
+    from orchestrator.inside import Package
+    from orchestrator.record import CellRecord, Image, Layer
 
 SIZE_NOISE_BYTES = 10_000
 SIZE_NOISE_SHARE = 0.0005
 _MOST_NAMED = 20
-_SHORT_DIGEST = 19
+_AROUND = 0.1  # of what packages changed by: their folders, caches and the installer's notes, which no list of files names
 
 
 def size_noise(size: float) -> float:
@@ -33,8 +35,8 @@ def size_noise(size: float) -> float:
 
 def attribute(old: CellRecord, new: CellRecord, environment: Sequence[str] = ()) -> tuple[Cause, ...]:
     """Say what changed between two records of a cell, and what of its size each change is charged with."""
-    base = _base_cause(old.inputs, new.inputs)
-    inputs = tuple(_input_causes(old.inputs, new.inputs))
+    base = make_base_cause(old.inputs, new.inputs)
+    inputs = tuple(make_input_causes(old.inputs, new.inputs))
     if old.image is None or new.image is None:
         return _without_sizes(base, inputs, environment)
     return tuple(_Account(old.image, new.image, base, inputs, tuple(environment)).settle())
@@ -46,54 +48,6 @@ def _without_sizes(base: Cause | None, inputs: Sequence[Cause], environment: Seq
     if environment:
         found.append(_environment_cause(environment))
     return tuple(found) or (Cause("unexplained", "nothing that is recorded changed"),)
-
-
-def _base_cause(old: CellInputs, new: CellInputs) -> Cause | None:
-    """Say which bases moved, came or went; where a build named none, nothing is known of them."""
-    if not old.base or not new.base:
-        return None
-    before, after = ({base.ref: base.digest for base in inputs.base} for inputs in (old, new))
-    moved = [ref for ref in after if ref in before and after[ref] != before[ref]]
-    lines = [f"{ref}: {_short(before[ref])} → {_short(after[ref])}" for ref in moved]
-    come, gone = [ref for ref in after if ref not in before], [ref for ref in before if ref not in after]
-    lines += [f"{ref}: {_short(after[ref])}, not a base of the old run" for ref in come]
-    lines += [f"{ref}: {_short(before[ref])}, not a base of the new run" for ref in gone]
-    if not lines:
-        return None
-    if not moved and len(come) == len(gone) == 1:
-        return Cause("base", f"another base: {gone[0]} → {come[0]}", None, tuple(lines))
-    names = ", ".join([*moved, *come, *gone])
-    return Cause(
-        "base", f"the base moved: {names}" if moved and not come and not gone else f"other bases: {names}", None, tuple(lines)
-    )
-
-
-def _short(digest: str) -> str:
-    return digest[:_SHORT_DIGEST]
-
-
-def _input_causes(old: CellInputs, new: CellInputs) -> Iterator[Cause]:
-    """Name each input that differs; one that either run does not know may have changed, and is not accused."""
-    digests = (
-        ("dockerfile", "the Dockerfile changed", old.dockerfile_digest, new.dockerfile_digest),
-        ("context", "the build context changed", old.context_digest, new.context_digest),
-        ("requirements", "the requirements file changed", old.requirements_digest, new.requirements_digest),
-        ("checks", "the checks, or their environment, changed", old.smoke_digest, new.smoke_digest),
-    )
-    for kind, title, before, after in digests:
-        if before is not None and after is not None and before != after:
-            yield Cause(kind, title, None, (f"{_short(before)} → {_short(after)}",))
-    yield from _mapping_cause("args", "build arguments changed", old.args, new.args)
-    yield from _mapping_cause("options", "settings of the build changed", old.options, new.options)
-
-
-def _mapping_cause(kind: str, title: str, old: Mapping[str, str] | None, new: Mapping[str, str] | None) -> Iterator[Cause]:
-    if old is None or new is None:
-        return
-    names = [name for name in dict.fromkeys((*old, *new)) if old.get(name) != new.get(name)]
-    if names:
-        lines = [f"{name}: {old.get(name, 'not there')} → {new.get(name, 'not there')}" for name in names]
-        yield Cause(kind, f"{title}: {', '.join(names)}", None, tuple(lines[:_MOST_NAMED]))
 
 
 def _environment_cause(environment: Sequence[str], size: int | None = None) -> Cause:
@@ -130,26 +84,37 @@ class _Account:
         whole = _difference(self.old.uncompressed_bytes, self.new.uncompressed_bytes)
         base_bytes, base_lines = self._weigh_bases()
         inside, above = self._sort_packages()
-        weighed = [_bytes_above(change, self._heights()) for change in above]
-        package_bytes = sum(size for size in weighed if size is not None)
-        rest = None if whole is None or base_bytes is None else whole - base_bytes - package_bytes
-        is_large = rest is not None and abs(rest) > size_noise(self.old.uncompressed_bytes or 0)
         builders = [cause for cause in self.inputs if cause.kind != "checks"]
         only_base = self.base is not None and not above and not builders and not self.environment
+        rest = None if whole is None or base_bytes is None else whole - base_bytes
         if self.base or base_bytes:
-            charged = whole if only_base else base_bytes
             lines = [*base_lines, *_named("in it: ", inside)]
-            if only_base and is_large and rest is not None:
-                lines.append(f"{signed_megabytes(rest)} MB of it in layers that were built anew on it")
-            yield self._charge_base(charged, lines)
+            if only_base and (anew := self._beyond_noise(rest)) is not None:
+                lines.append(f"{signed_megabytes(anew)} MB of it in layers that were built anew on it")
+            yield self._charge_base(whole if only_base else base_bytes, lines)
         if above:
-            if None in weighed and is_large and not builders and rest is not None:
-                package_bytes, is_large = package_bytes + rest, False  # nothing else can have taken them
-            charged = package_bytes if package_bytes or None not in weighed else None
-            yield Cause("packages", _count_packages(above), charged, tuple(_package_lines(above, self._heights())))
-        yield from self._charge_rest(builders, rest if is_large and not only_base else None)
+            packages, rest = self._charge_packages(above, rest, alone=not builders)
+            yield packages
+        left = None if only_base else self._beyond_noise(rest)
+        yield from self._charge_rest(builders, left)
         yield from (cause for cause in self.inputs if cause.kind == "checks")
-        yield from self._unexplained(builders, rest, is_large=is_large and not only_base)
+        yield from self._unexplained(None if builders else left)
+
+    def _beyond_noise(self, rest: int | None) -> int | None:
+        return rest if rest is not None and abs(rest) > size_noise(self.old.uncompressed_bytes or 0) else None
+
+    def _charge_packages(self, above: Sequence[PackageChange], rest: int | None, *, alone: bool) -> tuple[Cause, int | None]:
+        """Charge packages with their files, and with what must be theirs as well; give what is left."""
+        weighed = [_bytes_above(change, self._heights()) for change in above]
+        known = [size for size in weighed if size is not None]
+        charged = sum(known)
+        if rest is not None:
+            around = abs(rest - charged) <= _AROUND * sum(map(abs, known))
+            if around or (alone and len(known) < len(weighed)):
+                charged = rest
+            rest -= charged
+        lines = tuple(_package_lines(above, self._heights()))
+        return Cause("packages", _count_packages(above), charged if known or charged else None, lines), rest
 
     def _heights(self) -> tuple[int | None, int | None]:
         return base_layers_of(self.old), base_layers_of(self.new)
@@ -198,16 +163,12 @@ class _Account:
         if builders and rest is not None:
             yield Cause("inputs", f"these together: {'; '.join(cause.title for cause in builders)}", rest, lines)
 
-    def _unexplained(self, builders: Sequence[Cause], rest: int | None, *, is_large: bool) -> Iterator[Cause]:
-        if builders or not is_large:
-            if self.environment:
-                yield _environment_cause(self.environment)
-            return
+    def _unexplained(self, left: int | None) -> Iterator[Cause]:
+        """Name another machine or tool, charged with what is left; without one, say that nothing explains it."""
         if self.environment:
-            yield _environment_cause(self.environment, rest)
-        else:
-            words = "nothing that is recorded explains the rest"
-            yield Cause("unexplained", words, rest, tuple(self._layer_lines()))
+            yield _environment_cause(self.environment, left)
+        elif left is not None:
+            yield Cause("unexplained", "nothing that is recorded explains the rest", left, tuple(self._layer_lines()))
 
     def _layer_lines(self) -> Iterator[str]:
         """Name the layers above the base that weigh otherwise, in pairs by their instruction."""
@@ -235,7 +196,7 @@ def _not_in(layers: Sequence[Layer], others: Sequence[Layer]) -> list[Layer]:
 
 
 def _layer_line(layer: Layer) -> str:
-    return f"{_short(layer.digest)}, {megabytes(layer.uncompressed_bytes)} MB, {_instruction(layer)}"
+    return f"{short_digest(layer.digest)}, {megabytes(layer.uncompressed_bytes)} MB, {_instruction(layer)}"
 
 
 def _instruction(layer: Layer) -> str:
@@ -251,8 +212,13 @@ def _bytes_above(change: PackageChange, heights: tuple[int | None, int | None]) 
     sides = []
     for package, height in zip((change.old, change.new), heights, strict=True):
         in_base = package is not None and _is_above(package.layer, height) is False
-        sides.append(0 if package is None or in_base else package.bytes)
+        sides.append(0 if package is None or in_base else _stored(package))
     return _difference(*sides)
+
+
+def _stored(package: Package) -> int | None:
+    """Give what a package takes in its layers; older runs only know its files without the archive around them."""
+    return package.bytes if package.stored_bytes is None else package.stored_bytes
 
 
 def _count_packages(changes: Sequence[PackageChange]) -> str:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 from orchestrator.inside import Package, Packages, User
 from orchestrator.layers.os_packages import OsPackage, find_os_packages, read_system
 from orchestrator.layers.python_packages import PythonPackage, find_python_packages
-from orchestrator.layers.stack import sum_by_owner
+from orchestrator.layers.stack import Room, sum_by_owner
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -33,10 +32,11 @@ class Contents:
     packages: Packages
 
 
-class _Room(NamedTuple):
-    """What a package's files take, and the layer that stores most of it."""
+class _Taken(NamedTuple):
+    """What a package's files take, in themselves and in archives, and the layer that stores most of it."""
 
     bytes: int | None = None
+    stored_bytes: int | None = None
     layer: int | None = None
 
 
@@ -56,6 +56,7 @@ def find_contents(layers: Sequence[LayerIndex], stack: Stack, origins: Mapping[s
                 installed_bytes=package.installed_bytes,
                 installed_by=package.manager,
                 layer=taken.layer,
+                stored_bytes=taken.stored_bytes,
             )
             for package, taken in zip(system_packages, room[:count], strict=True)
         ),
@@ -69,6 +70,7 @@ def find_contents(layers: Sequence[LayerIndex], stack: Stack, origins: Mapping[s
                 installed_by=package.installed_by,
                 compile_s=package.compile_s,
                 layer=taken.layer,
+                stored_bytes=taken.stored_bytes,
             )
             for package, taken in zip(python_packages, room[count:], strict=True)
         ),
@@ -76,21 +78,21 @@ def find_contents(layers: Sequence[LayerIndex], stack: Stack, origins: Mapping[s
     return Contents(tuple(system_packages), tuple(python_packages), read_system(stack.captured), packages)
 
 
-def _weigh(layers: Sequence[LayerIndex], claims: Sequence[tuple[bytes, ...]]) -> list[_Room]:
+def _weigh(layers: Sequence[LayerIndex], claims: Sequence[tuple[bytes, ...]]) -> list[_Taken]:
     """Add up what each package's files take; a file that two claim is the first one's, and no list means nobody knows."""
     if not any(claims) or sum(map(len, claims)) > _MAX_OWNED:
-        return [_Room()] * len(claims)
+        return [_Taken()] * len(claims)
     owners: dict[bytes, int] = {}
     for owner, keys in enumerate(claims):
         for key in keys:
             owners.setdefault(key, owner)
-    sums = sum_by_owner(layers, owners)
-    return [_make_room(sums.get(owner, Counter())) if keys else _Room() for owner, keys in enumerate(claims)]
+    rooms = sum_by_owner(layers, owners)
+    return [_take(rooms.get(owner, Room())) if keys else _Taken() for owner, keys in enumerate(claims)]
 
 
-def _make_room(by_layer: Counter[int]) -> _Room:
-    most = min(by_layer, key=lambda layer: (-by_layer[layer], layer), default=None)
-    return _Room(sum(by_layer.values()), most)
+def _take(room: Room) -> _Taken:
+    most = min(room.by_layer, key=lambda layer: (-room.by_layer[layer], layer), default=None)
+    return _Taken(sum(room.by_layer.values()), room.stored_bytes, most)
 
 
 def find_users(captured: Mapping[str, bytes]) -> tuple[User, ...]:

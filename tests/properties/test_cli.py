@@ -110,6 +110,8 @@ def test_a_page_leads_to_the_logs_from_where_it_is_written(folder: Path, out: st
         (["history", "--last", "0"], 2, "Invalid value for '--last'"),
         (["baseline", "2025"], 2, "matrix: there is no run '2025' in "),
         (["baseline", "--show", "--clear"], 2, "matrix: --show and --clear are two things; give one of them"),
+        (["run", "--baseline", "2025"], 2, "matrix: there is no run '2025' in "),
+        (["run", "--baseline", "latest"], 2, "is of the matrix 'otel-python', not of 'm'; name another with --baseline"),
         (["run", "--progress", "fancy"], 2, "matrix: --progress 'fancy' is not one of auto, plain, json, none"),
     ],
 )

@@ -175,6 +175,24 @@ def test_packages_without_bytes_take_the_rest_when_nothing_else_can_have() -> No
     assert cause.evidence == ("grpcio 1.66.0 → 2: its bytes are not known",)
 
 
+@pytest.mark.parametrize(("around", "kinds"), [(100_000, ["packages"]), (900_000, ["packages", "unexplained"])])
+def test_what_lies_around_a_packages_files_is_its_own(around: int, kinds: list[str]) -> None:
+    """Headers and padding of an archive are counted, and folders and caches that no list names are a little more; not a lot."""
+    old = make_cell()
+    assert old.image
+    image = make_image(own=(OWN_LAYERS[0], heavier(OWN_LAYERS[1], "b", 1, 2_000_000 + around), OWN_LAYERS[2]))
+    stored = [
+        replace(PYTHON[0], stored_bytes=15_000_000),
+        replace(PYTHON[0], version="2", bytes=14_200_000, stored_bytes=17_000_000),
+    ]
+    olds, news = (Packages(OS, (package, *PYTHON[1:])) for package in stored)
+    causes = only_change(
+        replace(old, image=replace(old.image, packages=olds)), replace(old, image=replace(image, packages=news))
+    ).causes
+    assert [cause.kind for cause in causes] == kinds
+    assert sum(cause.bytes or 0 for cause in causes) == 2_000_000 + around
+
+
 def test_a_package_that_is_compiled_now_is_another_package() -> None:
     """The same version from a source archive is larger, and that is said; an origin that is not known is no change."""
     image = make_image(own=(OWN_LAYERS[0], heavier(OWN_LAYERS[1], "b", 1, 9_000_000), OWN_LAYERS[2]))
