@@ -77,7 +77,7 @@ class Contexts:
                     self._known[key] = digest_context(root, Ignore(ignore), self._left_out)
                 return self._known[key]
             except (OSError, ValueError) as error:
-                words = error.strerror if isinstance(error, OSError) else str(error)
+                words = f"{error.filename}: {error.strerror}" if isinstance(error, OSError) else str(error)
                 self._warn(f"the context {root} has no digest: {words}; a change of it will not be noticed")
                 return None
 

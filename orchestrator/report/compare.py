@@ -24,7 +24,7 @@ _MOST_CELLS = 6  # named below a cause; the table has them all
 def render_comparison(comparison: Comparison, kind: str, width: int) -> str:
     """Render a comparison in one of the formats."""
     if kind == "json":
-        return json.dumps(asdict(comparison), indent=2, ensure_ascii=False) + "\n"
+        return json.dumps(asdict(comparison), indent=2) + "\n"
     return _render_markdown(comparison) if kind == "markdown" else _render_terminal(comparison, width)
 
 

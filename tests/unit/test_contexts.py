@@ -147,7 +147,11 @@ def test_each_dockerfile_may_have_patterns_of_its_own(root: Path) -> None:
     assert contexts.digest_of(Settings(contexts=(("more", "deps"),))) not in (None, own)
     assert contexts.digest_of(Settings(contexts=(("base", "docker-image://x"),))) == own
     assert contexts.digest_of(Settings(context="https://example.org/x.git")) is None
-    assert Contexts(root, (), lambda _: None).digest_of(Settings(context="gone")) is None
+    said: list[str] = []
+    assert Contexts(root, (), said.append).digest_of(Settings(context="gone")) is None
+    assert said == [
+        f"the context {root}/gone has no digest: {root}/gone: No such file or directory; a change of it will not be noticed"
+    ]
 
 
 def test_files_with_a_digest_of_their_own_are_those_that_any_cell_names(root: Path) -> None:
