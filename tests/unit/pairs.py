@@ -146,7 +146,7 @@ def with_moved_base(cell: CellRecord) -> CellRecord:
     base, own, packages = _held(cell)
     base = (heavier(base[0], "b", 410_000, 1_300_000), base[1], heavier(base[2], "f", 20_000, 90_000))
     newer = (replace(packages.os[0], version="2.41-13", bytes=14_200_000), *packages.os[1:])
-    python = (packages.python[0], replace(packages.python[1], version="25.3"), packages.python[2])
+    python = (packages.python[0], replace(packages.python[1], version="25.3"), *packages.python[2:])
     image = replace(make_image(base, rebuilt(own)), packages=Packages(newer, python))
     return replace(cell, image=image, inputs=replace(cell.inputs, base=(Base(SLIM, digest("9")),)))
 
