@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from orchestrator.judge.attribution import attribute, size_noise
 from orchestrator.judge.differences import SCHEMA, Cause, CellChange, CellSeen, Comparison, Difference, RunSeen
 from orchestrator.judge.surroundings import TIMED, WEIGHED, differing
+from orchestrator.judge.times import medians_of, noises_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -47,7 +48,7 @@ def _see_run(run: RunRecord) -> RunSeen:
 
 def noise_floors(old: RunRecord, new: RunRecord) -> Mapping[str, float | None]:
     """Give, for each scenario that both runs measured, the larger of both noise floors; unknown where one of them is."""
-    floors = [{noise.scenario: noise.share for noise in run.measurement.noise} if run.measurement else {} for run in (old, new)]
+    floors = [noises_of(run) for run in (old, new)]
     found: dict[str, float | None] = {}
     for name in floors[0].keys() & floors[1].keys():
         before, after = floors[0][name], floors[1][name]
@@ -100,11 +101,8 @@ def _difference(metric: str, old: int | None, new: int | None) -> Difference:
 
 def _medians(old: CellRecord, new: CellRecord) -> Iterator[tuple[str, float, float]]:
     """Give the isolated medians that both records have, by scenario."""
-    before, after = ({one.name: one.median_s for one in (cell.build.scenarios if cell.build else ())} for cell in (old, new))
-    for name, median_s in after.items():
-        earlier_s = before.get(name)
-        if earlier_s is not None and median_s is not None:
-            yield name, earlier_s, median_s
+    before, after = medians_of(old), medians_of(new)
+    yield from ((name, before[name], median_s) for name, median_s in after.items() if name in before)
 
 
 def _compare_times(old: CellRecord, new: CellRecord, noises: Mapping[str, float | None]) -> Iterator[Difference]:

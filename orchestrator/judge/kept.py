@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from orchestrator.ending import exit_code_of
 from orchestrator.errors import ExitCode
-from orchestrator.judge.times import COLD, cold_median_of
+from orchestrator.judge.times import COLD, cold_median_of, noises_of
 from orchestrator.model import Status
 from orchestrator.record import Environment
 
@@ -60,7 +60,6 @@ class RunFigures:
 
 def make_figures(record: RunRecord) -> RunFigures:
     """Take what a trend needs out of a run."""
-    noises = {noise.scenario: noise.share for noise in record.measurement.noise} if record.measurement else {}
     return RunFigures(
         id=record.id,
         name=record.name,
@@ -73,7 +72,7 @@ def make_figures(record: RunRecord) -> RunFigures:
         cells=tuple(map(_make_cell, record.cells)),
         only=record.only,
         skip=record.skip,
-        noise=noises.get(COLD),
+        noise=noises_of(record).get(COLD),
     )
 
 

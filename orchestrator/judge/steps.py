@@ -5,6 +5,7 @@ from __future__ import annotations
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
+from orchestrator.judge.times import is_time
 from orchestrator.verdicts import Gate
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ def _find_steps(cell: CellRecord, pattern: str) -> list[Step]:
 def _judge_time(cell: CellRecord, steps: Sequence[Step], limit_s: float, pattern: str) -> Gate:
     """Take the longest of the steps that ran, here or for another cell at the same time; a cached one took no time."""
     gate = f"step.max {pattern}"
-    ran = [step for step in steps if step.outcome != "cached" and step.duration_s is not None]
+    ran = [step for step in steps if step.outcome != "cached" and is_time(step.duration_s)]
     if not ran:
         return Gate(gate, cell.id, limit_s, None, None, "s", "it came from the cache, so it took no time")
     longest = max(ran, key=lambda step: step.duration_s or 0.0)

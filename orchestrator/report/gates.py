@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from orchestrator.judge.words import render_amount
+from orchestrator.rules import COUNT
 from orchestrator.smoke.words import shorten
-from orchestrator.units import UNKNOWN, megabytes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,17 +27,7 @@ def render_broken(record: RunRecord) -> Iterator[str]:
 
 def render_gate(gate: Gate) -> str:
     """Write a gate in one line."""
+    unit = gate.unit or COUNT
     where = f" of {gate.cell}" if gate.cell else ""
-    found = f": {render_amount(gate.actual, gate.unit)}, limit {render_amount(gate.limit, gate.unit)}"
+    found = f": {render_amount(gate.actual, unit)}, limit {render_amount(gate.limit, unit)}"
     return shorten(f"{gate.gate}{where}{'' if gate.limit is None else found}{f' ({gate.reason})' if gate.reason else ''}")
-
-
-def render_amount(amount: float | None, unit: str | None) -> str:
-    """Write a figure in the gate's unit."""
-    if amount is None:
-        return UNKNOWN
-    if unit == "bytes":
-        return f"{megabytes(amount)} MB"
-    if unit == "share":
-        return f"{amount:.1%}"
-    return f"{amount:.1f} s" if unit == "s" else f"{amount:g}"

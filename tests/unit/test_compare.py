@@ -245,6 +245,13 @@ def test_times_count_beyond_the_noise_of_both_runs_only() -> None:
     assert comparison.notes == ("times are not compared: both runs need isolated ones (`matrix run --measure 7`)",)
 
 
+@pytest.mark.parametrize("broken", [float("nan"), float("inf"), -1.0])
+def test_what_is_no_time_is_not_compared(broken: float) -> None:
+    """A damaged record has anything in place of a figure."""
+    assert compare_runs(*timed(new=broken)).cells[0].times == ()
+    assert [time.is_real for time in compare_runs(*timed(new=90.0, noise=broken)).cells[0].times] == [None]
+
+
 @pytest.mark.parametrize(
     ("change", "words"),
     [

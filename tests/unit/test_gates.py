@@ -234,7 +234,7 @@ def test_a_gate_is_a_sentence() -> None:
     assert list(render_broken(replace(make_run(), gates=gates))) == [
         "gate failed: size of slim: 260.0 MB, limit 250.0 MB",
         "gate failed: growth.size of slim: 8.1%, limit 5.0% (against x)",
-        "gate failed: step.max * of slim: 61.2 s, limit 60.0 s ([2/2] RUN x)",
+        "gate failed: step.max * of slim: 61.25 s, limit 60.00 s ([2/2] RUN x)",
         "gate failed: claim it is (the claim is refuted)",
         "gate failed: step.compiled x of a: 2, limit 0",
     ]
