@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from orchestrator.rules import Rules
     from orchestrator.store import Reports
 
+Selection = tuple[tuple[str, ...], tuple[str, ...]]  # --only and --skip
 _SCHEMA = 1
 _LOCK = "baselines"
 
@@ -28,8 +29,18 @@ def wants_baseline(rules: Rules | None) -> bool:
     return any(limit.size_growth_share is not None or limit.build_time_growth_share is not None for limit in limits)
 
 
+def pick_baseline(
+    reports: Reports, name: str, rules: Rules, asked: str | None, selection: Selection, earlier: RunRecord | None
+) -> RunRecord | None:
+    """Find what a run that is about to begin is held against; one that is resumed keeps what it began with."""
+    asked = asked or (earlier.baseline if earlier else None)
+    if asked is None and not wants_baseline(rules):
+        return None
+    return find_baseline(reports, name, asked, selection=selection, before=earlier.id if earlier else None)
+
+
 def find_baseline(
-    reports: Reports, name: str, asked: str | None, *, selection: tuple[tuple[str, ...], tuple[str, ...]], before: str | None = None
+    reports: Reports, name: str, asked: str | None, *, selection: Selection, before: str | None = None
 ) -> RunRecord | None:
     """Give the run that a run of this matrix is held against; None where no earlier one is good.
 

@@ -10,7 +10,7 @@ from functools import partial
 from threading import Event as Signal
 from typing import TYPE_CHECKING
 
-from orchestrator.baseline import find_baseline, wants_baseline
+from orchestrator.baseline import pick_baseline
 from orchestrator.cell import run_cell
 from orchestrator.config.rules import make_rules
 from orchestrator.contexts import Contexts, find_left_out
@@ -91,7 +91,9 @@ def run_matrix(matrix: Matrix, reports: Reports, options: Options, watch: Callab
             _check_secrets(matrix, plan)
             if options.measure:
                 check_asked(options.measure, plan)
-            baseline = _baseline(matrix, reports, options, earlier)
+            baseline = pick_baseline(
+                reports, plan.name, make_rules(matrix.file), options.baseline, (options.only, options.skip), earlier
+            )
         spec = builder_spec(matrix)
         with trace.span("bootstrap"):
             engine = connect()
@@ -200,15 +202,6 @@ def _earlier_run(matrix: Matrix, reports: Reports, options: Options) -> tuple[Ru
         message = f"{matrix.path} has changed since run {earlier.id} was started; start a new run"
         raise UsageError(message)
     return folder, earlier
-
-
-def _baseline(matrix: Matrix, reports: Reports, options: Options, earlier: RunRecord | None) -> RunRecord | None:
-    """Find what growth is held against before anything is built; a run that is resumed keeps what it began with."""
-    asked = options.baseline or (earlier.baseline if earlier else None)
-    if asked is None and not wants_baseline(make_rules(matrix.file)):
-        return None
-    selection = options.only, options.skip
-    return find_baseline(reports, matrix.file.name, asked, selection=selection, before=earlier.id if earlier else None)
 
 
 def _check_secrets(matrix: Matrix, plan: Plan) -> None:

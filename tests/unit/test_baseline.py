@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from orchestrator import figures as module
-from orchestrator.baseline import choose_baseline, find_baseline, forget_baselines, load_choices, wants_baseline
+from orchestrator.baseline import choose_baseline, find_baseline, forget_baselines, load_choices, pick_baseline, wants_baseline
 from orchestrator.errors import ExitCode, StoreError, UsageError
 from orchestrator.figures import load_figures, save_figures
 from orchestrator.judge.kept import CellFigures, make_figures
@@ -146,6 +146,23 @@ def test_only_limits_of_growth_want_a_baseline() -> None:
     assert not wants_baseline(Rules(limits=(Limit({}, size_bytes=1, step="x", compiled=0),)))
     assert wants_baseline(Rules(limits=(Limit({}, size_growth_share=0.05),)))
     assert wants_baseline(Rules(limits=(Limit({}, build_time_growth_share=0.05),)))
+
+
+def test_a_run_that_is_resumed_keeps_its_baseline(reports: Reports) -> None:
+    """What it was begun with counts, unless another is named; never what came after it."""
+    rules, first = Rules(limits=(Limit({}, size_growth_share=0.05),)), make_run(day=0).id
+    begun = replace(make_run(day=6), baseline=first)
+
+    def picked(asked: str | None, earlier: RunRecord | None, rules: Rules = rules) -> str | None:
+        record = pick_baseline(reports, NAME, rules, asked, ALL, earlier)
+        return record.id if record else None
+
+    assert picked(None, begun) == first
+    assert picked(make_run(day=3).id, begun) == make_run(day=3).id
+    assert picked(None, replace(begun, baseline=None)) == make_run(day=1).id
+    assert picked(None, make_run(day=1)) == first
+    assert picked(None, None, Rules()) is None
+    assert picked(first, None, Rules()) == first
 
 
 def test_figures_are_those_of_the_record(tmp_path: Path) -> None:
