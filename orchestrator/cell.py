@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from contextlib import ExitStack
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -12,18 +11,16 @@ from orchestrator.disk import disk_errors
 from orchestrator.docker.images import load_image, remove_image
 from orchestrator.errors import EngineError
 from orchestrator.events import Event
+from orchestrator.inputs import read_inputs
 from orchestrator.measuring import image_name, look_into, make_target, measure_image
 from orchestrator.model import STAND_IN_LABEL, Cell, Status
-from orchestrator.places import dockerfile_of, is_remote
-from orchestrator.record import CellInputs, CellRecord, Smoke
+from orchestrator.record import CellRecord, Smoke
 from orchestrator.smoke.run import Subject, run_checks
 from orchestrator.tracing.attributes import describe_cell, describe_result
 from orchestrator.tracing.names import Part
 from orchestrator.workshop import CancelledError, Workshop
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from orchestrator.known import KnownImage
     from orchestrator.tracing.collect import CellTrace
 
@@ -46,7 +43,7 @@ def _run_cell(shop: Workshop, cell: Cell, trace: CellTrace) -> CellRecord:
         Status.ERROR,
         cell.expected,
         as_expected=False,
-        inputs=_inputs_of(shop, cell),
+        inputs=read_inputs(cell.settings, shop.folder, shop.contexts),
         trace_id=trace.trace_id,
     )
     attempts = 0
@@ -147,20 +144,3 @@ def _forget_image(shop: Workshop, image: str, trace: CellTrace) -> None:
             remove_image(shop.engine, image)
     except EngineError as error:
         shop.emit(Event("warning", None, {"text": str(error)}))
-
-
-def _inputs_of(shop: Workshop, cell: Cell) -> CellInputs:
-    settings = cell.settings
-    dockerfile = None if is_remote(settings.context) else dockerfile_of(settings, shop.folder)
-    requirements = shop.folder / settings.requirements if settings.requirements else None
-    return CellInputs(
-        dockerfile_digest=_file_digest(dockerfile),
-        requirements_digest=_file_digest(requirements),
-        args=dict(settings.args),
-    )
-
-
-def _file_digest(path: Path | None) -> str | None:
-    if path is None or not path.is_file():
-        return None
-    return f"sha256:{hashlib.sha256(path.read_bytes()).hexdigest()}"

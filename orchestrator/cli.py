@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from orchestrator import __version__
-from orchestrator.commands import dependencies, gathering, planning, reading, running, tending
+from orchestrator.commands import comparing, dependencies, gathering, planning, reading, running, tending
 from orchestrator.errors import ConfigError, ExitCode, MatrixError
 
 app = typer.Typer(
@@ -49,6 +49,9 @@ for command in (
     reading.trace,
     reading.explain,
     gathering.merge,
+    comparing.compare,
+    comparing.history,
+    comparing.baseline,
     tending.jaeger,
     planning.schema,
     tending.clean,

@@ -35,10 +35,17 @@ def _stand_ins_of(cells: list[CellRecord]) -> tuple[str, ...]:
 
 
 def exit_code_of(record: RunRecord) -> ExitCode:
-    """Judge a run as its caller will: by what was expected."""
+    """Judge a run as its caller will: by what was expected, and then by its gates.
+
+    What says least of the product comes first: a run that was cut short or that
+    the engine failed has not been judged, and a cell that ended unexpectedly
+    has no figure that a limit could hold.
+    """
     if record.interrupted:
         return ExitCode.INTERRUPTED
     if any(cell.status is Status.ERROR and not cell.as_expected for cell in record.cells):
         return ExitCode.ENGINE
     has_all = not record.parts or {cell.id for cell in record.cells}.issuperset(record.planned)
-    return ExitCode.OK if has_all and all(cell.as_expected for cell in record.cells) else ExitCode.UNEXPECTED
+    if not has_all or not all(cell.as_expected for cell in record.cells):
+        return ExitCode.UNEXPECTED
+    return ExitCode.GATE if any(gate.passed is False for gate in record.gates) else ExitCode.OK

@@ -45,6 +45,8 @@ class Package:
     installed_bytes: int | None = None
     installed_by: str | None = None
     compile_s: float | None = None
+    layer: int | None = None  # which stores most of its bytes, counted from 0
+    stored_bytes: int | None = None  # what its files take in their layers, with the headers and the padding of an archive
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,9 +6,11 @@ import json
 import os
 import secrets
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from orchestrator.baseline import find_baseline, wants_baseline
 from orchestrator.disk import disk_errors
 from orchestrator.judge.run import judge_record
 from orchestrator.merge import merge_records
@@ -24,9 +26,9 @@ if TYPE_CHECKING:
 _LARGEST = 1024**3  # of one file of a part; its reports are made anew, so these are logs and traces
 
 
-def merge_runs(reports: Reports, parts: Sequence[RunFolder]) -> tuple[RunFolder, RunRecord]:
+def merge_runs(reports: Reports, parts: Sequence[RunFolder], baseline: str | None = None) -> tuple[RunFolder, RunRecord]:
     """Merge stored runs; the same parts make the same run, in the place of the one that they made before."""
-    record = judge_record(merge_records([part.load() for part in parts]))
+    record = _judge(reports, merge_records([part.load() for part in parts]), baseline)
     place = reports.path / "runs" / record.id
     draft = RunFolder(place.with_name(f".{record.id}.{secrets.token_hex(4)}"))
     draft.create()
@@ -49,6 +51,14 @@ def merge_runs(reports: Reports, parts: Sequence[RunFolder]) -> tuple[RunFolder,
     run = RunFolder(place)
     reports.point_latest(run)
     return run, record
+
+
+def _judge(reports: Reports, record: RunRecord, asked: str | None) -> RunRecord:
+    """Judge a merged run as one that was never split: by its own rules, against the run that it grew from."""
+    held_against = None
+    if asked or wants_baseline(record.rules):
+        held_against = find_baseline(reports, record.name, asked, selection=(record.only, record.skip), before=record.id)
+    return judge_record(replace(record, baseline=held_against.id if held_against else None), held_against)
 
 
 def _copy_cells(part: Path, whole: Path) -> None:

@@ -10,8 +10,10 @@ from functools import partial
 from threading import Event as Signal
 from typing import TYPE_CHECKING
 
+from orchestrator.baseline import pick_baseline
 from orchestrator.cell import run_cell
 from orchestrator.config.rules import make_rules
+from orchestrator.contexts import Contexts, find_left_out
 from orchestrator.diagnosing import with_diagnosis
 from orchestrator.docker.bases import BaseReader
 from orchestrator.docker.build import read_secret_arg, render_secret_argv
@@ -26,6 +28,7 @@ from orchestrator.environment import builder_spec, make_environment
 from orchestrator.errors import EngineError, UsageError
 from orchestrator.events import Event
 from orchestrator.execute import run_cells
+from orchestrator.figures import save_figures
 from orchestrator.foreseen import recall_forecasts, render_forecasts, with_forecasts
 from orchestrator.git import read_git
 from orchestrator.interrupts import interrupts
@@ -74,6 +77,7 @@ class Options:
     locked: bool = False
     measure: Asked | None = None
     shard: tuple[int, int] | None = None
+    baseline: str | None = None
 
 
 def run_matrix(matrix: Matrix, reports: Reports, options: Options, watch: Callable[[Event], None]) -> RunRecord:
@@ -84,8 +88,7 @@ def run_matrix(matrix: Matrix, reports: Reports, options: Options, watch: Callab
         with trace.span("plan"):
             run, earlier = _earlier_run(matrix, reports, options)
             options = replace(options, only=earlier.only, skip=earlier.skip) if earlier else options
-            plan = select_cells(matrix.plan, options.only, options.skip)
-            plan, shard = _take_part(plan, reports, options, earlier)
+            plan, shard = _take_part(select_cells(matrix.plan, options.only, options.skip), reports, options, earlier)
             forecasts = recall_forecasts(plan, matrix.folder)
             earlier_lock = earlier.inputs.lock_digest if earlier else None
             locked = pin_plan(matrix, plan, wanted=options.locked, earlier=earlier_lock, resumed=earlier is not None)
@@ -93,6 +96,9 @@ def run_matrix(matrix: Matrix, reports: Reports, options: Options, watch: Callab
             _check_secrets(matrix, plan)
             if options.measure:
                 check_asked(options.measure, plan)
+            baseline = pick_baseline(
+                reports, plan.name, make_rules(matrix.file), options.baseline, (options.only, options.skip), earlier
+            )
         spec = builder_spec(matrix)
         with trace.span("bootstrap"):
             engine = connect()
@@ -103,7 +109,13 @@ def run_matrix(matrix: Matrix, reports: Reports, options: Options, watch: Callab
         run.redactor = make_redactor(plan.cells, matrix.folder)
         span.attributes |= describe_run(run.id, plan)
         record = earlier or _new_record(matrix, run, options, locked.digest, shard)
-        record = replace(record, environment=make_environment(engine, builder, spec), finished_at=None, complete=False)
+        record = replace(
+            record,
+            environment=make_environment(engine, builder, spec),
+            baseline=baseline.id if baseline else None,
+            finished_at=None,
+            complete=False,
+        )
         run.save_record(record)
         if forecasts:
             run.save_text("preflight.json", render_forecasts(forecasts))
@@ -127,6 +139,7 @@ def run_matrix(matrix: Matrix, reports: Reports, options: Options, watch: Callab
             emit=emit,
             cancel=cancel,
             heal=partial(_heal, engine, spec, emit),
+            contexts=_contexts(matrix, reports, emit),
             scanner=find_scanner(),
         )
         emit(_opening(run, plan, builder, resumed=earlier is not None))
@@ -137,10 +150,10 @@ def run_matrix(matrix: Matrix, reports: Reports, options: Options, watch: Callab
         forget_lock(run_lock(run.id))
         with trace.span("judge"):
             record = finish_record(record, plan, cells, interrupted=interrupted.is_set() and len(cells) < len(plan.cells))
-            record = judge_record(with_forecasts(record, forecasts))
+            record = judge_record(with_forecasts(record, forecasts), baseline)
             describe_outcome(span, record)
         with trace.span("report"):
-            record = _report(run, record, traces)
+            record = _report(run, record, traces, baseline)
         traces.measure(record)
     emit(Event("run-finished", None, {"run": run.id, "complete": record.complete}))
     return record
@@ -154,13 +167,14 @@ def _measure(  # what it takes, and what it changes
     return measured, replace(record, measurement=measurement)
 
 
-def _report(run: RunFolder, record: RunRecord, traces: Traces) -> RunRecord:
-    """Store what is known, and once more when the traces have said which cell ran what and the logs why."""
+def _report(run: RunFolder, record: RunRecord, traces: Traces, baseline: RunRecord | None) -> RunRecord:
+    """Store what is known, and once more, judged anew, when the traces have said which cell ran what and the logs why."""
     run.save_record(record)
     traces.gather()
     record = with_diagnosis(run, replace(record, cells=share_work(record.cells, traces.cells_that_ran)))
-    record = judge_record(record)
+    record = judge_record(record, baseline)
     run.save_record(record)
+    save_figures(run, record)
     save_reports(run, record)
     return record
 
@@ -171,6 +185,11 @@ def _heal(engine: Engine, spec: BuilderSpec, emit: Emit) -> None:
         ensure_builder(engine, spec)
     except EngineError as error:
         emit(Event("warning", None, {"text": str(error)}))
+
+
+def _contexts(matrix: Matrix, reports: Reports, emit: Emit) -> Contexts:
+    left_out = find_left_out(matrix.plan.cells, matrix.folder) | {*reports.own_paths(), cache_folder()}
+    return Contexts(matrix.folder, left_out, lambda text: emit(Event("warning", None, {"text": text})))
 
 
 def _opening(run: RunFolder, plan: Plan, builder: Builder, *, resumed: bool) -> Event:

@@ -63,6 +63,8 @@ class CellInputs:
     requirements_digest: str | None = None
     args: Mapping[str, str] | None = None
     stand_in: str | None = None
+    options: Mapping[str, str] | None = None  # what else a build is told: target, platform, contexts, names of secrets
+    smoke_digest: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from orchestrator import __version__
 from orchestrator.disk import disk_errors, write_whole
 from orchestrator.errors import StoreError, UsageError
+from orchestrator.names import folder_name
 from orchestrator.paths import held
 from orchestrator.report.data import render_csv, render_json
 from orchestrator.report.evidence import Evidence, find_evidence
@@ -24,7 +25,7 @@ from orchestrator.report.junit import render_junit
 from orchestrator.report.markdown import render_markdown
 from orchestrator.report.overview import LeftOut, RunLine, make_line, render_overview
 from orchestrator.report.pages import fingerprint
-from orchestrator.store import RunFolder, folder_name
+from orchestrator.store import RunFolder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

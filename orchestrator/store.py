@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
-import re
 import secrets
 import shutil
 from dataclasses import replace
@@ -14,10 +12,10 @@ from functools import cache
 from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote
 
 from orchestrator.disk import disk_errors, write_whole
 from orchestrator.errors import StoreError, UsageError, did_you_mean
+from orchestrator.names import folder_name, is_run_id, make_run_id
 from orchestrator.record import SCHEMA, CellRecord, RunRecord
 from orchestrator.redact import Redactor
 
@@ -28,26 +26,11 @@ if TYPE_CHECKING:
 
     from orchestrator.events import Event
 
+RUNS = "runs"
 LATEST = "latest"
-_RUN_ID = re.compile(r"[0-9]{8}T[0-9]{6}Z-[0-9a-f]{6}")
+BASELINES = "baselines.json"  # the run that each matrix's growth is held against, where somebody chose one
 _MAX_RECORD = 1024**3
 _MAX_TRACE = 256 * 1024**2  # of one cell; a span takes about 1 KiB
-_MAX_NAME = 200  # of a folder; no disk takes more than 255 bytes
-
-
-def make_run_id(now: datetime) -> str:
-    """Make an id that sorts by time and is not shared by runs that start together."""
-    return f"{now.astimezone(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"
-
-
-def folder_name(cell_id: str) -> str:
-    """Give the name of a cell's folder: its id, with what a path cannot hold escaped."""
-    name = quote(cell_id, safe="+:@")
-    if name.startswith("."):
-        name = f"%2E{name[1:]}"
-    if len(name) > _MAX_NAME:
-        name = f"{name[: _MAX_NAME - 20]}-{hashlib.sha256(cell_id.encode()).hexdigest()[:16]}"
-    return name
 
 
 class RunFolder:
@@ -173,6 +156,14 @@ class RunFolder:
             return self.path / "trace.json"
         return self.path / "cells" / folder_name(cell_id) / "trace.json"
 
+    def load_cell(self, cell_id: str) -> CellRecord | None:
+        """Read the result of one cell from its own file, which is quicker than the whole run; None when there is none."""
+        result = self.path / "cells" / folder_name(cell_id) / "result.json"
+        if not result.is_file():
+            return None
+        found: CellRecord = _make_record("cell", _read_json(result), result)
+        return found
+
     def load_cells(self) -> Iterator[CellRecord]:
         """Read the results of all cells that have finished; a damaged one is as good as none."""
         for result in sorted(self.path.glob("cells/*/result.json")):
@@ -190,9 +181,22 @@ class Reports:
         """Name the folder; nothing is read or made."""
         self.path = path
 
+    @property
+    def runs(self) -> Path:
+        """Give the folder that has a folder for each run."""
+        return self.path / RUNS
+
+    def run(self, run_id: str) -> RunFolder:
+        """Give the folder of a run by its whole id; nothing is read."""
+        return RunFolder(self.runs / run_id)
+
+    def own_paths(self) -> tuple[Path, ...]:
+        """Name all that matrix itself writes here, while runs go on and between them."""
+        return tuple(self.path / name for name in (RUNS, LATEST, BASELINES))
+
     def new_run(self) -> RunFolder:
         """Make the folder of a new run."""
-        folder = RunFolder(self.path / "runs" / make_run_id(datetime.now(UTC)))
+        folder = self.run(make_run_id(datetime.now(UTC)))
         folder.create()
         return folder
 
@@ -206,10 +210,10 @@ class Reports:
             raise UsageError(message)
         if name == LATEST:
             pointed = self._pointed_at()
-            return RunFolder(self.path / "runs" / (pointed if pointed in ids else ids[-1]))
+            return self.run(pointed if pointed in ids else ids[-1])
         found = [run for run in ids if run.startswith(name)]
         if len(found) == 1:
-            return RunFolder(self.path / "runs" / found[0])
+            return self.run(found[0])
         if found:
             message = f"'{name}' is the start of {len(found)} runs; the newest is {found[-1]}"
         else:
@@ -225,23 +229,25 @@ class Reports:
 
     def run_ids(self) -> list[str]:
         """List the stored runs, oldest first."""
-        folder = self.path / "runs"
+        folder = self.runs
         if not folder.is_dir():
             return []
-        return sorted(item.name for item in folder.iterdir() if _RUN_ID.fullmatch(item.name) and (item / "run.json").is_file())
+        return sorted(item.name for item in folder.iterdir() if is_run_id(item.name) and (item / "run.json").is_file())
 
     def point_latest(self, run: RunFolder) -> None:
         """Let `latest` point to the newest run; two runs at once leave one of them."""
         link = self.path / f".{LATEST}-{secrets.token_hex(4)}"
         with disk_errors(link):
-            link.symlink_to(Path("runs", run.id))
+            link.symlink_to(Path(RUNS, run.id))
             link.replace(self.path / LATEST)
 
     def remove_all(self, wanted: Callable[[str], bool]) -> int:
         """Remove the stored runs that are wanted gone; give how many there were."""
         gone = [run for run in self.run_ids() if wanted(run)]
         for run in gone:
-            shutil.rmtree(self.path / "runs" / run)
+            shutil.rmtree(self.runs / run)
+        if not self.run_ids():
+            (self.path / BASELINES).unlink(missing_ok=True)
         if not (self.path / LATEST).exists():
             (self.path / LATEST).unlink(missing_ok=True)
         return len(gone)

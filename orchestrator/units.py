@@ -50,3 +50,16 @@ def parse_size(value: object) -> int:
 def render_span(seconds: float) -> str:
     """Write a duration so that it can be read again."""
     return f"{seconds:g}s"
+
+
+def megabytes(size: float | None) -> str:
+    """Write bytes as MB (10^6), with the digits that a small image needs."""
+    if size is None:
+        return UNKNOWN
+    value = size / 1_000_000
+    return f"{value:.1f}" if abs(value) >= 1 or size == 0 else f"{value:.3f}"
+
+
+def signed_megabytes(size: float | None) -> str:
+    """Write a difference of bytes as MB, with its sign."""
+    return f"+{megabytes(size)}" if size is not None and size > 0 else megabytes(size)

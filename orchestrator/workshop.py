@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from threading import Event as Signal
 
+    from orchestrator.contexts import Contexts
     from orchestrator.docker.bases import BaseReader
     from orchestrator.docker.builder import Builder
     from orchestrator.docker.engine import Engine
@@ -38,6 +39,7 @@ class Workshop:
     emit: Emit
     cancel: Signal
     heal: Callable[[], None]
+    contexts: Contexts
     scanner: Scanner | None = None
 
 

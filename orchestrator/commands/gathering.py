@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import Annotated
 
@@ -26,18 +27,24 @@ def merge(
     kind: Annotated[str, typer.Option("--format", help=FORMAT_WORDS)] = "table",
     out: Out = None,
     reports: ReportsFolder = None,
+    baseline: Annotated[
+        str | None,
+        typer.Option("--baseline", metavar="RUN", help="Hold growth against this run; else the chosen or the last good one."),
+    ] = None,
 ) -> None:
     """Put the shards of one plan together as one run; twice is as good as once."""
     from orchestrator.ending import exit_code_of
     from orchestrator.merge import missing_cells, missing_shards
     from orchestrator.merging import merge_runs
+    from orchestrator.publishing import append_summary
     from orchestrator.report.evidence import find_evidence
     from orchestrator.report.files import FORMATS, render
+    from orchestrator.report.gates import render_broken
     from orchestrator.store import Reports
 
     check_one_of("--format", kind, FORMATS)
     stored = Reports(reports_folder(reports, file))
-    run, record = merge_runs(stored, [stored.find(name) for name in names])
+    run, record = merge_runs(stored, [stored.find(name) for name in names], baseline)
     print_result(render(record, kind, terminal_width(), find_evidence(run, folder_of(out))), out)
     for number in missing_shards(record):
         warn(f"shard {number}/{record.parts[0].shard.count} is not here")
@@ -46,4 +53,8 @@ def merge(
         warn(f"{len(missing)} of {len(record.planned)} cells have no result: {named}")
     for name in ("report.md", "report.html"):
         sys.stderr.write(f"report: {run.path / name}\n")
+    for line in render_broken(record):
+        sys.stderr.write(f"{line}\n")
+    if problem := append_summary(record, os.environ):
+        warn(problem)
     raise typer.Exit(exit_code_of(record))

@@ -60,6 +60,10 @@ def run(
     shard: Annotated[
         str | None, typer.Option("--shard", metavar="I/N", help="Run one of N parts, balanced by the last run's times.")
     ] = None,
+    baseline: Annotated[
+        str | None,
+        typer.Option("--baseline", metavar="RUN", help="Hold growth against this run; else the chosen or the last good one."),
+    ] = None,
     *,
     fail_fast: Annotated[bool, typer.Option("--fail-fast", help="Stop at the first cell that does not end as expected.")] = False,
     no_smoke: Annotated[bool, typer.Option("--no-smoke", help="Build and measure only.")] = False,
@@ -76,6 +80,7 @@ def run(
     from orchestrator.publishing import append_summary
     from orchestrator.report.evidence import find_evidence
     from orchestrator.report.files import FORMATS, render
+    from orchestrator.report.gates import render_broken
     from orchestrator.sampling import Asked
     from orchestrator.store import Reports
 
@@ -89,17 +94,18 @@ def run(
         raise UsageError("a run that goes on keeps its part of the plan: leave --shard out")
     asked = Asked(measure, tuple(dict.fromkeys(scenario or ("cold",)))) if measure is not None else None
     options = Options(
-        tuple(only or ()),
-        tuple(skip or ()),
-        jobs,
-        not no_smoke,
-        keep,
-        fail_fast,
-        resume,
-        not no_trace,
-        locked,
-        asked,
-        parse_shard(shard) if shard else None,
+        only=tuple(only or ()),
+        skip=tuple(skip or ()),
+        jobs=jobs,
+        smoke=not no_smoke,
+        keep=keep,
+        fail_fast=fail_fast,
+        resume=resume,
+        trace=not no_trace,
+        locked=locked,
+        measure=asked,
+        baseline=baseline,
+        shard=parse_shard(shard) if shard else None,
     )
     with open_progress(progress, [cell.id for cell in matrix.plan.cells]) as show:
         record = run_matrix(matrix, folder, options, show)
@@ -109,6 +115,8 @@ def run(
         warn(problem)
     for name in ("report.md", "report.html"):
         sys.stderr.write(f"report: {stored.path / name}\n")
+    for line in render_broken(record):
+        sys.stderr.write(f"{line}\n")
     if record.interrupted:
         sys.stderr.write(f"interrupted; `matrix run --resume {record.id}` goes on with the rest\n")
     raise typer.Exit(exit_code_of(record))

@@ -254,7 +254,7 @@ class Decide(_Noun):
 
 
 class Growth(_Noun):
-    """How much a figure may grow against the baseline."""
+    """How much a figure may grow against the baseline; times only where both runs were measured with --measure."""
 
     size: Percent | None = None
     build_time: Percent | None = None
@@ -264,12 +264,12 @@ class Budget(_Noun):
     """A limit on figures."""
 
     where: Where = Field(default_factory=dict)
-    size: Size | None = None
-    build_time: Duration | None = None
+    size: Size | None = Field(None, description="of the compressed image")
+    build_time: Duration | None = Field(None, description="the isolated median where measured, or what it would have taken alone")
     growth: Growth | None = None
-    step: str | None = None
-    max: Duration | None = None
-    compiled: int | None = Field(None, ge=0)
+    step: str | None = Field(None, description="a glob on instructions, which max and compiled are about: '*pip install*'")
+    max: Duration | None = Field(None, description="how long such a step may run")
+    compiled: int | None = Field(None, ge=0, description="how many packages may be compiled in cells with such a step")
 
 
 class Builder(_Noun):

@@ -1,1 +1,1 @@
-"""A run's record to a judgement: why cells are as they are, which claims hold, and which value to take. Pure."""
+"""What stored runs say: why cells are as they are, which claims hold, what to take, what changed, which limits are kept. Pure."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from orchestrator.rules import BYTES, COUNT, SECONDS, SHARE
-from orchestrator.units import UNKNOWN
+from orchestrator.units import UNKNOWN, megabytes
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -19,8 +19,7 @@ def render_amount(value: float | None, unit: str) -> str:
     if value is None:
         return UNKNOWN
     if unit == BYTES:
-        megabytes = value / 1_000_000
-        return f"{megabytes:.1f} MB" if megabytes >= 1 or value == 0 else f"{megabytes:.3f} MB"
+        return f"{megabytes(value)} MB"
     if unit == SECONDS:
         return f"{value:.2f} s"
     return f"{value:.1%}" if unit == SHARE else f"{value:g}"

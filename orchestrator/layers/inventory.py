@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from orchestrator.inside import Package, Packages, User
 from orchestrator.layers.os_packages import OsPackage, find_os_packages, read_system
 from orchestrator.layers.python_packages import PythonPackage, find_python_packages
-from orchestrator.layers.stack import sum_by_owner
+from orchestrator.layers.stack import Room, sum_by_owner
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -34,23 +34,33 @@ class Contents:
     package_bytes: tuple[int | None, ...]  # of each layer; unknown where nobody's bytes were added up
 
 
+class _Taken(NamedTuple):
+    """What a package's files take, in themselves and in archives, and the layer that stores most of it."""
+
+    bytes: int | None = None
+    stored_bytes: int | None = None
+    layer: int | None = None
+
+
 def find_contents(layers: Sequence[LayerIndex], stack: Stack, origins: Mapping[str, Origin]) -> Contents:
     """Find the packages of an image, each with the bytes of its files."""
     system_packages = find_os_packages(stack.captured)
     python_packages = find_python_packages(stack.captured, origins)
     claims = [package.files for package in system_packages] + [package.files for package in python_packages]
-    sizes, package_bytes = _sizes(layers, claims)
+    room, package_bytes = _weigh(layers, claims)
     count = len(system_packages)
     packages = Packages(
         os=tuple(
             Package(
                 package.name,
                 package.version,
-                bytes=size,
+                bytes=taken.bytes,
                 installed_bytes=package.installed_bytes,
                 installed_by=package.manager,
+                layer=taken.layer,
+                stored_bytes=taken.stored_bytes,
             )
-            for package, size in zip(system_packages, sizes[:count], strict=True)
+            for package, taken in zip(system_packages, room[:count], strict=True)
         ),
         python=tuple(
             Package(
@@ -58,36 +68,40 @@ def find_contents(layers: Sequence[LayerIndex], stack: Stack, origins: Mapping[s
                 package.version,
                 package.built_from,
                 package.native,
-                bytes=size,
+                bytes=taken.bytes,
                 installed_by=package.installed_by,
                 compile_s=package.compile_s,
+                layer=taken.layer,
+                stored_bytes=taken.stored_bytes,
             )
-            for package, size in zip(python_packages, sizes[count:], strict=True)
+            for package, taken in zip(python_packages, room[count:], strict=True)
         ),
     )
     return Contents(tuple(system_packages), tuple(python_packages), read_system(stack.captured), packages, package_bytes)
 
 
-def _sizes(
-    layers: Sequence[LayerIndex], claims: Sequence[tuple[bytes, ...]]
-) -> tuple[Sequence[int | None], tuple[int | None, ...]]:
+def _weigh(layers: Sequence[LayerIndex], claims: Sequence[tuple[bytes, ...]]) -> tuple[list[_Taken], tuple[int | None, ...]]:
     """Add up what each package's files take, and what those of all packages take in each layer.
 
     A file that two claim is the first one's, and no list means nobody knows.
     """
     if claims and (not any(claims) or sum(map(len, claims)) > _MAX_OWNED):
-        return [None] * len(claims), (None,) * len(layers)
+        return [_Taken()] * len(claims), (None,) * len(layers)
     owners: dict[bytes, int] = {}
     for owner, keys in enumerate(claims):
         for key in keys:
             owners.setdefault(key, owner)
-    of_owners: Counter[int] = Counter()
+    rooms = sum_by_owner(layers, owners)
     of_layers: Counter[int] = Counter()
-    for (owner, layer), size in sum_by_owner(layers, owners).items():
-        of_owners[owner] += size
-        of_layers[layer] += size
-    sizes = [of_owners[owner] if keys else None for owner, keys in enumerate(claims)]
-    return sizes, tuple(of_layers[layer] for layer in range(len(layers)))
+    for room in rooms.values():
+        of_layers.update(room.by_layer)
+    taken = [_take(rooms.get(owner, Room())) if keys else _Taken() for owner, keys in enumerate(claims)]
+    return taken, tuple(of_layers[layer] for layer in range(len(layers)))
+
+
+def _take(room: Room) -> _Taken:
+    most = min(room.by_layer, key=lambda layer: (-room.by_layer[layer], layer), default=None)
+    return _Taken(sum(room.by_layer.values()), room.stored_bytes, most)
 
 
 def find_users(captured: Mapping[str, bytes]) -> tuple[User, ...]:

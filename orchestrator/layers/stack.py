@@ -13,7 +13,7 @@ counts. Folders, links and tar headers count nothing.
 from __future__ import annotations
 
 import heapq
-from collections import Counter
+from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -30,6 +30,7 @@ _TOP = 20
 _MAX_NAMED = 200
 _MOSTLY = 0.8  # a folder of which one sub-folder is this much says nothing that the sub-folder does not say
 _SET_ID = 0o6000
+_BLOCK = 512  # of an archive: a header is one, and contents fill whole ones
 _BINS = ("bin", "usr/bin", "usr/local/bin", "sbin")
 _SHELLS = ("ash", "bash", "busybox", "csh", "dash", "fish", "ksh", "mksh", "sh", "tcsh", "toybox", "zsh")
 _SHELL_KEYS = frozenset(f"{folder}/{shell}".replace("/", "\0").encode() for folder in _BINS for shell in _SHELLS)
@@ -59,18 +60,31 @@ def stack_layers(layers: Sequence[LayerIndex]) -> Stack:
     return pile.finish()
 
 
-def sum_by_owner(layers: Sequence[LayerIndex], owners: Mapping[bytes, int]) -> Counter[tuple[int, int]]:
-    """Add up, by owner and layer, the visible bytes of the files that somebody owns; a file of several names counts once."""
-    sums: Counter[tuple[int, int]] = Counter()
+@dataclass(slots=True)
+class Room:
+    """What the visible files of one owner take: their bytes by layer, and all that they are in archives."""
+
+    by_layer: Counter[int] = field(default_factory=Counter)
+    stored_bytes: int = 0
+
+    def add(self, layer: int, size: int) -> None:
+        """Count a file."""
+        self.by_layer[layer] += size
+        self.stored_bytes += _BLOCK + -(-size // _BLOCK) * _BLOCK
+
+
+def sum_by_owner(layers: Sequence[LayerIndex], owners: Mapping[bytes, int]) -> Mapping[int, Room]:
+    """Add up the visible bytes of the files that somebody owns; a file of several names counts once."""
+    rooms: dict[int, Room] = defaultdict(Room)
     counted: set[tuple[int, int]] = set()
     for item in settle(layers):
         if item.hidden_by is None and item.kind == FILE and (owner := owners.get(item.key)) is not None:
             if item.group is None:
-                sums[owner, item.layer] += item.size
+                rooms[owner].add(item.layer, item.size)
             elif (item.layer, item.group) not in counted:
                 counted.add((item.layer, item.group))
-                sums[owner, item.layer] += layers[item.layer].groups[item.group]
-    return sums
+                rooms[owner].add(item.layer, layers[item.layer].groups[item.group])
+    return rooms
 
 
 class _Top:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
-    from orchestrator.config.schema import MatrixFile
+    from orchestrator.config.schema import Budget, MatrixFile
     from orchestrator.model import Cell, ExcludedCell, Pairs, Plan
 
 Where = tuple[str | int, ...]
@@ -40,8 +40,25 @@ def find_name_problems(matrix: MatrixFile) -> Iterator[Problem]:
         yield from _where_problems(matrix, ("claims", at, "right"), claim.right or {})
     for at, budget in enumerate(matrix.budgets):
         yield from _where_problems(matrix, ("budgets", at, "where"), budget.where)
+        yield from _budget_problems(("budgets", at), budget)
     if matrix.decide and matrix.decide.between not in matrix.axes:
         yield ("decide", "between"), _unknown_axis(matrix, matrix.decide.between)
+
+
+def _budget_problems(path: Where, budget: Budget) -> Iterator[Problem]:
+    """Find limits that can never be broken: a step without a limit, a limit of no step, a budget of nothing."""
+    of_step = [name for name in ("max", "compiled") if getattr(budget, name) is not None]
+    if budget.step is not None and not of_step:
+        yield (*path, "step"), "limits nothing by itself; give max (how long it may run) or compiled (how many packages)"
+    if budget.step is None and of_step:
+        yield (*path, of_step[0]), 'is a limit on steps; say which with step: "*pip install*"'
+    if budget.step is not None and not budget.step.strip("*? "):
+        yield (*path, "step"), "fits every step; name the instruction that is meant"
+    if budget.growth is not None and budget.growth.size is None and budget.growth.build_time is None:
+        yield (*path, "growth"), "limits nothing; give size or build_time, such as 5%"
+    limits = (budget.size, budget.build_time, budget.growth, budget.step, *of_step)
+    if all(limit is None for limit in limits):
+        yield path, "limits nothing; give size, build_time, growth or step"
 
 
 def _unknown_axis(matrix: MatrixFile, name: str) -> str:

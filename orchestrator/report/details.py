@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from orchestrator.report.table import megabytes
 from orchestrator.smoke.words import inert
-from orchestrator.units import UNKNOWN
+from orchestrator.units import UNKNOWN, megabytes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING
 from orchestrator.measure.image import total
 from orchestrator.measure.periods import covered_s
 from orchestrator.measure.shared import period_of
-from orchestrator.report.table import Table, megabytes, seconds
+from orchestrator.report.table import Table, seconds
 from orchestrator.smoke.words import one_line
+from orchestrator.units import megabytes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence

@@ -1,4 +1,4 @@
-"""--only and --skip on a stored run."""
+"""--only and --skip on stored runs."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from orchestrator.model import Cell, Plan, Settings
 from orchestrator.plan.select import select_cells
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from orchestrator.record import RunRecord
 
@@ -18,6 +18,25 @@ def select_records(record: RunRecord, only: Sequence[str], skip: Sequence[str]) 
     """Keep the cells of a run that are asked for, by the same rules as for a plan."""
     if not only and not skip:
         return record
-    cells = tuple(Cell(cell.id, tuple(cell.axes.items()), Settings()) for cell in record.cells)
-    wanted = {cell.id for cell in select_cells(Plan(record.name, record.axes, cells, ()), only, skip).cells}
+    return _keep(record, select_ids({cell.id: cell.axes for cell in record.cells}, record.axes, only, skip))
+
+
+def select_pair(old: RunRecord, new: RunRecord, only: Sequence[str], skip: Sequence[str]) -> tuple[RunRecord, RunRecord]:
+    """Keep the cells of two runs that are asked for; one that only one of them has is enough."""
+    if not only and not skip:
+        return old, new
+    axes = {cell.id: cell.axes for run in (old, new) for cell in run.cells}
+    wanted = select_ids(axes, tuple(dict.fromkeys((*new.axes, *old.axes))), only, skip)
+    return _keep(old, wanted), _keep(new, wanted)
+
+
+def select_ids(
+    cells: Mapping[str, Mapping[str, str]], axes: Iterable[str], only: Sequence[str], skip: Sequence[str]
+) -> frozenset[str]:
+    """Give the ids that are asked for, of cells with these axes."""
+    planned = tuple(Cell(cell_id, tuple(values.items()), Settings()) for cell_id, values in cells.items())
+    return frozenset(cell.id for cell in select_cells(Plan("", tuple(axes), planned, ()), only, skip).cells)
+
+
+def _keep(record: RunRecord, wanted: frozenset[str]) -> RunRecord:
     return replace(record, cells=tuple(cell for cell in record.cells if cell.id in wanted), excerpt_of=len(record.cells))

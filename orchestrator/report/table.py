@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from orchestrator.model import Status
 from orchestrator.report.timing import RELATIVE, make_timings, timing_headers, timing_notes
 from orchestrator.smoke.words import one_line
-from orchestrator.units import UNKNOWN
+from orchestrator.units import UNKNOWN, megabytes
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -115,14 +115,6 @@ def smoke_of(cell: CellRecord) -> str:
         return UNKNOWN
     passed = sum(check.outcome == "passed" for check in cell.smoke.checks)
     return f"{passed}/{len(cell.smoke.checks)}"
-
-
-def megabytes(size: int | None) -> str:
-    """Write bytes as MB (10^6), with the digits that a small image needs."""
-    if size is None:
-        return UNKNOWN
-    value = size / 1_000_000
-    return f"{value:.1f}" if value >= 1 or size == 0 else f"{value:.3f}"
 
 
 def _group_of(record: RunRecord, cell: CellRecord) -> tuple[tuple[str, str], ...]:

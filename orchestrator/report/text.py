@@ -25,7 +25,7 @@ from orchestrator.smoke.words import one_line
 from orchestrator.units import UNKNOWN
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from orchestrator.record import RunRecord
 
@@ -57,14 +57,14 @@ def render_terminal(record: RunRecord, width: int) -> str:
     table = make_table(record)
     drawn, shown = _draw(table, width)
     left_out = [name for name in table.headers if name not in shown and name != "reason"]
-    lines = [*_wrapped([make_verdict(record)], width), "", *_wrapped(make_heading(record), width), "", *drawn, ""]
+    lines = [*wrap_lines([make_verdict(record)], width), "", *wrap_lines(make_heading(record), width), "", *drawn, ""]
     if reasons := _reasons(record):
-        lines += [*_wrapped(reasons, width), ""]
+        lines += [*wrap_lines(reasons, width), ""]
     if left_out:
-        lines += _wrapped(
+        lines += wrap_lines(
             [f"Not shown in {width} columns: {', '.join(left_out)}; `matrix report --format markdown` has all."], width
         )
-    lines += [*_wrapped(make_notes(record), width), "", *_judgement(record, width), *render_foretold(record, width)]
+    lines += [*wrap_lines(make_notes(record), width), "", *_judgement(record, width), *render_foretold(record, width)]
     return "\n".join(lines).rstrip("\n") + "\n"
 
 
@@ -85,7 +85,7 @@ def _draw(table: Table, width: int) -> tuple[list[str], list[str]]:
         + "".join(f"; {name} {text}" for name, text in zip(shown[place + 1 :], row[place + 1 :], strict=True) if text != UNKNOWN)
         for row in _columns(table, shown)
     ]
-    return _wrapped(lines, width), shown
+    return wrap_lines(lines, width), shown
 
 
 def _judgement(record: RunRecord, width: int) -> list[str]:
@@ -165,8 +165,10 @@ def _reasons(record: RunRecord) -> list[str]:
     return [f"{ids[0]}{f' and {len(ids) - 1} more' if len(ids) > 1 else ''}: {reason}" for reason, ids in cells.items()]
 
 
-def _wrapped(lines: list[str], width: int) -> list[str]:
-    return [part for line in lines for part in textwrap.wrap(line, max(width, 20), subsequent_indent="  ") or [""]]
+def wrap_lines(lines: Sequence[str], width: int, indent: str = "") -> list[str]:
+    """Lay each text out within a width, from its second line on a little further in."""
+    room, further = max(width, 20), f"{indent}  "
+    return [part for line in lines for part in textwrap.wrap(line, room, initial_indent=indent, subsequent_indent=further) or [""]]
 
 
 def escape_markdown(text: str) -> str:

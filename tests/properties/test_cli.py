@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -15,6 +16,7 @@ from orchestrator.config import load
 from orchestrator.store import RunFolder
 from tests.unit.folders import make_files
 from tests.unit.pages import Page
+from tests.unit.pairs import make_run
 from tests.unit.records import make_record, run_json
 
 if TYPE_CHECKING:
@@ -104,6 +106,16 @@ def test_a_page_leads_to_the_logs_from_where_it_is_written(folder: Path, out: st
             2,
             "matrix: --format 'xml' is not one of table, markdown, comment, csv, json, junit, prometheus",
         ),
+        (["compare", "latest"], 2, "Missing argument 'NEW'"),
+        (["compare", "latest", "2025"], 2, "matrix: there is no run '2025' in "),
+        (["compare", "latest", "latest", "--format", "csv"], 2, "matrix: --format 'csv' is not one of table, markdown, json"),
+        (["compare", "latest", "latest", "--only", "base=debian"], 3, "matrix: no cell is left by --only base=debian"),
+        (["history", "--name", "otel-pyton"], 2, "is of the matrix 'otel-pyton'; did you mean 'otel-python'?"),
+        (["history", "--last", "0"], 2, "Invalid value for '--last'"),
+        (["baseline", "2025"], 2, "matrix: there is no run '2025' in "),
+        (["baseline", "--show", "--clear"], 2, "matrix: --show and --clear are two things; give one of them"),
+        (["run", "--baseline", "2025"], 2, "matrix: there is no run '2025' in "),
+        (["run", "--baseline", "latest"], 2, "is of the matrix 'otel-python', not of 'm'; name another with --baseline"),
         (["run", "--progress", "fancy"], 2, "matrix: --progress 'fancy' is not one of auto, plain, json, none"),
     ],
 )
@@ -144,10 +156,58 @@ def test_a_bug_of_ours_says_that_it_is_one(monkeypatch: pytest.MonkeyPatch, caps
     assert err.endswith(f"matrix {__version__}: this is a bug in matrix; please report the lines above\n")
 
 
+@pytest.mark.parametrize("kind", ["table", "markdown", "json"])
+def test_stored_runs_are_compared_without_docker(
+    kind: str, folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A difference is no error: exit 0, and the result on standard output or in a file."""
+    later = RunFolder(folder / "reports" / "runs" / "20261122T050607Z-abc123")
+    later.create()
+    later.save_record(replace(make_run(day=1), id=later.id))
+    assert end_of(monkeypatch, "compare", make_record().id, "latest", "--format", kind, "--skip", "base=wolfi") == 0
+    out = capsys.readouterr().out
+    assert "slim-3.13" in out
+    assert "wolfi" not in out
+    assert end_of(monkeypatch, "compare", "20261121", "20261122", "--force", "-o", "out") == 0
+    assert "of the matrix" not in (folder / "out").read_text()
+    assert end_of(monkeypatch, "history", "--format", kind, "--last", "1", "--only", "base=slim") == 0
+    assert "slim-3.13" in capsys.readouterr().out
+
+
+def test_a_baseline_is_chosen_shown_and_forgotten(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """One command takes today's figures; what it did is said."""
+    run = RunFolder(folder / "reports" / "runs" / make_run(day=1).id)
+    run.create()
+    run.save_record(make_run(day=1))
+    for argv, words in (
+        (["baseline", "--show"], "none is chosen: the last good run of each matrix is its baseline\n"),
+        (["baseline"], f"run {run.id} is the baseline of otel-python\n"),
+        (["baseline", "--show"], f"otel-python: {run.id}\n"),
+        (["baseline", "--clear"], "the last good run of each matrix is its baseline\n"),
+    ):
+        assert end_of(monkeypatch, *argv) == 0
+        assert capsys.readouterr().out == words
+
+
 def test_every_command_explains_itself() -> None:
     """--help is there for the tool and for each of its commands, in words."""
     commands = {command.name or (command.callback.__name__ if command.callback else "") for command in app.registered_commands}
-    assert {"init", "doctor", "plan", "bootstrap", "run", "report", "trace", "schema", "clean"} <= commands
+    assert {
+        "init",
+        "doctor",
+        "plan",
+        "bootstrap",
+        "run",
+        "report",
+        "trace",
+        "compare",
+        "history",
+        "baseline",
+        "schema",
+        "clean",
+    } <= commands
     for argv in ([], *([command] for command in sorted(commands))):
         answer = CliRunner().invoke(app, [*argv, "--help"])
         assert answer.exit_code == 0

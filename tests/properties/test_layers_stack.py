@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orchestrator.inside import SizedPath, WastedBy, WastedPath
-from orchestrator.layers.stack import Stack, stack_layers, sum_by_owner
+from orchestrator.layers.stack import Room, Stack, stack_layers, sum_by_owner
 from tests.unit.tars import Item, index_of
 
 
@@ -78,7 +78,7 @@ def test_a_file_of_several_names_is_wasted_when_the_last_is_gone() -> None:
     whole = stack_of(names)
     assert (whole.files, whole.file_bytes) == (3, 100)
     owners = {b"b\x002": 0, b"b\x003": 0}
-    assert sum_by_owner([index_of(*names)], owners) == {(0, 0): 100}
+    assert sum_by_owner([index_of(*names)], owners) == {0: Room(Counter({0: 100}), 1024)}
 
 
 def test_a_layer_can_waste_by_itself() -> None:

@@ -104,7 +104,7 @@ def test_apk_packages_have_their_bytes_and_what_apk_says() -> None:
         assert found.packages
         assert found.packages.os == (
             Package(".build", "0", bytes=None, installed_bytes=0, installed_by="apk"),
-            Package("musl", "1.2.5-r0", bytes=70, installed_bytes=633000, installed_by="apk"),
+            Package("musl", "1.2.5-r0", bytes=70, installed_bytes=633000, installed_by="apk", layer=0, stored_bytes=1024),
         )
         assert found.inventory
         assert (found.inventory.system, found.inventory.system_version) == ("alpine", "3.20.1")
@@ -124,8 +124,8 @@ def test_dpkg_packages_are_those_that_are_installed() -> None:
     ).image
     assert found.packages
     assert found.packages.os == (
-        Package("libc6", "2.41-12", bytes=30, installed_bytes=12 * 1024, installed_by="dpkg"),
-        Package("tzdata", "2026a", bytes=5, installed_by="dpkg"),
+        Package("libc6", "2.41-12", bytes=30, installed_bytes=12 * 1024, installed_by="dpkg", layer=0, stored_bytes=1024),
+        Package("tzdata", "2026a", bytes=5, installed_by="dpkg", layer=0, stored_bytes=1024),
     )
 
 

@@ -131,6 +131,10 @@ def test_doctor_is_read_by_people_and_machines(folder: Path, monkeypatch: pytest
 )
 def test_a_run_is_judged_by_what_was_expected(status: Status, expected: Status, code: ExitCode) -> None:
     """The exit code says whether all ended as expected, and whether it was the engine that did not."""
-    record = replace(make_record(), cells=(make_cell("a", "b", Status.PASSED), make_cell("x", "y", status, expected)))
+    broken = make_record()
+    assert any(gate.passed is False for gate in broken.gates)
+    judged = replace(broken, cells=(make_cell("a", "b", Status.PASSED), make_cell("x", "y", status, expected)))
+    record = replace(judged, gates=())
     assert exit_code_of(record) is code
+    assert exit_code_of(judged) is (ExitCode.GATE if code is ExitCode.OK else code)
     assert exit_code_of(replace(record, interrupted=True)) is ExitCode.INTERRUPTED

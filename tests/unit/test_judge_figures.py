@@ -13,9 +13,8 @@ from orchestrator.judge.noise import Floor, floor_between, render_noise
 from orchestrator.judge.words import join_some, join_words, render_amount, render_difference
 from orchestrator.model import Status
 from orchestrator.record import CellRecord, Image, Smoke, Step
-from orchestrator.report.table import megabytes
 from orchestrator.rules import METRICS, Metric
-from orchestrator.units import UNKNOWN
+from orchestrator.units import UNKNOWN, megabytes
 from tests.unit.judged import MB, cell, failed, make_build, make_image, run
 from tests.unit.records import make_record
 

@@ -17,10 +17,10 @@ from orchestrator.model import Status
 from orchestrator.record import Environment, RunRecord
 from orchestrator.report.files import FORMATS, render, save_reports
 from orchestrator.report.select import select_records
-from orchestrator.report.table import make_table, megabytes, outcome_of
+from orchestrator.report.table import make_table, outcome_of
 from orchestrator.report.text import escape_markdown
 from orchestrator.store import Reports
-from orchestrator.units import UNKNOWN
+from orchestrator.units import UNKNOWN, megabytes
 from tests.unit.golden import assert_golden
 from tests.unit.records import HOSTILE, make_cell, make_hostile_record, make_image, make_record
 

@@ -15,9 +15,10 @@ from orchestrator import store
 from orchestrator.errors import DiskFullError, ExitCode, StoreError, UsageError
 from orchestrator.events import Event
 from orchestrator.model import Status
+from orchestrator.names import folder_name, make_run_id
 from orchestrator.record import SCHEMA
 from orchestrator.report.data import render_json
-from orchestrator.store import Reports, RunFolder, folder_name, make_run_id
+from orchestrator.store import Reports, RunFolder
 from tests.unit.records import HOSTILE, make_cell, make_hostile_record, make_record, run_json
 
 if TYPE_CHECKING:

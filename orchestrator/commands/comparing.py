@@ -1,0 +1,84 @@
+"""Commands on several stored runs; none needs Docker."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from orchestrator.commands.options import DEFAULT_FILE, File, Only, Out, ReportsFolder, Skip, check_one_of, reports_folder
+from orchestrator.commands.printing import print_result, terminal_width
+from orchestrator.errors import UsageError
+from orchestrator.smoke.words import one_line
+
+_RUN = "A run: its id, the start of it, its folder, or latest."
+
+
+def compare(
+    old: Annotated[str, typer.Argument(metavar="OLD", help=_RUN)],
+    new: Annotated[str, typer.Argument(metavar="NEW", help=_RUN)],
+    file: File = DEFAULT_FILE,
+    only: Only = None,
+    skip: Skip = None,
+    kind: Annotated[str, typer.Option("--format", help="table, markdown or json")] = "table",
+    out: Out = None,
+    reports: ReportsFolder = None,
+    *,
+    force: Annotated[bool, typer.Option("--force", help="Compare times of unlike machines or tools, too.")] = False,
+) -> None:
+    """Show what changed between two stored runs, and why; a difference is no error, gates are for that."""
+    from orchestrator.judge.compare import compare_runs
+    from orchestrator.report.compare import FORMATS, render_comparison
+    from orchestrator.report.select import select_pair
+    from orchestrator.store import Reports
+
+    check_one_of("--format", kind, FORMATS)
+    stored = Reports(reports_folder(reports, file))
+    pair = select_pair(stored.find(old).load(), stored.find(new).load(), only or (), skip or ())
+    print_result(render_comparison(compare_runs(*pair, force=force), kind, terminal_width()), out)
+
+
+def baseline(
+    name: Annotated[str, typer.Argument(metavar="[RUN]", help=_RUN)] = "latest",
+    file: File = DEFAULT_FILE,
+    reports: ReportsFolder = None,
+    *,
+    show: Annotated[bool, typer.Option("--show", help="Say which runs are chosen, and choose none.")] = False,
+    clear: Annotated[bool, typer.Option("--clear", help="Forget all choices: the last good run counts again.")] = False,
+) -> None:
+    """Take a stored run's figures as those that growth is held against from now on."""
+    from orchestrator.baseline import choose_baseline, forget_baselines, load_choices
+    from orchestrator.store import Reports
+
+    stored = Reports(reports_folder(reports, file))
+    if show and clear:
+        raise UsageError("--show and --clear are two things; give one of them")
+    if clear:
+        forget_baselines(stored)
+        print_result("the last good run of each matrix is its baseline\n", None)
+    elif show:
+        lines = [f"{one_line(matrix)}: {one_line(run)}\n" for matrix, run in load_choices(stored).items()]
+        print_result("".join(lines) or "none is chosen: the last good run of each matrix is its baseline\n", None)
+    else:
+        record = choose_baseline(stored, stored.find(name))
+        print_result(f"run {one_line(record.id)} is the baseline of {one_line(record.name)}\n", None)
+
+
+def history(
+    file: File = DEFAULT_FILE,
+    only: Only = None,
+    skip: Skip = None,
+    kind: Annotated[str, typer.Option("--format", help="table, markdown or json")] = "table",
+    out: Out = None,
+    reports: ReportsFolder = None,
+    last: Annotated[int | None, typer.Option("--last", min=1, metavar="N", help="Only the newest N runs.")] = None,
+    name: Annotated[str | None, typer.Option("--name", help="The matrix, where there are several; the newest run's.")] = None,
+) -> None:
+    """Show each cell's size, time and outcome over the stored runs, and what changed on the day they shifted."""
+    from orchestrator.report.history import FORMATS, render_history
+    from orchestrator.store import Reports
+    from orchestrator.trends import load_history
+
+    check_one_of("--format", kind, FORMATS)
+    found = load_history(Reports(reports_folder(reports, file)), name, only or (), skip or (), last)
+    print_result(render_history(found, kind, terminal_width()), out)

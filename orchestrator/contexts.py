@@ -1,0 +1,158 @@
+"""Build contexts to digests: names, modes and contents of what a build is given, .dockerignore obeyed."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import stat
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Lock
+from typing import TYPE_CHECKING
+
+from orchestrator.dockerignore import Ignore
+from orchestrator.places import dockerfile_of, is_remote, named_context
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from orchestrator.model import Cell, Settings
+
+_MOST_ENTRIES = 200_000
+_MOST_BYTES = 4 * 1024**3
+_LOCKED = re.compile(r"\..+\.[0-9a-f]{12}\.locked\.txt")  # what a locked run has beside the requirements while it lasts
+
+
+class ContextError(ValueError):
+    """A context of which no digest can be made; the words say why."""
+
+
+class Contexts:
+    """The digests of a run's contexts, each made once, by whichever cell comes first.
+
+    Left out is what has a digest of its own in a cell's inputs (Dockerfiles and
+    requirements files of any cell), so that one cell's change is not every
+    cell's; and what matrix itself writes, so that a run does not change what it
+    reads.
+    """
+
+    def __init__(self, folder: Path, left_out: Iterable[Path], warn: Callable[[str], None]) -> None:
+        """Name matrix.yaml's folder and the paths that are left out; nothing is read."""
+        self._folder = folder
+        self._left_out = frozenset(os.path.abspath(path) for path in left_out)  # noqa: PTH100  # links are not followed
+        self._warn = warn
+        self._lock = Lock()
+        self._known: dict[tuple[str, str], str | None] = {}
+
+    def digest_of(self, settings: Settings) -> str | None:
+        """Give the digest of all that a cell's build can read on this machine; None when that is not known."""
+        if is_remote(settings.context):
+            return None
+        dockerfile = dockerfile_of(settings, self._folder)
+        own = dockerfile.with_name(f"{dockerfile.name}.dockerignore")
+        found = [self._digest(self._folder / settings.context, own)]
+        names = [""]
+        for name, value in settings.contexts:
+            place = Path(named_context(value, self._folder))
+            if place.is_dir():
+                names.append(name)
+                found.append(self._digest(place, None))
+        known = [digest for digest in found if digest is not None]
+        if len(known) < len(found):
+            return None
+        if len(known) == 1:
+            return known[0]
+        pairs = "".join(f"{name} {digest}\n" for name, digest in zip(names, known, strict=True))
+        return f"sha256:{hashlib.sha256(pairs.encode()).hexdigest()}"
+
+    def _digest(self, root: Path, own: Path | None) -> str | None:
+        """Read a context once for each set of patterns; what cannot be read is said once and stays unknown."""
+        with self._lock:
+            try:
+                ignore = _load_ignore(root, own)
+                key = os.path.abspath(root), ignore  # noqa: PTH100  # as above
+                if key not in self._known:
+                    self._known[key] = None
+                    self._known[key] = digest_context(root, Ignore(ignore), self._left_out)
+                return self._known[key]
+            except (OSError, ValueError) as error:
+                words = f"{error.filename}: {error.strerror}" if isinstance(error, OSError) else str(error)
+                self._warn(f"the context {root} has no digest: {words}; a change of it will not be noticed")
+                return None
+
+
+def find_left_out(cells: Iterable[Cell], folder: Path) -> set[Path]:
+    """Give the files that have a digest of their own in some cell's inputs."""
+    found = set()
+    for settings in {cell.settings for cell in cells}:
+        if not is_remote(settings.context):
+            found.add(dockerfile_of(settings, folder))
+        if settings.requirements is not None:
+            found.add(folder / settings.requirements)
+    return found
+
+
+def _load_ignore(root: Path, own: Path | None) -> str:
+    """Read the patterns: those beside the Dockerfile come instead of the context's."""
+    for path in (own, root / ".dockerignore"):
+        if path is not None and path.is_file():
+            return path.read_text(encoding="utf-8", errors="surrogateescape")
+    return ""
+
+
+@dataclass(slots=True)
+class _Reading:
+    """A context while it is read."""
+
+    ignore: Ignore
+    left_out: frozenset[str]
+    entries: int = 0
+    bytes: int = 0
+
+
+def digest_context(root: Path, ignore: Ignore, left_out: frozenset[str]) -> str:
+    """Give the digest of all that a context gives to a build; times and owners do not count, as for BuildKit's cache."""
+    reading, found = _Reading(ignore, left_out), hashlib.sha256()
+    # Folders still to be read, the last one first: as deep as a context may be, nothing calls itself.
+    left = [(os.path.abspath(root), "", ignore.nothing_matched)]  # noqa: PTH100  # links are not followed
+    while left:
+        folder, prefix, matched = left.pop()
+        inside = []
+        for entry in sorted(os.scandir(folder), key=lambda one: one.name):
+            path = prefix + entry.name
+            if entry.path in left_out or _LOCKED.fullmatch(entry.name):
+                continue
+            reading.entries += 1
+            if reading.entries > _MOST_ENTRIES:
+                message = f"more than {_MOST_ENTRIES:,} files and folders"
+                raise ContextError(message)
+            matches = ignore.match(path, matched)
+            is_out = ignore.leaves_out(matches)
+            if not is_out:
+                found.update(_describe(reading, entry, path))
+            if entry.is_dir(follow_symlinks=False) and (not is_out or ignore.may_let_in_below(path)):
+                inside.append((entry.path, f"{path}/", matches))
+        left += reversed(inside)
+    return f"sha256:{found.hexdigest()}"
+
+
+def _describe(reading: _Reading, entry: os.DirEntry[str], path: str) -> bytes:
+    """Write an entry so that no two different ones are written alike; sockets, pipes and devices are no part of a context."""
+    status = entry.stat(follow_symlinks=False)
+    mode = stat.S_IMODE(status.st_mode)
+    name = os.fsencode(path)
+    if entry.is_symlink():
+        target = os.fsencode(Path(entry.path).readlink())
+        return b"link\0" + name + b"\0" + target + b"\0"
+    if entry.is_dir(follow_symlinks=False):
+        return f"folder {mode:o}\0".encode() + name + b"\0"
+    if not stat.S_ISREG(status.st_mode):
+        return b""
+    reading.bytes += status.st_size
+    if reading.bytes > _MOST_BYTES:
+        message = f"more than {_MOST_BYTES // 1024**3} GiB"
+        raise ContextError(message)
+    with open(entry.path, "rb") as file:  # noqa: PTH123  # a path as the system gave it
+        content = hashlib.file_digest(file, "sha256").hexdigest()
+    return f"file {mode:o} {content}\0".encode() + name + b"\0"

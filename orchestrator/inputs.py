@@ -1,0 +1,60 @@
+"""What a cell is built from, as digests and words that two runs can be compared by; no secret is among them."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING
+
+from orchestrator.places import dockerfile_of, is_remote
+from orchestrator.record import CellInputs
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from orchestrator.contexts import Contexts
+    from orchestrator.model import Settings
+
+
+_IMAGE = "docker-image://"  # such a context is a base, which the build itself names
+
+
+def read_inputs(settings: Settings, folder: Path, contexts: Contexts) -> CellInputs:
+    """Read what a cell will be built from, before it is."""
+    dockerfile = None if is_remote(settings.context) else dockerfile_of(settings, folder)
+    return CellInputs(
+        dockerfile_digest=_file_digest(dockerfile),
+        context_digest=contexts.digest_of(settings),
+        requirements_digest=_file_digest(folder / settings.requirements if settings.requirements else None),
+        args=dict(settings.args),
+        options=dict(_options_of(settings)),
+        smoke_digest=_smoke_digest(settings),
+    )
+
+
+def _options_of(settings: Settings) -> Iterator[tuple[str, str]]:
+    """Name what else a build is told. Of secrets only the names: a digest of a short one could be guessed."""
+    yield "context", settings.context
+    for name, value in (("target", settings.target), ("platform", settings.platform), ("network", settings.network)):
+        if value is not None:
+            yield name, value
+    yield from ((f"contexts.{name}", value) for name, value in settings.contexts if not value.startswith(_IMAGE))
+    yield from ((f"labels.{name}", value) for name, value in settings.labels)
+    if settings.secret_args:
+        yield "secret_args", ", ".join(sorted(name for name, _ in settings.secret_args))
+    if settings.secrets:
+        yield "secrets", ", ".join(sorted(secret.id for secret in settings.secrets))
+
+
+def _smoke_digest(settings: Settings) -> str | None:
+    """Give the digest of a cell's checks and of the environment that they run in."""
+    if not settings.smoke:
+        return None
+    text = repr((settings.smoke, settings.env))
+    return f"sha256:{hashlib.sha256(text.encode(errors='surrogateescape')).hexdigest()}"
+
+
+def _file_digest(path: Path | None) -> str | None:
+    if path is None or not path.is_file():
+        return None
+    return f"sha256:{hashlib.sha256(path.read_bytes()).hexdigest()}"

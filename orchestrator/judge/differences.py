@@ -1,0 +1,100 @@
+"""The nouns of a comparison: what differs between two runs, and what it is charged to."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from orchestrator.model import Status
+
+SCHEMA = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Cause:
+    """Something that changed, and the unpacked bytes that it is charged with; None where no bytes are its own."""
+
+    kind: str  # base, packages, dockerfile, context, requirements, args, options, inputs, environment, unexplained, checks
+    title: str
+    bytes: int | None = None
+    evidence: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """A figure of a cell in two runs; `is_real` is unknown where nobody knows how much of it is chance."""
+
+    metric: str
+    unit: str  # bytes or s
+    old: float | None
+    new: float | None
+    noise: float | None = None  # in the figure's unit: smaller differences are none
+    is_real: bool | None = None
+    note: str | None = None
+
+    @property
+    def amount(self) -> float | None:
+        """Give how much more the new run has."""
+        return None if self.old is None or self.new is None else self.new - self.old
+
+    @property
+    def share(self) -> float | None:
+        """Give the same as a share of the old figure."""
+        return self.amount / self.old if self.old and self.amount is not None else None
+
+
+@dataclass(frozen=True, slots=True)
+class CellChange:
+    """A cell that both runs have."""
+
+    id: str
+    axes: Mapping[str, str]
+    old_status: Status
+    new_status: Status
+    outcome_changed: bool
+    reason: str | None = None
+    sizes: tuple[Difference, ...] = ()
+    times: tuple[Difference, ...] = ()
+    causes: tuple[Cause, ...] = ()
+
+    @property
+    def differs(self) -> bool:
+        """Tell whether it ended otherwise, or a figure differs by more than chance."""
+        return self.outcome_changed or any(one.is_real for one in (*self.sizes, *self.times))
+
+
+@dataclass(frozen=True, slots=True)
+class CellSeen:
+    """A cell that only one of two runs has."""
+
+    id: str
+    axes: Mapping[str, str]
+    status: Status
+
+
+@dataclass(frozen=True, slots=True)
+class RunSeen:
+    """One side of a comparison."""
+
+    id: str
+    name: str
+    started_at: str
+    git_commit: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """All that differs between two runs."""
+
+    schema: int
+    old: RunSeen
+    new: RunSeen
+    added: tuple[CellSeen, ...] = ()
+    removed: tuple[CellSeen, ...] = ()
+    cells: tuple[CellChange, ...] = ()
+    environment: tuple[str, ...] = ()  # what differs of the machine and the tools
+    times_refused: tuple[str, ...] = ()  # why times are not compared
+    notes: tuple[str, ...] = ()

@@ -1,0 +1,92 @@
+"""The few figures of a run that a trend is made of, and whether the run is good enough to be held against."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from orchestrator.ending import exit_code_of
+from orchestrator.errors import ExitCode
+from orchestrator.judge.times import COLD, cold_median_of, noises_of
+from orchestrator.model import Status
+from orchestrator.record import Environment
+
+if TYPE_CHECKING:
+    from orchestrator.record import CellRecord, RunRecord
+
+
+@dataclass(frozen=True, slots=True)
+class CellFigures:
+    """What a trend needs of a cell: how it ended, its size, and its isolated time."""
+
+    id: str
+    axes: Mapping[str, str]
+    status: Status
+    as_expected: bool
+    compressed_bytes: int | None = None
+    compressed_estimated: bool = False
+    uncompressed_bytes: int | None = None
+    cold_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RunFigures:
+    """What a trend needs of a run."""
+
+    id: str
+    name: str
+    started_at: datetime
+    axes: tuple[str, ...]
+    finished: bool
+    complete: bool
+    exit_code: int
+    environment: Environment
+    cells: tuple[CellFigures, ...]
+    only: tuple[str, ...] = ()
+    skip: tuple[str, ...] = ()
+    noise: float | None = None
+    is_shard: bool = False
+
+    @property
+    def is_good(self) -> bool:
+        """Tell whether growth may be held against it: all of the plan there, all as expected, no gate broken.
+
+        A run that grew too much is not good, or the next night would be held
+        against it and pass.
+        """
+        return self.finished and self.complete and not self.is_shard and self.exit_code == ExitCode.OK
+
+
+def make_figures(record: RunRecord) -> RunFigures:
+    """Take what a trend needs out of a run."""
+    return RunFigures(
+        id=record.id,
+        name=record.name,
+        started_at=record.started_at,
+        axes=record.axes,
+        finished=record.finished_at is not None,
+        complete=record.complete,
+        exit_code=int(exit_code_of(record)),
+        environment=record.environment,
+        cells=tuple(map(_make_cell, record.cells)),
+        only=record.only,
+        skip=record.skip,
+        noise=noises_of(record).get(COLD),
+        is_shard=record.shard is not None,
+    )
+
+
+def _make_cell(cell: CellRecord) -> CellFigures:
+    image = cell.image
+    return CellFigures(
+        id=cell.id,
+        axes=cell.axes,
+        status=cell.status,
+        as_expected=cell.as_expected,
+        compressed_bytes=image.compressed_bytes if image else None,
+        compressed_estimated=image.compressed_estimated if image else False,
+        uncompressed_bytes=image.uncompressed_bytes if image else None,
+        cold_s=cold_median_of(cell),
+    )

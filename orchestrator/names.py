@@ -1,0 +1,36 @@
+"""Names on disk: of runs, which sort by time, and of cells' folders, which no path can be led out of."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import secrets
+from datetime import UTC
+from typing import TYPE_CHECKING
+from urllib.parse import quote
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+_RUN_ID = re.compile(r"[0-9]{8}T[0-9]{6}Z-[0-9a-f]{6}")
+_MAX_NAME = 200  # of a folder; no disk takes more than 255 bytes
+
+
+def make_run_id(now: datetime) -> str:
+    """Make an id that sorts by time and is not shared by runs that start together."""
+    return f"{now.astimezone(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"
+
+
+def folder_name(cell_id: str) -> str:
+    """Give the name of a cell's folder: its id, with what a path cannot hold escaped."""
+    name = quote(cell_id, safe="+:@")
+    if name.startswith("."):
+        name = f"%2E{name[1:]}"
+    if len(name) > _MAX_NAME:
+        name = f"{name[: _MAX_NAME - 20]}-{hashlib.sha256(cell_id.encode()).hexdigest()[:16]}"
+    return name
+
+
+def is_run_id(name: str) -> bool:
+    """Tell whether a name is one that a run has."""
+    return _RUN_ID.fullmatch(name) is not None

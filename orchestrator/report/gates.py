@@ -1,0 +1,33 @@
+"""A gate as a sentence: what was limited, to what, and what was found."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from orchestrator.judge.words import render_amount
+from orchestrator.rules import COUNT
+from orchestrator.smoke.words import shorten
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from orchestrator.record import RunRecord
+    from orchestrator.verdicts import Gate
+
+_MOST = 20
+
+
+def render_broken(record: RunRecord) -> Iterator[str]:
+    """Say which gates failed, for whoever only sees an exit code."""
+    broken = [gate for gate in record.gates if gate.passed is False]
+    yield from (f"gate failed: {render_gate(gate)}" for gate in broken[:_MOST])
+    if len(broken) > _MOST:
+        yield f"gate failed: and {len(broken) - _MOST} more"
+
+
+def render_gate(gate: Gate) -> str:
+    """Write a gate in one line."""
+    unit = gate.unit or COUNT
+    where = f" of {gate.cell}" if gate.cell else ""
+    found = f": {render_amount(gate.actual, unit)}, limit {render_amount(gate.limit, unit)}"
+    return shorten(f"{gate.gate}{where}{'' if gate.limit is None else found}{f' ({gate.reason})' if gate.reason else ''}")

@@ -1,0 +1,190 @@
+"""Contexts to digests: what a build is given counts, and nothing else does."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+import pytest
+
+from orchestrator import contexts as module
+from orchestrator.contexts import Contexts, digest_context, find_left_out
+from orchestrator.dockerignore import Ignore
+from orchestrator.inputs import read_inputs
+from orchestrator.model import Cell, RunCheck, Secret, Settings
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """Give a context of a few files."""
+    for name in ("app/main.py", "app/cache/x.pyc", "deps/a.txt", "Dockerfile", "notes.md"):
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(name)
+    return tmp_path
+
+
+def digest(root: Path, ignore: str = "", *left_out: Path) -> str:
+    """Give a context's digest."""
+    return digest_context(root, Ignore(ignore), frozenset(map(str, left_out)))
+
+
+def kept(root: Path, ignore: str) -> set[str]:
+    """Give the files that these patterns leave in."""
+    patterns = Ignore(ignore)
+
+    def walk(folder: str, above: tuple[bool, ...]) -> Iterator[str]:
+        for entry in os.scandir(root / folder):
+            path = f"{folder}/{entry.name}".lstrip("/")
+            matched = patterns.match(path, above)
+            if entry.is_dir():
+                yield from walk(path, matched)
+            elif not patterns.leaves_out(matched):
+                yield path
+
+    return set(walk("", patterns.nothing_matched))
+
+
+@pytest.mark.parametrize(
+    ("ignore", "left"),
+    [
+        ("", {"app/main.py", "app/cache/x.pyc", "deps/a.txt", "Dockerfile", "notes.md"}),
+        ("# app\n\n  *.md  \n/deps/", {"app/main.py", "app/cache/x.pyc", "Dockerfile"}),
+        ("*\n!app\n**/cache", {"app/main.py"}),
+        ("*\n!app/main.py", {"app/main.py"}),
+        ("app\n!app/cache", {"app/cache/x.pyc", "deps/a.txt", "Dockerfile", "notes.md"}),
+        ("**/*.p?c\n**\n!**/*.txt", {"deps/a.txt"}),
+        ("[!n]*\nD*\nde*\napp/[m-z&&]*", {"app/cache/x.pyc"}),
+        ("[a-d]*\nD[^x]*", {"notes.md"}),
+        ("\ufeffapp\n./deps/../notes.md\n\\Dockerfile", {"deps/a.txt"}),
+        ("main.py\ncache", {"app/main.py", "app/cache/x.pyc", "deps/a.txt", "Dockerfile", "notes.md"}),
+    ],
+)
+def test_patterns_mean_what_they_mean_to_the_builder(root: Path, ignore: str, left: set[str]) -> None:
+    """The last pattern that matches a path, or a folder around it, decides; names count from the context's folder."""
+    assert kept(root, ignore) == left
+
+
+@pytest.mark.parametrize(
+    ("ignore", "words"), [("a\n!\n", "'!' stands alone"), ("[z-a]", r"'\[z-a\]' in a .dockerignore is no pattern")]
+)
+def test_a_line_that_is_no_pattern_is_refused(ignore: str, words: str) -> None:
+    """The builder fails on it, too."""
+    with pytest.raises(ValueError, match=words):
+        Ignore(ignore)
+
+
+def test_names_modes_contents_and_links_change_the_digest(root: Path) -> None:
+    """Whatever a COPY could see makes another digest; a time does not."""
+    first = digest(root)
+    os.utime(root / "notes.md", (1, 1))
+    assert digest(root) == first
+    seen = {first}
+    for change in (
+        lambda: (root / "notes.md").write_text("other"),
+        lambda: (root / "notes.md").rename(root / "notes.txt"),
+        lambda: (root / "notes.txt").chmod(0o755),
+        lambda: (root / "link").symlink_to("notes.txt"),
+        (root / "empty").mkdir,
+    ):
+        change()
+        seen.add(digest(root))
+    assert len(seen) == 6
+
+
+def test_what_is_ignored_or_has_its_own_digest_changes_nothing(root: Path) -> None:
+    """A note that no build sees is no change, nor is another cell's requirements file, nor a locked run's."""
+    before = digest(root, "*.md", root / "deps/a.txt")
+    (root / "notes.md").write_text("other")
+    (root / "deps/a.txt").write_text("other")
+    (root / "deps/.a.0123456789ab.locked.txt").write_text("other")
+    os.mkfifo(root / "pipe")
+    assert digest(root, "*.md", root / "deps/a.txt") == before
+    assert digest(root, "", root / "deps/a.txt") != before
+
+
+def test_folders_in_which_nothing_is_let_in_are_not_walked(root: Path) -> None:
+    """`*` with exceptions does not read a virtual environment of a million files."""
+    patterns = Ignore("*\n!app/main.py\n!deps/**/x.txt")
+    assert [patterns.may_let_in_below(path) for path in ("app", "app/cache", "deps", "deps/y", ".venv")] == [
+        True,
+        False,
+        True,
+        True,
+        False,
+    ]
+
+
+def test_a_context_is_read_once_and_trouble_is_said_once(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Hundreds of cells share a context; one that is too large has no digest, and the run goes on."""
+    said: list[str] = []
+    contexts = Contexts(root, (), said.append)
+    first = contexts.digest_of(Settings())
+    (root / "notes.md").write_text("changed while the run goes on")
+    assert first is not None
+    assert contexts.digest_of(Settings(target="other")) == first
+    monkeypatch.setattr(module, "_MOST_ENTRIES", 3)
+    strict = Contexts(root, (), said.append)
+    assert [strict.digest_of(Settings()), strict.digest_of(Settings())] == [None, None]
+    assert said == [f"the context {root} has no digest: more than 3 files and folders; a change of it will not be noticed"]
+    monkeypatch.setattr(module, "_MOST_BYTES", 10)
+    monkeypatch.setattr(module, "_MOST_ENTRIES", 300)
+    assert Contexts(root, (), said.append).digest_of(Settings()) is None
+    assert "more than 0 GiB" in said[-1]
+
+
+def test_each_dockerfile_may_have_patterns_of_its_own(root: Path) -> None:
+    """They come instead of the context's, and a further folder that a cell names counts as well."""
+    contexts = Contexts(root, (), pytest.fail)
+    plain = contexts.digest_of(Settings(dockerfile="deps/a.txt"))
+    (root / "Dockerfile.dockerignore").write_text("app\n")
+    own = contexts.digest_of(Settings())
+    assert own not in (None, plain)
+    assert contexts.digest_of(Settings(contexts=(("more", "deps"),))) not in (None, own)
+    assert contexts.digest_of(Settings(contexts=(("base", "docker-image://x"),))) == own
+    assert contexts.digest_of(Settings(context="https://example.org/x.git")) is None
+    said: list[str] = []
+    assert Contexts(root, (), said.append).digest_of(Settings(context="gone")) is None
+    assert said == [
+        f"the context {root}/gone has no digest: {root}/gone: No such file or directory; a change of it will not be noticed"
+    ]
+
+
+def test_files_with_a_digest_of_their_own_are_those_that_any_cell_names(root: Path) -> None:
+    """Dockerfiles and requirements files; a remote context has none here."""
+    cells = [
+        Cell("a", (), Settings(requirements="deps/a.txt")),
+        Cell("b", (), Settings(context="https://example.org/x.git")),
+    ]
+    assert find_left_out(cells, root) == {root / "Dockerfile", root / "deps/a.txt"}
+
+
+def test_inputs_tell_all_that_decides_a_build_and_no_secret(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Secrets are known by their names; checks and their environment by a digest."""
+    monkeypatch.setenv("MY_TOKEN", "hush-hush")
+    settings = Settings(
+        args=(("A", "b"),),
+        secret_args=(("TOKEN", "MY_TOKEN"),),
+        secrets=(Secret("pip", env="MY_TOKEN"),),
+        contexts=(("base", "docker-image://x@sha256:1"), ("more", "deps")),
+        labels=(("team", "x"),),
+        target="t",
+        requirements="deps/a.txt",
+        smoke=(RunCheck(("true",)),),
+    )
+    inputs = read_inputs(settings, root, Contexts(root, (), pytest.fail))
+    assert None not in (inputs.dockerfile_digest, inputs.context_digest, inputs.requirements_digest, inputs.smoke_digest)
+    assert inputs.args == {"A": "b"}
+    assert inputs.options == {
+        "context": ".",
+        "target": "t",
+        "contexts.more": "deps",
+        "labels.team": "x",
+        "secret_args": "TOKEN",
+        "secrets": "pip",
+    }
+    assert "hush" not in repr(inputs)
