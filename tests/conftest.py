@@ -22,6 +22,7 @@ gc.set_threshold(50_000, 50, 50)  # looking for circles among what pytest and th
 os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # read when grpc is imported: what its core says is no part of any test
 BUILDER_IMAGE = "moby/buildkit:buildx-stable-1"
 OF_THE_IMAGE = ("docker-container", "remote")
+ALL_FAULTS = os.environ.get("FAULTS") == "all"  # they take minutes; tests/golden/logs has what they said, for the unit tests
 PLACES = ("containerd", "classic", *OF_THE_IMAGE)
 
 
@@ -101,11 +102,16 @@ def bases(engine: None) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out what needs a builder image where there is none, as the header says; give `lab` and `index` tests what they need."""
+    """Leave out what needs a builder image where there is none, as the header says, and faults that nobody asked for.
+
+    Give `lab` and `index` tests what they need.
+    """
     if "docker-container" not in places():
         left_out = [item for item in items if item.get_closest_marker("builder_image")]
         config.hook.pytest_deselected(items=left_out)
         items[:] = [item for item in items if item not in left_out]
+    if not ALL_FAULTS:
+        items[:] = [item for item in items if not item.get_closest_marker("fault")]
     for item in items:
         if isinstance(item, pytest.Function) and item.get_closest_marker("lab"):
             item.fixturenames.insert(0, "bases")

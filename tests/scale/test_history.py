@@ -59,8 +59,6 @@ def _store(reports: Reports, record: RunRecord, *, whole: bool) -> None:
     run.create()
     if whole:
         run.save_record(record)
-        for cell in record.cells:
-            run.save_cell(cell)
     else:
         (run.path / "run.json").write_text(json.dumps({"schema": 1, "id": record.id}))
     save_figures(run, record)
