@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from orchestrator.judge.attribution import attribute, size_noise
@@ -73,13 +74,11 @@ def _compare_cells(
         times=times,
     )
     if not change.differs:
-        return change
+        titles = tuple(cause.title for cause in attribute(old, new) if cause.kind != "unexplained")
+        return replace(change, unfelt=titles)
     fields = TIMED if any(one.is_real for one in times) else WEIGHED
     causes = attribute(old, new, differing(runs[0].environment, runs[1].environment, fields))
-    return CellChange(
-        **{name: getattr(change, name) for name in change.__slots__ if name != "causes"},
-        causes=_explain_rest(causes, sizes),
-    )
+    return replace(change, causes=_explain_rest(causes, sizes))
 
 
 def compare_sizes(old: Image, new: Image) -> tuple[Difference, ...]:

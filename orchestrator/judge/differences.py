@@ -59,6 +59,7 @@ class CellChange:
     sizes: tuple[Difference, ...] = ()
     times: tuple[Difference, ...] = ()
     causes: tuple[Cause, ...] = ()
+    unfelt: tuple[str, ...] = ()  # what changed although no figure differs by more than chance
 
     @property
     def differs(self) -> bool:

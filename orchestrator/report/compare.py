@@ -125,6 +125,18 @@ def _notes(comparison: Comparison) -> Iterator[str]:
     yield from (f"{shorten(note[:1].upper() + note[1:])}." for note in comparison.notes)
 
 
+def _unfelt(comparison: Comparison) -> Iterator[str]:
+    """Name each change that made no difference, once, and in which cells."""
+    cells: dict[str, list[str]] = {}
+    for cell in comparison.cells:
+        for title in cell.unfelt:
+            cells.setdefault(title, []).append(one_line(cell.id))
+    for title, names in cells.items():
+        more = f" and {len(names) - _MOST_CELLS} more" if len(names) > _MOST_CELLS else ""
+        changed = shorten(title[:1].upper() + title[1:])
+        yield f"{changed}, without a difference beyond noise, in {', '.join(names[:_MOST_CELLS])}{more}."
+
+
 def _charges(comparison: Comparison) -> Iterator[tuple[str, list[str]]]:
     """Give each cause once, with what it is charged with in which cells, and its evidence where it charges most."""
     found: dict[tuple[str, str], list[tuple[CellChange, Cause]]] = {}
@@ -167,8 +179,9 @@ def _render_terminal(comparison: Comparison, width: int) -> str:
         lines += ["", *wrap_lines(apart, width)]
     for head, evidence in _charges(comparison):
         lines += ["", *wrap_lines([head], width), *wrap_lines(evidence, width, indent="    ")]
-    if notes := list(_notes(comparison)):
-        lines += ["", *wrap_lines(notes, width)]
+    for more in (list(_unfelt(comparison)), list(_notes(comparison))):
+        if more:
+            lines += ["", *wrap_lines(more, width)]
     return "\n".join(line.rstrip() for line in lines) + "\n"
 
 
@@ -190,6 +203,6 @@ def _render_markdown(comparison: Comparison) -> str:
         lines += ["", *(f"- {escape_markdown(line)}" for line in apart)]
     for head, evidence in _charges(comparison):
         lines += ["", f"**{escape_markdown(head)}**", "", *(f"- {escape_markdown(line)}" for line in evidence)]
-    if notes := list(_notes(comparison)):
-        lines += ["", *(f"- {escape_markdown(note)}" for note in notes)]
+    if more := [*_unfelt(comparison), *_notes(comparison)]:
+        lines += ["", *(f"- {escape_markdown(line)}" for line in more)]
     return "\n".join(lines) + "\n"

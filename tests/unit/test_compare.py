@@ -61,6 +61,17 @@ def test_nothing_changed_and_nothing_is_accused() -> None:
         assert change.causes == ()
 
 
+def test_what_changed_without_a_difference_is_named_once() -> None:
+    """A version of the same size, or a file that nobody copies, is no difference, and is not passed over in silence."""
+    old = make_cell("slim")
+    changed = replace(old, inputs=replace(old.inputs, context_digest="sha256:other"))
+    found = compare_runs(make_run(old), make_run(changed, day=1))
+    assert (found.cells[0].differs, found.cells[0].unfelt) == (False, ("the build context changed",))
+    for kind in ("table", "markdown"):
+        text = render_comparison(found, kind, 200)
+        assert "The build context changed, without a difference beyond noise, in slim" in text
+
+
 def test_a_moved_base_is_charged_with_all_of_it() -> None:
     """What the base brought, and what was built anew on it, is the base's; its packages are named and not counted twice."""
     (cause,) = only_change(make_cell(), with_moved_base(make_cell())).causes
