@@ -23,6 +23,8 @@ os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # read when grpc is imported: w
 BUILDER_IMAGE = "moby/buildkit:buildx-stable-1"
 OF_THE_IMAGE = ("docker-container", "remote")
 ALL_FAULTS = os.environ.get("FAULTS") == "all"  # they take minutes; tests/golden/logs has what they said, for the unit tests
+QUICK = ("tests/unit/", "tests/properties/", "tests/views/")
+ALONE = ("tests/e2e/", "tests/integration/")
 PLACES = ("containerd", "classic", *OF_THE_IMAGE)
 
 
@@ -117,6 +119,33 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             item.fixturenames.insert(0, "bases")
         if isinstance(item, pytest.Function) and item.get_closest_marker("index"):
             item.fixturenames.insert(0, "package_index")
+    items[:] = deal(items, int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1")))
+
+
+def deal(items: list[pytest.Item], workers: int) -> list[pytest.Item]:
+    """Put tests in an order in which all workers are busy to the end.
+
+    xdist gives each worker a piece of the list, all of a length, and takes from
+    the ends of others what is left. So each piece begins with tests that wait
+    for an engine, those that wait longest first, and ends with quick ones.
+    Tests of a file stay together where they may share what is costly to make.
+    """
+    if workers == 1:
+        return items
+    quick = [item for item in items if item.nodeid.startswith(QUICK)]
+    groups: dict[str, list[pytest.Item]] = {}
+    for item in items:
+        if not item.nodeid.startswith(QUICK):
+            groups.setdefault(item.nodeid if item.nodeid.startswith(ALONE) else item.nodeid.partition("::")[0], []).append(item)
+    ordered = sorted(groups.values(), key=lambda group: not any(item.get_closest_marker("long") for item in group))
+    pieces: list[list[pytest.Item]] = [[] for _ in range(workers)]
+    for group in ordered:
+        min(pieces, key=len).extend(group)
+    for at, piece in enumerate(pieces):
+        room = max(0, (len(items) + at) // workers - len(piece))  # as xdist cuts the list
+        piece.extend(quick[:room])
+        del quick[:room]
+    return [item for piece in pieces for item in piece] + quick
 
 
 @pytest.fixture(scope="session")

@@ -10,6 +10,8 @@ import tarfile
 import time
 from typing import TYPE_CHECKING, Any
 
+import pytest
+
 if TYPE_CHECKING:
     from tests.e2e.conftest import Project
 
@@ -49,6 +51,7 @@ def causes_of(compared: dict[str, Any]) -> list[tuple[str, str, int | None]]:
     return [(cause["kind"], cause["title"], cause["bytes"]) for cause in compared["cells"][0]["causes"]]
 
 
+@pytest.mark.long
 def test_one_change_is_charged_to_what_changed(project: Project) -> None:
     """A moved base, a package of another version, a line of the Dockerfile, nothing, and what makes no difference."""
     base = f"matrix-tests-moving:{time.time_ns()}"

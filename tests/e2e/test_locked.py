@@ -39,6 +39,7 @@ def make_base(project: Project, base: str, version: str) -> None:
     subprocess.run(["docker", "import", "-", base], input=tar.getvalue(), capture_output=True, check=True)
 
 
+@pytest.mark.long
 @pytest.mark.index
 def test_a_locked_run_builds_on_the_base_that_was_locked_though_its_tag_has_moved(placed: Project) -> None:
     """By digest, in FROM and in COPY --from; the record names it, `lock --check` says what moved, a free run gets the new one."""

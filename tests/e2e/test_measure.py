@@ -60,6 +60,7 @@ def scenarios_of(cell: dict[str, Any]) -> dict[str, dict[str, Any]]:
     return {scenario["name"]: scenario for scenario in cell["build"]["scenarios"]}
 
 
+@pytest.mark.long
 def test_samples_do_all_their_work_and_rank_as_a_plain_loop_does(project: Project) -> None:
     """No step cache and no other sample's cache mount; what is cached takes only what a start takes."""
     write_cells_that_sleep(project)
@@ -94,6 +95,7 @@ def test_samples_do_all_their_work_and_rank_as_a_plain_loop_does(project: Projec
     assert list((project.folder / "cache" / "images").iterdir()) == []
 
 
+@pytest.mark.long
 def test_a_changed_source_and_a_changed_requirement_are_told_apart(placed: Project) -> None:
     """What comes after the change is built again, what comes before it is not; the user's files are not touched."""
     placed.folder.joinpath("Dockerfile").write_text(LAYERED)

@@ -150,6 +150,7 @@ def test_the_run_has_a_trace_that_leads_to_the_cells_and_comes_from_the_job(proj
     assert "exit code: 3" in step.status.message
 
 
+@pytest.mark.long
 def test_sixty_traces_are_whole_although_the_builder_keeps_fifty_records(project: Project) -> None:
     """Each is fetched soon after its build."""
     cells = [f"cell{number}" for number in range(60)]
@@ -291,6 +292,7 @@ def test_a_builder_that_exports_by_itself_sends_no_span_a_second_time(project: P
     assert {(span.name, span.resource.get("service.name")) for span in sent if times[span.span_id] > 1} == set()
 
 
+@pytest.mark.long
 def test_a_backend_that_is_down_is_said_once_and_fails_nothing(project: Project) -> None:
     """With the way to send the traces later, which then arrive."""
     project.write()

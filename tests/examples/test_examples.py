@@ -35,6 +35,9 @@ COPY --from=glibc /usr/lib/x86_64-linux-gnu/libstdc++.so.6 /srv/addon.node
 """
 
 
+pytestmark = pytest.mark.long
+
+
 @pytest.fixture(scope="module")
 def stand_ins(engine: None) -> Path:
     """Make the stand-ins once, and give the file that says what they lack."""

@@ -54,6 +54,7 @@ def test_a_builder_that_cannot_be_made_is_not_left_half_made(here: Engine, spec:
     assert spec.name not in listed
 
 
+@pytest.mark.long
 def test_a_remote_builder_is_passed_to_buildx_as_it_is(here: Engine, spec: BuilderSpec) -> None:
     """One that nobody answers at is an error of the surroundings."""
     with pytest.raises(EngineError, match="could not be made"):

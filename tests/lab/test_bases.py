@@ -8,7 +8,7 @@ import pytest
 
 from tests.lab.bases import STAND_INS, save_description
 
-pytestmark = [pytest.mark.lab, pytest.mark.engine]
+pytestmark = [pytest.mark.lab, pytest.mark.engine, pytest.mark.long]
 
 SLIM = ("python:3.11-slim", "python:3.13-slim")
 ALPINE = "python:3.13-alpine"

@@ -9,7 +9,7 @@ import pytest
 from orchestrator.probes import PROBE_NAMES
 from tests.probes.containers import ROOT, Build, build, run_probe
 
-pytestmark = [pytest.mark.engine, pytest.mark.lab]
+pytestmark = [pytest.mark.engine, pytest.mark.lab, pytest.mark.long]
 
 FULL = "fastapi-pyroscope"
 
