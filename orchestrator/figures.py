@@ -76,7 +76,7 @@ def _load_kept(run: RunFolder, of: stat_result) -> RunFigures | None:
     """Read what is kept; what is damaged, or was made from another run.json, is as good as none."""
     path = run.path / _NAME
     try:
-        if path.stat().st_size > _MOST_BYTES:
+        if path.is_symlink() or path.stat().st_size > _MOST_BYTES:
             return None
         kept: _Kept = _adapter().validate_json(path.read_bytes())
     except (OSError, ValueError):

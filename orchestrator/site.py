@@ -25,7 +25,9 @@ from orchestrator.report.junit import render_junit
 from orchestrator.report.markdown import render_markdown
 from orchestrator.report.overview import LeftOut, RunLine, make_line, render_overview
 from orchestrator.report.pages import fingerprint
+from orchestrator.report.trendlines import make_trends
 from orchestrator.store import RunFolder
+from orchestrator.trends import load_history_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -103,8 +105,11 @@ def _update(reports: Reports, folder: Path, ids: list[str]) -> Made:
             written += 1
         except StoreError as error:
             left_out.append(LeftOut(run_id, str(error).replace(f"{reports.path}{os.sep}", "")))
-    lines = [one.line for one in kept.values()]
-    write_whole(folder / "index.html", render_overview(lines, left_out, max(0, len(ids) - _MOST_RUNS)).encode(errors="replace"))
+    history = load_history_of(reports, sorted(kept))
+    overview = render_overview(
+        [one.line for one in kept.values()], left_out, max(0, len(ids) - _MOST_RUNS), make_trends(history) if history else None
+    )
+    write_whole(folder / "index.html", overview.encode(errors="replace"))
     removed = _remove_others(folder, kept)
     write_whole(folder / _STATE, _dump_state(kept))
     return Made(written, len(kept) - written, removed, tuple(left_out))

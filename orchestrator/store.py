@@ -159,7 +159,7 @@ class RunFolder:
     def load_cell(self, cell_id: str) -> CellRecord | None:
         """Read the result of one cell from its own file, which is quicker than the whole run; None when there is none."""
         result = self.path / "cells" / folder_name(cell_id) / "result.json"
-        if not result.is_file():
+        if not result.is_file() or not result.resolve().is_relative_to(self.path.resolve()):  # as below
             return None
         found: CellRecord = _make_record("cell", _read_json(result), result)
         return found

@@ -28,7 +28,7 @@ _MOST_SHIFTS = 100
 
 def load_history(reports: Reports, name: str | None, only: Sequence[str], skip: Sequence[str], last: int | None = None) -> History:
     """Read the runs of a matrix, by default that of the newest run; what cannot be read is named and left out."""
-    found, left_out = _load_runs(reports)
+    found, left_out = _load_runs(reports, reports.run_ids())
     if not found:
         where = f"there are no finished runs in {reports.runs}; `matrix run` makes one"
         raise UsageError("; ".join([where, *left_out[:3]]))
@@ -45,9 +45,16 @@ def load_history(reports: Reports, name: str | None, only: Sequence[str], skip: 
     return _explain(reports, make_history(runs, _wanted(runs, only, skip), left_out), runs)
 
 
-def _load_runs(reports: Reports) -> tuple[list[RunFigures], list[str]]:
+def load_history_of(reports: Reports, run_ids: Sequence[str]) -> History | None:
+    """Read these runs and no others, as far as they are of the newest one's matrix; None where none of them has ended."""
+    found, left_out = _load_runs(reports, run_ids)
+    runs = [run for run in found if run.name == found[-1].name]
+    return _explain(reports, make_history(runs, None, left_out), runs) if runs else None
+
+
+def _load_runs(reports: Reports, run_ids: Sequence[str]) -> tuple[list[RunFigures], list[str]]:
     found, left_out = [], []
-    for run_id in reports.run_ids():
+    for run_id in run_ids:
         run = reports.run(run_id)
         try:
             figures = load_figures(run)

@@ -56,7 +56,7 @@ def _row(trend: Trend, shown: int, *, timed: bool) -> tuple[str, ...]:
         ("~" if estimated else "") + megabytes(size),
         draw_figures(sizes),
         *((seconds(_newest(trend.cold_s)), draw_figures(times)) if timed else ()),
-        f"{last.at:%Y-%m-%d} {_change(last)}" if last else UNKNOWN,
+        f"{last.at:%Y-%m-%d} {describe_shift(last)}" if last else UNKNOWN,
     )
 
 
@@ -64,7 +64,8 @@ def _newest(figures: Sequence[float | None]) -> float | None:
     return next((figure for figure in reversed(figures) if figure is not None), None)
 
 
-def _change(shift: Shift) -> str:
+def describe_shift(shift: Shift) -> str:
+    """Say by how much a figure shifted, or from which outcome to which."""
     if shift.metric == OUTCOME or isinstance(shift.old, str) or isinstance(shift.new, str):
         return f"{shift.old} → {shift.new}"
     amount = shift.new - shift.old
@@ -72,20 +73,26 @@ def _change(shift: Shift) -> str:
     return f"{signed_megabytes(amount)} MB{share}" if shift.metric == SIZE else f"{amount:+.1f} s{share}"
 
 
-def _heading(history: History) -> str:
+def count_runs(number: int) -> str:
+    """Write a number of runs."""
+    return f"{number} run{'' if number == 1 else 's'}"
+
+
+def make_heading(history: History) -> str:
+    """Say which runs a history is made of."""
     first, last = history.runs[0], history.runs[-1]
     span = f"from {first.started_at:%Y-%m-%d} to {last.started_at:%Y-%m-%d}"
-    return one_line(f"{history.name}: {len(history.runs)} runs {span}, the newest {last.id}")
+    return one_line(f"{history.name}: {count_runs(len(history.runs))} {span}, the newest {last.id}")
 
 
-def _groups(history: History) -> Iterator[tuple[str, list[str]]]:
+def group_shifts(history: History) -> Iterator[tuple[str, list[str]]]:
     """Give each day on which figures shifted, the newest first: what did in which cells, and what changed that day."""
     found: dict[tuple[str, str, tuple[str, ...]], list[Shift]] = {}
     for shift in sorted((shift for trend in history.trends for shift in trend.shifts), key=lambda one: one.run, reverse=True):
         found.setdefault((shift.run, shift.metric, shift.causes), []).append(shift)
     for (run, metric, causes), shifts in list(found.items())[:_MOST_GROUPS]:
         first = shifts[0]
-        changes = list(dict.fromkeys(map(_change, shifts)))
+        changes = list(dict.fromkeys(map(describe_shift, shifts)))
         words = changes[0] if len(changes) == 1 else f"{changes[0]} and others"
         names = ", ".join(one_line(shift.cell) for shift in shifts[:_MOST_CELLS])
         more = f" and {len(shifts) - _MOST_CELLS} more" if len(shifts) > _MOST_CELLS else ""
@@ -122,8 +129,8 @@ def _render_terminal(history: History, width: int) -> str:
             break
     else:
         lines = [line for row in table.rows for line in _stack(table.headers, row, width)]
-    text = [*wrap_lines([_heading(history)], width), "", *lines]
-    for head, causes in _groups(history):
+    text = [*wrap_lines([make_heading(history)], width), "", *lines]
+    for head, causes in group_shifts(history):
         text += ["", *wrap_lines([head], width), *(f"  {line}" for line in wrap_lines(causes, width - 2))]
     text += ["", *wrap_lines(list(_notes(history, shown)), width)]
     return "\n".join(line.rstrip() for line in text) + "\n"
@@ -145,9 +152,9 @@ def _stack(headers: Sequence[str], row: Sequence[str], width: int) -> list[str]:
 def _render_markdown(history: History) -> str:
     shown = min(_WIDE, len(history.runs))
     table = make_history_table(history, shown)
-    lines = [f"# {escape_markdown(one_line(history.name))}: history", "", escape_markdown(_heading(history)), ""]
+    lines = [f"# {escape_markdown(one_line(history.name))}: history", "", escape_markdown(make_heading(history)), ""]
     lines += ["| " + " | ".join(map(escape_markdown, table.headers)) + " |", "|" + " --- |" * len(table.headers)]
     lines += ["| " + " | ".join(map(escape_markdown, row)) + " |" for row in table.rows]
-    for head, causes in _groups(history):
+    for head, causes in group_shifts(history):
         lines += ["", f"**{escape_markdown(head)}**", "", *(f"- {escape_markdown(cause)}" for cause in causes)]
     return "\n".join([*lines, "", *(f"- {escape_markdown(note)}" for note in _notes(history, shown))]) + "\n"

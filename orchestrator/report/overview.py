@@ -1,4 +1,4 @@
-"""The front page of a site: the latest verdict, and a line for each stored run."""
+"""The front page of a site: the latest verdict, each cell's trend, and a line for each stored run."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from orchestrator.model import Status
 from orchestrator.report.judged import make_verdict
 from orchestrator.report.pages import make_environment
 from orchestrator.report.table import make_warnings
+from orchestrator.report.trendlines import HEIGHT
 from orchestrator.units import UNKNOWN
 
 if TYPE_CHECKING:
@@ -20,8 +21,9 @@ if TYPE_CHECKING:
     from jinja2 import Template
 
     from orchestrator.record import RunRecord
+    from orchestrator.report.trendlines import Trends
 
-_STYLES = ("page.css", "parts.css")
+_STYLES = ("page.css", "parts.css", "trends.css")
 _LEFT_OUT = (Status.EXCLUDED, Status.SKIPPED)
 
 
@@ -69,14 +71,17 @@ def make_line(record: RunRecord, files: Sequence[str]) -> RunLine:
     )
 
 
-def render_overview(lines: Sequence[RunLine], left_out: Sequence[LeftOut], older: int) -> str:
+def render_overview(lines: Sequence[RunLine], left_out: Sequence[LeftOut], older: int, trends: Trends | None = None) -> str:
     """Write the front page; the newest run comes first. `older` runs are stored as well, and too many to show."""
     newest = sorted(lines, key=lambda line: line.id, reverse=True)
-    return _template().render(latest=newest[0] if newest else None, lines=newest, left_out=left_out, older=older)
+    have = {line.id for line in lines}
+    return _template().render(
+        latest=newest[0] if newest else None, lines=newest, left_out=left_out, older=older, trends=trends, have=have
+    )
 
 
 @cache
 def _template() -> Template:
     environment = make_environment(_STYLES, ())
-    environment.globals["UNKNOWN"] = UNKNOWN
+    environment.globals |= {"HEIGHT": HEIGHT, "LEFT_OUT": _LEFT_OUT, "UNKNOWN": UNKNOWN}
     return environment.get_template("site.html")
