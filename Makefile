@@ -6,13 +6,17 @@ PY := $(VENV)/bin/python
 LAB := $(PY) -m tests.lab
 MATRIX := $(VENV)/bin/matrix
 
-.PHONY: help run test unit check format lock examples plan engine engine-stop bootstrap jaeger traces jaeger-stop clean
+.PHONY: help run nightly test unit check format lock examples plan engine engine-stop bootstrap jaeger traces jaeger-stop clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
 
 run: $(VENV)/.ready ## set everything up, run the default matrix, print the table
 	@$(LAB) run $(ARGS)
+
+# FILE, ONLY, SKIP, JOBS, MEASURE, LOCKED, BASELINE, SITE … as docs/ci.md has them; make itself ends with 2 where this fails.
+nightly: $(VENV)/.ready ## builder, lock check, run, gates, site; SHARD=2/8 for a part, MERGE=folder to put parts together
+	@MATRIX=$(MATRIX) .ci/nightly
 
 test: $(VENV)/.ready ## run every test, with an engine if one can be had
 	@PYTHONDONTWRITEBYTECODE= EXAMPLES=20 $(LAB) with -- $(PY) -m pytest -n 5 --dist worksteal $(ARGS)
@@ -63,9 +67,13 @@ examples: $(VENV)/.ready ## make reports/examples and the pictures of the docs a
 	@$(MATRIX) site --reports reports/examples -o build/site
 	@$(PY) -m tests.browser.pictures reports/examples/report.html build/site/index.html docs/images
 
-lock: $(VENV)/.ready ## pin the development environment anew (needs uv)
-	uv pip compile --quiet --universal --python-version 3.11 --no-header --no-annotate --no-emit-index-url \
-	  --no-emit-find-links --generate-hashes pyproject.toml --group dev --upgrade --output-file requirements-dev.txt
+# All of development, and of that what `matrix` itself and its installation need: what action.yml installs.
+COMPILE := uv pip compile --quiet --universal --python-version 3.11 --no-header --no-annotate --no-emit-index-url \
+  --no-emit-find-links --generate-hashes pyproject.toml
+
+lock: $(VENV)/.ready ## pin the environments anew (needs uv)
+	$(COMPILE) --group dev --upgrade --output-file requirements-dev.txt
+	$(COMPILE) --group install --constraint requirements-dev.txt --upgrade --output-file requirements.txt
 
 # The virtual environment: exactly what requirements-dev.txt pins, by hash, and this package on top of it.
 $(VENV)/.ready: requirements-dev.txt pyproject.toml
