@@ -61,10 +61,10 @@ clean: $(VENV)/.ready ## remove what matrix made in the engine
 EXAMPLES := table:report.txt markdown:report.md comment:comment.md csv:report.csv junit:junit.xml prometheus:report.prom html:report.html
 
 examples: $(VENV)/.ready ## make reports/examples and the pictures of the docs anew
-	@$(PY) -m tests.example_run reports/examples
+	@$(PY) -m tests.example_run reports/examples build/nights
 	@for example in $(EXAMPLES); do \
 	  $(MATRIX) report --reports reports/examples --format $${example%%:*} -o reports/examples/$${example#*:} || exit; done
-	@$(MATRIX) site --reports reports/examples -o build/site
+	@$(MATRIX) site --reports build/nights -o build/site
 	@$(PY) -m tests.browser.pictures reports/examples/report.html build/site/index.html docs/images
 
 # All of development, and of that what `matrix` itself and its installation need: what action.yml installs.

@@ -22,8 +22,8 @@ def make_run_id(now: datetime) -> str:
 
 
 def folder_name(cell_id: str) -> str:
-    """Give the name of a cell's folder: its id, with what a path cannot hold escaped."""
-    name = quote(cell_id, safe="+:@")
+    """Give the name of a cell's folder: its id, with what a path, on any system and in any CI's artifacts, cannot hold escaped."""
+    name = quote(cell_id, safe="+@")
     if name.startswith("."):
         name = f"%2E{name[1:]}"
     if len(name) > _MAX_NAME:

@@ -83,5 +83,5 @@ def render_overview(lines: Sequence[RunLine], left_out: Sequence[LeftOut], older
 @cache
 def _template() -> Template:
     environment = make_environment(_STYLES, ())
-    environment.globals |= {"HEIGHT": HEIGHT, "LEFT_OUT": _LEFT_OUT, "UNKNOWN": UNKNOWN}
+    environment.globals |= {"HEIGHT": HEIGHT, "UNKNOWN": UNKNOWN}
     return environment.get_template("site.html")

@@ -25,10 +25,11 @@ _LEFT_OUT = (Status.EXCLUDED, Status.SKIPPED)
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """Figures of a cell over runs: the newest one, their course as a path, its shifts as dots, all of it in words."""
+    """Figures of a cell over runs: the newest one, their course as a path, its end and its shifts as dots, all in words."""
 
     newest: str
     path: str
+    end: str
     shifts: str
     words: str
 
@@ -37,7 +38,8 @@ class Line:
 class Marks:
     """How a cell ended, run by run, as paths of marks, and in words."""
 
-    newest: Outcome | None
+    newest: str
+    kind: str  # good, bad or left-out: how its row is drawn
     good: str
     bad: str
     left_out: str
@@ -122,10 +124,12 @@ def _draw_line(
     figures = figures[-len(names) :]
     there = [figure for figure in figures if figure is not None]
     places = _places(figures)
+    dots = {name: f"M{x} {y:g}h0" for (x, y), name in zip(places, names, strict=True) if y is not None}
     return Line(
         newest=mark + write(newest),
         path=_join(places),
-        shifts="".join(f"M{x} {y:g}h0" for (x, y), name in zip(places, names, strict=True) if y is not None and name in shifted),
+        end=next(reversed(dots.values()), ""),
+        shifts="".join(dot for name, dot in dots.items() if name in shifted),
         words=_words(there, write, unit),
     )
 
@@ -177,11 +181,20 @@ def _draw_outcomes(outcomes: Sequence[Outcome | None]) -> Marks:
         else:
             bad.append(f"M{x} {HEIGHT - _EDGE}V{_EDGE}")
     newest = next((outcome for outcome in reversed(outcomes) if outcome is not None), None)
-    return Marks(newest, "".join(good), "".join(bad), "".join(left_out), _outcome_words(newest, len(good) + len(bad), len(bad)))
+    words = f"{_ended(newest)}; not as expected in {len(bad)} of {count_runs(len(good) + len(bad))}"
+    return Marks(_ended(newest), _kind_of(newest), "".join(good), "".join(bad), "".join(left_out), words)
 
 
-def _outcome_words(newest: Outcome | None, judged: int, failed: int) -> str:
-    if newest is None:
+def _ended(outcome: Outcome | None) -> str:
+    """Say how a cell ended as the table of a run does."""
+    if outcome is None:
         return UNKNOWN
-    ended = newest.status if newest.as_expected else f"{newest.status}, unexpected"
-    return f"{ended}; not as expected in {failed} of {count_runs(judged)}"
+    if outcome.as_expected and outcome.status != Status.PASSED and outcome.status not in _LEFT_OUT:
+        return f"{outcome.status} (expected)"
+    return outcome.status if outcome.as_expected or outcome.status != Status.PASSED else "passed (unexpected)"
+
+
+def _kind_of(outcome: Outcome | None) -> str:
+    if outcome is None or outcome.status in _LEFT_OUT:
+        return "left-out"
+    return "good" if outcome.as_expected else "bad"

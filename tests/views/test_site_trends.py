@@ -78,7 +78,7 @@ def test_a_line_goes_from_the_least_to_the_most_and_is_broken_where_a_run_has_no
     (row,) = rows
     assert row.size
     assert row.size.path == "M2 17h0M10 17L14 17L18 3M26 3h0"
-    assert row.size.shifts == "M18 3h0"
+    assert (row.size.shifts, row.size.end) == ("M18 3h0", "M26 3h0")
     assert row.time is None
     assert row.outcomes.good == "M2 17V10M10 17V10M14 17V10M18 17V10M26 17V10"
     assert row.outcomes.bad == "M6 17V3M22 17V3"
@@ -86,6 +86,22 @@ def test_a_line_goes_from_the_least_to_the_most_and_is_broken_where_a_run_has_no
     (flat,) = trends_of([make_run(cell), make_run(cell, day=1)]).rows
     assert flat.size
     assert flat.size.path == "M2 10L6 10"
+
+
+@pytest.mark.parametrize(
+    ("status", "as_expected", "words"),
+    [
+        (Status.PASSED, True, "passed"),
+        (Status.PASSED, False, "passed (unexpected)"),
+        (Status.BUILD_FAILED, True, "build-failed (expected)"),
+        (Status.BUILD_FAILED, False, "build-failed"),
+        (Status.EXCLUDED, True, "excluded"),
+    ],
+)
+def test_an_outcome_is_said_as_in_the_table_of_a_run(status: Status, as_expected: bool, words: str) -> None:  # noqa: FBT001  # a parameter
+    """The same words for the same thing."""
+    (row,) = trends_of([make_run(replace(make_cell(), status=status, as_expected=as_expected))]).rows
+    assert row.outcomes.newest == words
 
 
 def test_what_no_run_knows_is_unknown() -> None:
