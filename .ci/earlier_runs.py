@@ -13,6 +13,7 @@ import subprocess
 import sys
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 _TRIES = 3
 
@@ -42,7 +43,7 @@ def fetch_runs(name: str, folder: Path) -> str:
     """Fetch the newest artifact of that name into a folder; say what was found."""
     repository = os.environ["GITHUB_REPOSITORY"]
     branch = os.environ.get("BRANCH") or json.loads(_gh("api", f"repos/{repository}"))["default_branch"]
-    listed = json.loads(_gh("api", f"repos/{repository}/actions/artifacts?per_page=100&name={name}"))["artifacts"]
+    listed = json.loads(_gh("api", f"repos/{repository}/actions/artifacts?per_page=100&name={quote(name, safe='')}"))["artifacts"]
     run = choose_run(listed, branch, os.environ.get("GITHUB_RUN_ID", ""))
     if run is None:
         return f"no earlier runs: {branch} has no artifact {name} that has not expired"

@@ -116,6 +116,21 @@ def test_a_script_is_text_that_no_event_can_change(step: Step) -> None:
         assert "shell" not in step.parts
 
 
+def test_examples_of_the_docs_grant_no_more_than_the_workflows() -> None:
+    """They are copied as they are: each is YAML, and each job names its few rights."""
+    found = [yaml.safe_load(text) for text in re.findall(r"```yaml\n(.*?)```", DOCS.read_text(encoding="utf-8"), re.DOTALL)]
+    workflows = [one for one in found if "jobs" in one]
+    assert (len(found), len(workflows)) == (4, 2)
+    for workflow in workflows:
+        assert workflow["permissions"] == {}
+        for job in workflow["jobs"].values():
+            assert job["permissions"].items() <= {"actions": "read", "contents": "read"}.items()
+            assert job["steps"][0]["with"] == CHECKOUT_IS_ALL
+            assert {step["with"].keys() <= load(ACTION)["inputs"].keys() for step in job["steps"] if "OWNER" in step["uses"]} == {
+                True
+            }
+
+
 def test_every_script_stops_at_its_first_failure() -> None:
     """Also in the middle of a pipe, and where a variable is not set."""
     for path in WORKFLOWS:
