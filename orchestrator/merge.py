@@ -8,6 +8,7 @@ from datetime import UTC
 from typing import TYPE_CHECKING, Any
 
 from orchestrator.errors import UsageError
+from orchestrator.judge.surroundings import differing
 from orchestrator.measure.contents import find_unique
 from orchestrator.model import Status
 from orchestrator.record import Environment, Measurement, Noise, Part, RunInputs, RunRecord
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
     from orchestrator.record import CellRecord
 
 _SAME = ("name", "axes", "compare", "planned", "only", "skip", "schema")
-_OF_TIMES = ("cpu", "cpus", "memory_bytes", "platform", "driver", "storage", "docker", "buildx", "buildkit", "builder_limits")
 
 
 def merge_records(records: Sequence[RunRecord]) -> RunRecord:
@@ -63,8 +63,8 @@ def missing_shards(record: RunRecord) -> list[int]:
 
 def are_unlike(environments: Iterable[Environment]) -> bool:
     """Tell whether times of these machines cannot be compared."""
-    found = list(environments)
-    return any(getattr(one, name) != getattr(found[0], name) for one in found[1:] for name in _OF_TIMES)
+    first, *others = environments
+    return any(differing(first, other) for other in others)
 
 
 def _all_parts(records: Iterable[RunRecord]) -> tuple[Part, ...]:

@@ -11,6 +11,7 @@ from threading import Event as Signal
 from typing import TYPE_CHECKING
 
 from orchestrator.baseline import pick_baseline
+from orchestrator.carry import carry_over
 from orchestrator.cell import run_cell
 from orchestrator.config.rules import make_rules
 from orchestrator.contexts import Contexts, find_left_out
@@ -51,15 +52,17 @@ from orchestrator.tracing.begin import begin_trace
 from orchestrator.workshop import Workshop
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator
 
     from orchestrator.config.load import Matrix
     from orchestrator.docker.builder import Builder
     from orchestrator.events import Emit
-    from orchestrator.model import BuilderSpec
+    from orchestrator.model import BuilderSpec, Cell
     from orchestrator.store import Reports, RunFolder
     from orchestrator.tracing.collect import Traces
     from orchestrator.tracing.trace import Trace
+
+    Carry = Callable[[Iterable[Cell]], Iterator[CellRecord]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +81,7 @@ class Options:
     measure: Asked | None = None
     shard: tuple[int, int] | None = None
     baseline: str | None = None
+    skip_unchanged: bool = False
 
 
 def run_matrix(matrix: Matrix, reports: Reports, options: Options, watch: Callable[[Event], None]) -> RunRecord:
@@ -144,7 +148,7 @@ def run_matrix(matrix: Matrix, reports: Reports, options: Options, watch: Callab
         )
         emit(_opening(run, plan, builder, resumed=earlier is not None))
         with held(run_lock(run.id)):  # `matrix clean` leaves a living run alone
-            cells = _run_all(plan, options, shop)
+            cells = _run_all(plan, options, shop, partial(carry_over, shop, reports, record) if options.skip_unchanged else None)
             if options.measure:
                 cells, record = _measure(shop, plan, cells, record, options.measure, trace)
         forget_lock(run_lock(run.id))
@@ -245,8 +249,8 @@ def _new_record(matrix: Matrix, run: RunFolder, options: Options, lock: str | No
     )
 
 
-def _run_all(plan: Plan, options: Options, shop: Workshop) -> dict[str, CellRecord]:
-    """Run the cells that have no result yet; give the results of all that have one."""
+def _run_all(plan: Plan, options: Options, shop: Workshop, carried: Carry | None) -> dict[str, CellRecord]:
+    """Run the cells that have no result yet, and cannot take one over; give the results of all that have one."""
     finished = {cell.id: cell for cell in shop.run.load_cells() if cell.status is not Status.ERROR}
     stand_ins = find_stand_ins()
 
@@ -258,6 +262,9 @@ def _run_all(plan: Plan, options: Options, shop: Workshop) -> dict[str, CellReco
         if cell.id not in finished and (reason := lacking_reason(stand_ins, cell)):
             keep(CellRecord(cell.id, dict(cell.axes), Status.SKIPPED, cell.expected, as_expected=True, reason=reason))
     todo = [cell for cell in plan.cells if cell.id not in finished]
+    for old in carried(todo) if carried else ():
+        keep(old)
+    todo = [cell for cell in todo if cell.id not in finished]
     try:
         for record in run_cells(todo, lambda cell: run_cell(shop, cell), jobs=options.jobs, cancel=shop.cancel):
             keep(record)

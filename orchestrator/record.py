@@ -210,6 +210,7 @@ class CellRecord:
     trace_id: str | None = None
     attempts: int = 0
     foretold: Foretold | None = None
+    carried_from: str | None = None  # the run that built and tested it, where nothing had changed since
     part: str | None = None  # the run that it comes from, where machines of a merged run were unlike
 
 

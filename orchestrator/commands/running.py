@@ -69,6 +69,9 @@ def run(
     no_smoke: Annotated[bool, typer.Option("--no-smoke", help="Build and measure only.")] = False,
     keep: Annotated[bool, typer.Option("--keep", help="Keep the images in the engine.")] = False,
     locked: Annotated[bool, typer.Option("--locked", help="Build exactly what matrix.lock says.")] = False,
+    skip_unchanged: Annotated[
+        bool, typer.Option("--skip-unchanged", help="Take over the last run's results of cells of which nothing has changed.")
+    ] = False,
     no_trace: Annotated[bool, typer.Option("--no-trace", help="Leave no traces, here or at a backend.")] = False,
 ) -> None:
     """Plan, bootstrap, build, measure, smoke-test and report."""
@@ -105,6 +108,7 @@ def run(
         locked=locked,
         measure=asked,
         baseline=baseline,
+        skip_unchanged=skip_unchanged,
         shard=parse_shard(shard) if shard else None,
     )
     with open_progress(progress, [cell.id for cell in matrix.plan.cells]) as show:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -179,6 +180,11 @@ def make_notes(record: RunRecord) -> list[str]:
     if any(cell.image and cell.image.compressed_estimated for cell in record.cells):
         notes.append("~ estimated: this image store keeps no compressed layers, so their gzip size was computed.")
     notes += _scanner_notes(record)
+    carried = Counter(cell.carried_from for cell in record.cells if cell.carried_from)
+    notes += [
+        f"{count} cells are taken over from run {run}, figures and checks: nothing that they follow from has changed since."
+        for run, count in sorted(carried.items())
+    ]
     judged = [cell for cell in record.cells if cell.status not in (Status.EXCLUDED, Status.SKIPPED)]
     expected = sum(cell.as_expected for cell in judged)
     apart = [

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tests.conftest import OF_THE_IMAGE
-from tests.e2e.conftest import Project, cells_of
+from tests.e2e.conftest import DOCKERFILE, Project, cells_of
 
 if TYPE_CHECKING:
     from typing import Any
@@ -260,3 +260,33 @@ def test_shards_of_two_machines_make_one_run(project: Project) -> None:
         '{"include": [{"shard": "1/2"}, {"shard": "2/2"}]}\n'
     )
     assert "leave --shard out" in project.matrix("run", "--shard", "1/2", "--resume", "latest", exit_code=2).stderr
+
+
+def test_cells_of_which_nothing_has_changed_are_taken_over(placed: Project) -> None:
+    """With their figures, checks and logs; a changed argument, check or file builds that cell, and no other, anew."""
+    placed.folder.joinpath("app").write_text("1\n")
+    placed.folder.joinpath(".dockerignore").write_text("matrix.yaml\n")  # or any change of it is one of the context
+    placed.folder.joinpath("Dockerfile").write_text(DOCKERFILE.replace("CMD", "COPY app /\nCMD"))
+
+    def write(**of_b: Any) -> None:
+        placed.write(axes={"kind": ["a", "b"]}, defaults={"smoke": [{"run": ["true"]}]}, settings={"kind": {"b": of_b}})
+
+    def carried(*words: str) -> dict[str, str | None]:
+        cells = cells_of(placed.run("--skip-unchanged", *words))
+        assert all(cell["status"] == "passed" and cell["image"] and cell["smoke"]["outcome"] == "passed" for cell in cells.values())
+        assert all((placed.latest / "cells" / cell / "build.log").is_file() for cell in cells)
+        return {cell: found["carried_from"] for cell, found in cells.items()}
+
+    write()
+    assert carried() == {"a": None, "b": None}
+    first = placed.record()["id"]
+    assert carried() == {"a": first, "b": first}
+    assert "2 cells are taken over from run" in placed.matrix("report", "latest").stdout
+    write(args={"DO": "echo changed"})
+    assert carried() == {"a": first, "b": None}
+    write(args={"DO": "echo changed"}, smoke=[{"run": ["sh", "-c", "true"]}])
+    assert carried()["b"] is None
+    placed.folder.joinpath("app").write_text("2\n")
+    assert carried() == {"a": None, "b": None}
+    record = placed.run()
+    assert [cell["carried_from"] for cell in record["cells"]] == [None, None]

@@ -17,7 +17,7 @@ from orchestrator.model import Status
 from orchestrator.record import Environment, RunRecord
 from orchestrator.report.files import FORMATS, render, save_reports
 from orchestrator.report.select import select_records
-from orchestrator.report.table import make_table, outcome_of
+from orchestrator.report.table import make_notes, make_table, outcome_of
 from orchestrator.report.text import escape_markdown
 from orchestrator.store import Reports
 from orchestrator.units import UNKNOWN, megabytes
@@ -278,3 +278,10 @@ def test_a_run_leaves_its_reports_in_its_folder(tmp_path: Path) -> None:
     save_reports(run, make_record())
     assert (run.path / "report.md").read_text(encoding="utf-8") == render(make_record(), "markdown", 80)
     assert (run.path / "report.csv").read_text(encoding="utf-8") == render(make_record(), "csv", 80)
+
+
+def test_cells_that_were_taken_over_are_told_with_the_run_that_built_them() -> None:
+    """A figure of last night is not one of today."""
+    cells = tuple(replace(make_cell(base, "3.12", Status.PASSED), carried_from="20261120T050607Z-abc122") for base in ("a", "b"))
+    record = replace(make_record(), cells=(*cells, make_cell("c", "3.12", Status.PASSED)))
+    assert "2 cells are taken over from run 20261120T050607Z-abc122, figures and checks:" in " ".join(make_notes(record))

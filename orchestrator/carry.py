@@ -1,0 +1,103 @@
+"""`--skip-unchanged`: results of an earlier run taken over, where nothing that they follow from has changed."""
+
+from __future__ import annotations
+
+import shutil
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from orchestrator.disk import disk_errors
+from orchestrator.docker.references import read_engine_digest, resolve_reference
+from orchestrator.errors import EngineError, StoreError, UsageError
+from orchestrator.inputs import read_inputs
+from orchestrator.judge.surroundings import differing
+from orchestrator.model import Status
+from orchestrator.names import folder_name
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from orchestrator.model import Cell
+    from orchestrator.record import CellInputs, CellRecord, RunRecord
+    from orchestrator.store import Reports, RunFolder
+    from orchestrator.workshop import Workshop
+
+_LOOKED_AT = 10  # stored runs, the newest first
+_AT_ONCE = 8
+_KEPT = (Status.PASSED, Status.SMOKE_FAILED)
+_READ = ("dockerfile_digest", "context_digest", "requirements_digest", "args", "options", "smoke_digest")
+
+
+def carry_over(shop: Workshop, reports: Reports, record: RunRecord, cells: Iterable[Cell]) -> Iterator[CellRecord]:
+    """Give the results of the newest run like this one for the cells that would come out the same, with their files."""
+    found = _find_run(reports, record)
+    if found is None:
+        return
+    folder, earlier = found
+    olds = {cell.id: cell for cell in earlier.cells}
+    same = [cell for cell in cells if cell.id in olds and _is_same(shop, cell, olds[cell.id])]
+    moved = _find_moved(shop, {(base.ref, base.digest) for cell in same for base in olds[cell.id].inputs.base})
+    for cell in same:
+        old = olds[cell.id]
+        if not any((base.ref, base.digest) in moved for base in old.inputs.base):
+            _copy_files(folder, shop.run, cell.id)
+            yield replace(
+                old, expected=cell.expected, as_expected=old.status is cell.expected, carried_from=old.carried_from or earlier.id
+            )
+
+
+def _find_run(reports: Reports, record: RunRecord) -> tuple[RunFolder, RunRecord] | None:
+    """Find the newest run that ended, of this matrix, by the same lock, machine and tools."""
+    for run_id in reversed([run_id for run_id in reports.run_ids() if run_id != record.id][-_LOOKED_AT:]):
+        folder = reports.run(run_id)
+        try:
+            earlier = folder.load()
+        except StoreError:
+            continue
+        is_like = earlier.name == record.name and earlier.inputs.lock_digest == record.inputs.lock_digest
+        if is_like and earlier.finished_at and not earlier.parts and not differing(earlier.environment, record.environment):
+            return folder, earlier
+    return None
+
+
+def _is_same(shop: Workshop, cell: Cell, old: CellRecord) -> bool:
+    """Tell whether a cell is built from what it was built from then; what is not known may have changed."""
+    settings = cell.settings
+    if old.status not in _KEPT or old.image is None or settings.push or shop.keep or (settings.smoke and not shop.smoke):
+        return False
+    now = read_inputs(settings, shop.folder, shop.contexts)
+    return _are_equal(now, old.inputs) and (old.smoke is not None and (old.smoke.outcome != "skipped") == bool(settings.smoke))
+
+
+def _are_equal(now: CellInputs, then: CellInputs) -> bool:
+    if now.dockerfile_digest is None or now.context_digest is None:
+        return False
+    return all(getattr(now, name) == getattr(then, name) for name in _READ)
+
+
+def _find_moved(shop: Workshop, bases: set[tuple[str, str]]) -> set[tuple[str, str]]:
+    """Give the bases that stand for another image now, or of which nobody can say it."""
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        return {base for base, moved in zip(bases, pool.map(lambda base: _has_moved(shop, *base), bases), strict=True) if moved}
+
+
+def _has_moved(shop: Workshop, ref: str, digest: str) -> bool:
+    """Ask who will be asked by the build: the engine's own BuildKit takes an image that the engine has."""
+    in_engine = None if shop.builder.loads_by_copy else read_engine_digest(shop.engine.docker, ref)
+    if in_engine is not None:
+        return in_engine != digest
+    try:
+        found = resolve_reference(shop.engine.docker, ref, shop.builder.name if shop.builder.loads_by_copy else None)
+    except (EngineError, UsageError):
+        return True
+    return digest not in (found.digest, *found.images.values())
+
+
+def _copy_files(earlier: RunFolder, run: RunFolder, cell: str) -> None:
+    """Take a cell's logs and trace along: the earlier run may be removed before this one."""
+    source, target = earlier.path / "cells" / folder_name(cell), run.cell(cell)
+    with disk_errors(target):
+        for file in source.iterdir() if source.is_dir() else ():
+            if file.is_file() and not file.is_symlink() and file.name != "result.json":
+                shutil.copyfile(file, target / file.name)
