@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from orchestrator.tracing.spans import Attributes, Span, Value
     from orchestrator.tracing.trace import Clock
 
-_ENOUGH = 6  # builds that make an export worth a start of buildx
+_ENOUGH = 12  # builds that make an export worth a start of buildx
 _AT_ONCE = 20  # records in one export; a builder keeps 50
 _LONGEST_S = 10.0  # that a finished cell waits for others
 _PATIENCE = 3  # exports that fail before the first that succeeds

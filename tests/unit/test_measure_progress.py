@@ -8,8 +8,6 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from orchestrator.measure.progress import LogLine, Progress, export_seconds, make_steps, parse_time, pull_seconds
 
@@ -198,31 +196,6 @@ def test_progress_of_another_shape_breaks_nothing(line: dict[str, Any]) -> None:
     progress = progress_of(line)
     assert make_steps(progress) == ()
     assert (pull_seconds(progress), export_seconds(progress)) == (0.0, 0.0)
-
-
-JSON = st.recursive(
-    st.none() | st.booleans() | st.integers(-9, 9) | st.sampled_from(["", "x", at(0), "sha256:x", "[1/2] RUN x", "extracting"]),
-    lambda inner: (
-        st.lists(inner, max_size=3)
-        | st.dictionaries(
-            st.sampled_from(
-                ["vertexes", "statuses", "logs", "digest", "vertex", "id", "name", "started", "completed", "inputs", "data"]
-            ),
-            inner,
-            max_size=4,
-        )
-    ),
-    max_leaves=12,
-)
-
-
-@given(lines=st.lists(JSON, max_size=4))
-def test_any_json_is_taken(lines: list[Any]) -> None:
-    """Whatever JSON a line holds, it is progress or it is ignored."""
-    progress = Progress()
-    for line in lines:
-        progress.feed(json.dumps(line).encode())
-    assert all(step.duration_s is None or step.duration_s >= 0 for step in make_steps(progress))
 
 
 @pytest.mark.parametrize(
