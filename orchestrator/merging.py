@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import secrets
 import shutil
@@ -16,6 +15,7 @@ from orchestrator.judge.run import judge_record
 from orchestrator.merge import merge_records
 from orchestrator.report.files import save_reports
 from orchestrator.store import RunFolder
+from orchestrator.strict import parse_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -36,8 +36,8 @@ def merge_runs(reports: Reports, parts: Sequence[RunFolder], baseline: str | Non
         with disk_errors(draft.path):
             for part in parts:
                 _copy_cells(part.path, draft.path)
-            _join_lines([part.path / "events.jsonl" for part in parts], draft.path / "events.jsonl", by="at")
-            _join_lines([part.path / "trace.json" for part in parts], draft.path / "trace.json")
+            join_lines([part.path / "events.jsonl" for part in parts], draft.path / "events.jsonl", by="at")
+            join_lines([part.path / "trace.json" for part in parts], draft.path / "trace.json")
         draft.save_record(record)
         save_reports(draft, record)
         with disk_errors(place):
@@ -73,7 +73,7 @@ def _copy_cells(part: Path, whole: Path) -> None:
                 shutil.copyfile(file, target / name)
 
 
-def _join_lines(files: Iterable[Path], target: Path, by: str | None = None) -> None:
+def join_lines(files: Iterable[Path], target: Path, by: str | None = None) -> None:
     """Put the lines of several files into one, sorted by a field where there is one."""
     found = [line for file in files if file.is_file() and not file.is_symlink() for line in file.read_bytes().splitlines()]
     if by is not None:
@@ -84,7 +84,7 @@ def _join_lines(files: Iterable[Path], target: Path, by: str | None = None) -> N
 
 def _field(line: bytes, name: str) -> str:
     try:
-        found = json.loads(line)
+        found = parse_json(line)
     except ValueError:
         return ""
     return str(found.get(name, "")) if isinstance(found, dict) else ""

@@ -18,19 +18,22 @@ from orchestrator.errors import StoreError, UsageError, did_you_mean
 from orchestrator.names import folder_name, is_run_id, make_run_id
 from orchestrator.record import SCHEMA, CellRecord, RunRecord
 from orchestrator.redact import Redactor
+from orchestrator.smoke.words import one_line
+from orchestrator.strict import dump_json, make_reader, parse_json
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from pydantic import TypeAdapter
+    from pydantic_core import SchemaValidator
 
     from orchestrator.events import Event
 
 RUNS = "runs"
 LATEST = "latest"
 BASELINES = "baselines.json"  # the run that each matrix's growth is held against, where somebody chose one
-_MAX_RECORD = 1024**3
-_MAX_TRACE = 256 * 1024**2  # of one cell; a span takes about 1 KiB
+_MAX_RECORD = 192 * 1024**2  # a cell takes up to 70 KiB
+_MAX_TRACE = 64 * 1024**2  # of one cell; a span takes about 1 KiB
 
 
 class RunFolder:
@@ -79,7 +82,7 @@ class RunFolder:
         text = _dump("cell", record).decode()
         hidden = self.redactor.text(text)
         path = self._write(self.cell(record.id) / "result.json", hidden)
-        return record if hidden == text else _make_record("cell", json.loads(hidden), path)
+        return record if hidden == text else _make_record("cell", parse_json(hidden.encode()), path)
 
     def _write(self, path: Path, text: str) -> Path:
         return write_whole(path, self.redactor.text(text).encode(errors="replace"))
@@ -254,16 +257,24 @@ class Reports:
 
 
 def _dump(kind: str, value: object) -> bytes:
-    dumped: bytes = _adapter(kind).dump_json(value, indent=2)
-    return dumped + b"\n"
+    return dump_json(_adapter(kind), value, indent=2) + b"\n"
 
 
 @cache
 def _adapter(kind: str) -> TypeAdapter[Any]:
-    """Give what reads and writes a kind of record; it takes some time to make."""
+    """Give what writes a kind of record; it takes some time to make."""
     from pydantic import TypeAdapter  # noqa: PLC0415  # planning needs no records
 
-    return TypeAdapter({"run": RunRecord, "cell": CellRecord}[kind])
+    return TypeAdapter(_KINDS[kind])
+
+
+@cache
+def _reader(kind: str) -> SchemaValidator:
+    """Give what reads a kind of record, as above."""
+    return make_reader(_KINDS[kind])
+
+
+_KINDS = {"run": RunRecord, "cell": CellRecord}
 
 
 def _read_json(path: Path) -> object:
@@ -272,11 +283,11 @@ def _read_json(path: Path) -> object:
         if path.stat().st_size > _MAX_RECORD:
             message = f"{path} is too large to be a record of a run"
             raise StoreError(message)
-        return json.loads(path.read_bytes())
+        return parse_json(path.read_bytes())
     except OSError as error:
         message = f"{path} cannot be read: {error.strerror}"
         raise StoreError(message) from error
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         message = f"{path} is damaged: {error}"
         raise StoreError(message) from error
 
@@ -285,9 +296,9 @@ def _make_record(kind: str, data: object, path: Path) -> Any:  # noqa: ANN401  #
     from pydantic import ValidationError  # noqa: PLC0415  # as above
 
     try:
-        return _adapter(kind).validate_python(data)
+        return _reader(kind).validate_python(data)
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"])) or "the file"
-        message = f"{path} is damaged: {where}: {first['msg']}"
+        message = one_line(f"{path} is damaged: {where}: {first['msg']}")
         raise StoreError(message) from error

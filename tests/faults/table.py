@@ -40,7 +40,8 @@ def save_rows(drill: str, rows: Iterable[Row], page: Path = PAGE) -> str:
 
 def load_rows(page: Path = PAGE) -> list[Row]:
     """Read what all drills left, drill by drill."""
-    stored = json.loads(page.with_suffix(".json").read_text())
+    kept = page.with_suffix(".json")
+    stored = json.loads(kept.read_text()) if kept.is_file() else {}
     return [Row(**row) for name in sorted(stored) for row in stored[name]]
 
 
