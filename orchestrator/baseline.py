@@ -86,6 +86,9 @@ def _load_chosen(reports: Reports, name: str, run_id: str) -> RunRecord:
 def load_choices(reports: Reports) -> Mapping[str, str]:
     """Read which run was chosen for which matrix."""
     path = reports.path / BASELINES
+    if path.is_symlink():
+        message = f"{path} is a link, and is not followed; `matrix baseline --clear` removes it"
+        raise StoreError(message)
     try:
         found = parse_json(path.read_bytes())
     except FileNotFoundError:

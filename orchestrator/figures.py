@@ -54,6 +54,8 @@ def _reader() -> SchemaValidator:
 
 def load_figures(run: RunFolder) -> RunFigures:
     """Give a run's figures: those that are kept, or else made from its record and kept, where the folder may be written."""
+    if run.leads_out(run.path / "run.json"):
+        return make_figures(run.load())  # which says why not
     try:
         of = (run.path / "run.json").stat()
     except OSError as error:
@@ -83,7 +85,7 @@ def _load_kept(run: RunFolder, of: stat_result) -> RunFigures | None:
     """Read what is kept; what is damaged, or was made from another run.json, is as good as none."""
     path = run.path / _NAME
     try:
-        if path.stat().st_size > _MOST_BYTES:
+        if run.leads_out(path) or path.stat().st_size > _MOST_BYTES:
             return None
         kept: _Kept = _reader().validate_python(parse_json(path.read_bytes()))
     except (OSError, ValueError):

@@ -16,6 +16,7 @@ import json
 import subprocess
 import sys
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -58,15 +59,17 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="Let matrix read hostile files.")
     parser.add_argument("--inputs", type=int, default=100_000, help="of each kind that the promise names")
     parser.add_argument("kinds", nargs="*", default=list(KINDS), metavar="KIND")
+    parser.add_argument("--at-once", type=int, default=2, help="kinds side by side")
     asked = parser.parse_args()
     has_faults = False
-    for name in asked.kinds:
-        result = _drill(name, asked.inputs if name in NAMED else asked.inputs // _OTHERS_SHARE)
-        has_faults = has_faults or bool(result.faults)
-        others = [row for row in load_rows() if row.drill == DRILL and row.tried != name]
-        table = save_rows(DRILL, [*others, _row(name, result)])
-        for words, found in result.faults.items():
-            sys.stderr.write(f"{name}: {words}: {_keep(name, found)}\n")
+    with ThreadPoolExecutor(asked.at_once) as pool:
+        sizes = [asked.inputs if name in NAMED else asked.inputs // _OTHERS_SHARE for name in asked.kinds]
+        for name, result in zip(asked.kinds, pool.map(_drill, asked.kinds, sizes), strict=True):
+            has_faults = has_faults or bool(result.faults)
+            others = [row for row in load_rows() if row.drill == DRILL and row.tried != name]
+            table = save_rows(DRILL, [*others, _row(name, result)])
+            for words, found in result.faults.items():
+                sys.stderr.write(f"{name}: {words}: {_keep(name, found)}\n")
     sys.stdout.write(f"{table}\n")
     return int(has_faults)
 

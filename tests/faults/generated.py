@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 _TOKEN = re.compile(rb"\w+|\s+|.", re.DOTALL)
 _TEXT = re.compile(rb'"(?:[^"\\]|\\.)*"|\w+|\s+|.', re.DOTALL)
 _ENCODINGS = ("utf-8-sig", "utf-16", "utf-16-le", "utf-32", "cp037", "utf-7")
-_LARGE = 200_000  # bytes of a file that says one thing over and over
+_LARGE = 100_000  # bytes of a file that says one thing over and over
 _DEEP = 20_000
 LIKE = {
     int: st.sampled_from([0, 1, -1, 2**31, 2**63, 10**400, -(10**30), True]) | st.integers(),
