@@ -99,4 +99,5 @@ def parse_go_time(text: str) -> int:
     if found is None:
         return 0
     whole = datetime.fromisoformat(found[1] + found[3].replace("Z", "+00:00")).astimezone(UTC)
-    return int(whole.timestamp()) * 1_000_000_000 + int((found[2] or "").ljust(9, "0"))
+    moment = int(whole.timestamp()) * 1_000_000_000 + int((found[2] or "").ljust(9, "0"))
+    return moment if 0 <= moment < 2**64 else 0  # Go's own zero is before 1970, and what is not known

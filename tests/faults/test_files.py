@@ -126,6 +126,13 @@ def test_an_attribute_that_is_no_number_is_written_so_that_it_can_be_read() -> N
     assert str(span.attributes["k"]) == "nan"
 
 
+def test_a_moment_before_there_were_any_is_one_that_can_be_read() -> None:
+    """Go writes a time that it does not know as one of the year 1, and a trace with it could not be shown."""
+    text = '{"SpanContext":{"TraceID":"a","SpanID":"b"},"StartTime":"0001-01-01T00:00:00Z"}'
+    (span,) = load_lines(dump_lines(parse_stubs(text)))
+    assert span.start_ns == 0
+
+
 def test_a_lock_with_a_key_of_thousands_of_parts_is_refused_at_once(tmp_path: Path) -> None:
     """Reading 200 kB of it took four seconds, and each doubling four times as long."""
     with pytest.raises(
