@@ -6,7 +6,7 @@ PY := $(VENV)/bin/python
 LAB := $(PY) -m tests.lab
 MATRIX := $(VENV)/bin/matrix
 
-.PHONY: help run nightly test unit check format lock examples plan engine engine-stop bootstrap jaeger traces jaeger-stop clean
+.PHONY: help run nightly test unit check drills audit wheel format lock examples plan engine engine-stop bootstrap jaeger traces jaeger-stop clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
@@ -28,6 +28,15 @@ check: $(VENV)/.ready ## lint and types; run it before every commit
 	@$(VENV)/bin/ruff format --check .
 	@$(VENV)/bin/ruff check .
 	@$(VENV)/bin/mypy
+
+drills: $(VENV)/.ready ## try faults and hostile files on purpose; the table goes to docs/reliability.md
+	@$(PY) -m tests.faults.files $(ARGS)
+
+audit: $(VENV)/.ready ## ask whether anything that is pinned has a known vulnerability
+	@$(VENV)/bin/pip-audit --disable-pip --require-hashes --progress-spinner off --requirement requirements-dev.txt
+
+wheel: $(VENV)/.ready ## build the wheel into dist: the same to the byte, whoever builds it and when
+	@SOURCE_DATE_EPOCH=1577836800 $(PY) -m hatchling build --target wheel --directory dist
 
 format: $(VENV)/.ready ## lay the code out
 	@$(VENV)/bin/ruff format .

@@ -10,6 +10,7 @@ from orchestrator.errors import StoreError, UsageError
 from orchestrator.figures import load_figures
 from orchestrator.paths import held
 from orchestrator.store import BASELINES, RunFolder
+from orchestrator.strict import parse_json
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -85,14 +86,17 @@ def _load_chosen(reports: Reports, name: str, run_id: str) -> RunRecord:
 def load_choices(reports: Reports) -> Mapping[str, str]:
     """Read which run was chosen for which matrix."""
     path = reports.path / BASELINES
+    if path.is_symlink():
+        message = f"{path} is a link, and is not followed; `matrix baseline --clear` removes it"
+        raise StoreError(message)
     try:
-        found = json.loads(path.read_bytes())
+        found = parse_json(path.read_bytes())
     except FileNotFoundError:
         return {}
     except OSError as error:
         message = f"{path} cannot be read: {error.strerror}"
         raise StoreError(message) from error
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         message = f"{path} is damaged: {error}; `matrix baseline --clear` removes it"
         raise StoreError(message) from error
     chosen = found.get("baselines") if isinstance(found, dict) and found.get("schema") == _SCHEMA else None

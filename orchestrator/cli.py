@@ -11,6 +11,7 @@ import typer
 
 from orchestrator import __version__
 from orchestrator.commands import comparing, dependencies, gathering, planning, reading, running, tending
+from orchestrator.commands.printing import tell
 from orchestrator.errors import ConfigError, ExitCode, MatrixError
 
 app = typer.Typer(
@@ -65,9 +66,8 @@ def main() -> None:
     try:
         app()
     except MatrixError as error:
-        sys.stderr.write(f"{error}\n" if isinstance(error, ConfigError) else f"matrix: {error}\n")
+        tell(str(error) if isinstance(error, ConfigError) else f"matrix: {error}")
         sys.exit(error.exit_code)
     except Exception:  # noqa: BLE001  # the last resort: anything else is our own bug
-        traceback.print_exc()
-        sys.stderr.write(f"matrix {__version__}: this is a bug in matrix; please report the lines above\n")
+        tell(f"{traceback.format_exc()}matrix {__version__}: this is a bug in matrix; please report the lines above")
         sys.exit(ExitCode.BUG)

@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
 _GLOB = re.compile(r"[*?\[\\]")
 _ANYWHERE = re.compile(r"(?:\*\*/)+")
 _SPECIAL = ".+()|{}$^"
+_MOST_LOOSE = 4  # each may be tried at every place of a path
 _IN_CLASS = "[&|~"  # what Python keeps for sets of its own
 
 
@@ -73,35 +74,77 @@ def _parse(line: str) -> _Pattern | None:
     plain = next((at for at, part in enumerate(parts) if _GLOB.search(part)), len(parts))
     try:
         match = re.compile(_translate(_ANYWHERE.sub("**/", text)), re.DOTALL)
-    except re.error as error:
+    except (re.error, OverflowError, RecursionError) as error:
         message = f"'{line.strip()}' in a .dockerignore is no pattern: {error}"
         raise ValueError(message) from error
     return _Pattern(match, lets_in, tuple(parts[:plain]))
 
 
+_WILD = {"*": "[^/]*?", "**": ".*?", "**/": "(?:.*?/)??"}
+
+
 def _translate(text: str) -> str:
-    """Write a pattern as a regular expression: `**` crosses folders, `*` and `?` do not."""
-    found, at, in_class = "", 0, False
+    """Write a pattern as a regular expression: `**` crosses folders, `*` and `?` do not.
+
+    What follows a `*` is looked for at its first place only, and what follows a
+    `**` as well, up to the next one: what comes after can only begin there or
+    later. So a pattern of a hundred stars, which others may have written, takes
+    no longer than its path is long, squared.
+    """
+    parts = list(_split(text))
+    loose = _find_loose(parts)
+    lasts = {wild: max((at for at, (one, _) in enumerate(parts) if one.startswith(wild)), default=0) for wild in ("*", "**")}
+    found, open_groups = "", list[str]()
+    for at, (wild, literal) in enumerate(parts):
+        crosses = wild.startswith("**")
+        while open_groups and (crosses or open_groups[-1] == "*"):
+            open_groups.pop()
+            found += ")"
+        if wild:
+            is_last = at == lasts["*"] or (crosses and at == lasts["**"])
+            found += f"(?{':' if is_last or at in loose else '>'}{_WILD[wild]}"
+            open_groups.append("**" if crosses else "*")
+        found += literal
+    return found + ")" * len(open_groups)
+
+
+def _find_loose(parts: list[tuple[str, str]]) -> set[int]:
+    """Find the stars behind which not only the first place counts: those before a `**/` that stands within a name, `a**/b`."""
+    loose: set[int] = set()
+    crossing = 0
+    for at, (wild, _) in enumerate(parts):
+        if wild == "**/" and at > 1 and not parts[at - 1][1].endswith("/"):
+            loose |= {at - 1, crossing}
+        crossing = at if wild.startswith("**") else crossing
+    if len(loose) > _MOST_LOOSE:
+        message = "'**/' stands within names again and again; let it follow a '/'"
+        raise ValueError(message)
+    return loose
+
+
+def _split(text: str) -> Iterator[tuple[str, str]]:
+    """Cut a pattern before each of its stars, and write what stands between them as a regular expression."""
+    wild, literal, at, in_class = "", "", 0, False
     while at < len(text):
         mark = text[at]
-        if text.startswith("**", at):
-            at += 2
-            inside = text.startswith("/", at)
-            found += "(?:.*/)?" if inside else ".*"
-            at += inside
+        if mark == "*" and not in_class:
+            yield wild, literal
+            wild = next(one for one in ("**/", "**", "*") if text.startswith(one, at))
+            literal = ""
+            at += len(wild)
             continue
         if mark == "\\" and at + 1 < len(text):
             at += 1
-            found += re.escape(text[at])
+            literal += re.escape(text[at])
         elif in_class:
             in_class = mark != "]"
-            found += f"\\{mark}" if mark in _IN_CLASS else mark
-        elif mark in "*?":
-            found += "[^/]*" if mark == "*" else "[^/]"
+            literal += f"\\{mark}" if mark in _IN_CLASS else mark
         elif mark == "[":
             in_class = True
-            found += mark
+            literal += mark
+        elif mark == "?":
+            literal += "[^/]"
         else:
-            found += re.escape(mark) if mark in _SPECIAL else mark
+            literal += re.escape(mark) if mark in _SPECIAL else mark
         at += 1
-    return found
+    yield wild, literal

@@ -14,11 +14,13 @@ from typing import TYPE_CHECKING, Any
 
 from orchestrator.errors import StoreError
 from orchestrator.judge.kept import RunFigures, make_figures
+from orchestrator.strict import dump_json, make_reader, parse_json
 
 if TYPE_CHECKING:
     from os import stat_result
 
     from pydantic import TypeAdapter
+    from pydantic_core import SchemaValidator
 
     from orchestrator.record import RunRecord
     from orchestrator.store import RunFolder
@@ -45,8 +47,15 @@ def _adapter() -> TypeAdapter[Any]:
     return TypeAdapter(_Kept)
 
 
+@cache
+def _reader() -> SchemaValidator:
+    return make_reader(_Kept)
+
+
 def load_figures(run: RunFolder) -> RunFigures:
     """Give a run's figures: those that are kept, or else made from its record and kept, where the folder may be written."""
+    if run.leads_out(run.path / "run.json"):
+        return make_figures(run.load())  # which says why not
     try:
         of = (run.path / "run.json").stat()
     except OSError as error:
@@ -69,16 +78,16 @@ def save_figures(run: RunFolder, record: RunRecord) -> None:
 
 def _save(run: RunFolder, record: RunRecord, of: stat_result) -> None:
     kept = _Kept(_FORMAT, of.st_size, of.st_mtime_ns, make_figures(record))
-    run.save_text(_NAME, _adapter().dump_json(kept, exclude_none=True).decode() + "\n")
+    run.save_text(_NAME, dump_json(_adapter(), kept, exclude_none=True).decode() + "\n")
 
 
 def _load_kept(run: RunFolder, of: stat_result) -> RunFigures | None:
     """Read what is kept; what is damaged, or was made from another run.json, is as good as none."""
     path = run.path / _NAME
     try:
-        if path.is_symlink() or path.stat().st_size > _MOST_BYTES:
+        if run.leads_out(path) or path.stat().st_size > _MOST_BYTES:
             return None
-        kept: _Kept = _adapter().validate_json(path.read_bytes())
+        kept: _Kept = _reader().validate_python(parse_json(path.read_bytes()))
     except (OSError, ValueError):
         return None
     is_current = (kept.format, kept.record_bytes, kept.record_mtime_ns) == (_FORMAT, of.st_size, of.st_mtime_ns)

@@ -14,6 +14,7 @@ from orchestrator.paths import cache_folder
 from orchestrator.places import dockerfile_of, is_remote
 from orchestrator.record import Foretold, RunRecord
 from orchestrator.requirements import load_requirements
+from orchestrator.strict import parse_json
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -44,13 +45,14 @@ def recall_forecasts(plan: Plan, folder: Path) -> dict[str, Foretold]:
     if next(cache_folder("forecasts").iterdir(), None) is None:
         return {}
     places = _Places(folder)
-    found = {cell.id: _load(places.of(cell)) for cell in plan.cells}
+    found = {cell.id: load_forecast(places.of(cell)) for cell in plan.cells}
     return {cell: forecast for cell, forecast in found.items() if forecast is not None}
 
 
-def _load(entry: Path) -> Foretold | None:
+def load_forecast(entry: Path) -> Foretold | None:
+    """Read a forecast; None when there is none that still holds."""
     try:
-        data = json.loads(entry.read_bytes())
+        data = parse_json(entry.read_bytes())
         is_fresh = datetime.now(UTC) - datetime.fromisoformat(data["at"]) <= _FRESH
         if data["schema"] != SCHEMA or not is_fresh:
             return None

@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING
 from orchestrator import __version__
 from orchestrator.cached import Shelf
 from orchestrator.record import Image
+from orchestrator.strict import dump_json
 
 if TYPE_CHECKING:
     from pydantic import TypeAdapter
 
 _FORM = 2  # of an entry, and of what is found in an image: another number forgets them all
-_SHELF = Shelf("known", f"matrix-image-{_FORM}-{__version__}\n".encode(), max_bytes=256 * 1024**2, max_entry_bytes=32 * 1024**2)
+SHELF = Shelf("known", f"matrix-image-{_FORM}-{__version__}\n".encode(), max_bytes=256 * 1024**2, max_entry_bytes=32 * 1024**2)
 _EXPECTED = Shelf("expected", b"matrix-expected-1\n", max_bytes=4 * 1024**2, max_entry_bytes=200)
 
 
@@ -35,7 +36,7 @@ class KnownImage:
 
 def recall_image(digest: str) -> KnownImage | None:
     """Give what is known of the image with this digest."""
-    body = _SHELF.load(_name(digest))
+    body = SHELF.load(_name(digest))
     if body is None:
         return None
     try:
@@ -47,7 +48,7 @@ def recall_image(digest: str) -> KnownImage | None:
 def remember_image(digest: str, known: KnownImage) -> None:
     """Remember an image; one with a layer that could not be read may be whole the next time."""
     if known.sbom is not None:
-        _SHELF.save(_name(digest), _adapter().dump_json(known))
+        SHELF.save(_name(digest), dump_json(_adapter(), known))
 
 
 def recall_expected(*place: str) -> str | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import secrets
 import shutil
@@ -12,10 +11,12 @@ from typing import TYPE_CHECKING
 
 from orchestrator.baseline import find_baseline, wants_baseline
 from orchestrator.disk import disk_errors
+from orchestrator.errors import StoreError
 from orchestrator.judge.run import judge_record
 from orchestrator.merge import merge_records
 from orchestrator.report.files import save_reports
 from orchestrator.store import RunFolder
+from orchestrator.strict import parse_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -23,7 +24,8 @@ if TYPE_CHECKING:
     from orchestrator.record import RunRecord
     from orchestrator.store import Reports
 
-_LARGEST = 1024**3  # of one file of a part; its reports are made anew, so these are logs and traces
+_LARGEST_JOURNAL = 32 * 1024**2  # a run of 2,000 cells takes four
+_LARGEST = 256 * 1024**2  # of one file of a part; its reports are made anew, so these are logs and traces
 
 
 def merge_runs(reports: Reports, parts: Sequence[RunFolder], baseline: str | None = None) -> tuple[RunFolder, RunRecord]:
@@ -36,8 +38,8 @@ def merge_runs(reports: Reports, parts: Sequence[RunFolder], baseline: str | Non
         with disk_errors(draft.path):
             for part in parts:
                 _copy_cells(part.path, draft.path)
-            _join_lines([part.path / "events.jsonl" for part in parts], draft.path / "events.jsonl", by="at")
-            _join_lines([part.path / "trace.json" for part in parts], draft.path / "trace.json")
+            join_lines([part.path / "events.jsonl" for part in parts], draft.path / "events.jsonl", by="at")
+            join_lines([part.path / "trace.json" for part in parts], draft.path / "trace.json")
         draft.save_record(record)
         save_reports(draft, record)
         with disk_errors(place):
@@ -63,6 +65,8 @@ def _judge(reports: Reports, record: RunRecord, asked: str | None) -> RunRecord:
 
 def _copy_cells(part: Path, whole: Path) -> None:
     """Copy what a part kept of its cells: plain files and folders, and no link to anywhere."""
+    if (part / "cells").is_symlink():
+        return
     for folder, names, files in os.walk(part / "cells", followlinks=False):
         names[:] = [name for name in names if not Path(folder, name).is_symlink()]
         target = whole / Path(folder).relative_to(part)
@@ -73,18 +77,25 @@ def _copy_cells(part: Path, whole: Path) -> None:
                 shutil.copyfile(file, target / name)
 
 
-def _join_lines(files: Iterable[Path], target: Path, by: str | None = None) -> None:
+def join_lines(files: Iterable[Path], target: Path, by: str | None = None) -> None:
     """Put the lines of several files into one, sorted by a field where there is one."""
-    found = [line for file in files if file.is_file() and not file.is_symlink() for line in file.read_bytes().splitlines()]
+    found = [line for file in files if file.is_file() and not file.is_symlink() for line in _lines_of(file)]
     if by is not None:
         found.sort(key=lambda line: _field(line, by))
     if found:
         target.write_bytes(b"\n".join(found) + b"\n")
 
 
+def _lines_of(file: Path) -> list[bytes]:
+    if file.stat().st_size > _LARGEST_JOURNAL:
+        message = f"{file} is larger than {_LARGEST_JOURNAL // 1024**2} MiB; take it out of the part's folder, and merge again"
+        raise StoreError(message)
+    return file.read_bytes().splitlines()
+
+
 def _field(line: bytes, name: str) -> str:
     try:
-        found = json.loads(line)
+        found = parse_json(line)
     except ValueError:
         return ""
     return str(found.get(name, "")) if isinstance(found, dict) else ""

@@ -8,29 +8,27 @@ import secrets
 import shutil
 from dataclasses import replace
 from datetime import UTC, datetime
-from functools import cache
 from pathlib import Path
 from threading import Lock
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from orchestrator.disk import disk_errors, write_whole
 from orchestrator.errors import StoreError, UsageError, did_you_mean
 from orchestrator.names import folder_name, is_run_id, make_run_id
 from orchestrator.record import SCHEMA, CellRecord, RunRecord
 from orchestrator.redact import Redactor
+from orchestrator.stored import dump_record, make_record, read_plain
+from orchestrator.strict import parse_json
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-
-    from pydantic import TypeAdapter
 
     from orchestrator.events import Event
 
 RUNS = "runs"
 LATEST = "latest"
 BASELINES = "baselines.json"  # the run that each matrix's growth is held against, where somebody chose one
-_MAX_RECORD = 1024**3
-_MAX_TRACE = 256 * 1024**2  # of one cell; a span takes about 1 KiB
+_MAX_TRACE = 64 * 1024**2  # of one cell; a span takes about 1 KiB
 
 
 class RunFolder:
@@ -47,6 +45,17 @@ class RunFolder:
         """Give the run's id."""
         return self.path.name
 
+    def leads_out(self, path: Path) -> bool:
+        """Tell whether a link leads from a file of the run to somewhere else: a run may come from anywhere."""
+        root = self.path.parent if self.path.is_symlink() else self.path
+        return not path.resolve().is_relative_to(root.resolve())
+
+    def _check(self, path: Path) -> Path:
+        if self.leads_out(path):
+            message = f"{path} is reached by a link that leads out of the run's folder, and is not followed"
+            raise StoreError(message)
+        return path
+
     def create(self) -> None:
         """Make the folder of a new run."""
         with disk_errors(self.path):
@@ -54,14 +63,14 @@ class RunFolder:
 
     def cell(self, cell_id: str) -> Path:
         """Give a cell's own folder, made if need be."""
-        folder = self.path / "cells" / folder_name(cell_id)
+        folder = self._check(self.path / "cells" / folder_name(cell_id))
         with disk_errors(folder):
             folder.mkdir(parents=True, exist_ok=True)
         return folder
 
     def sample(self, cell_id: str, name: str) -> Path:
         """Give the folder of a build of a cell that was only timed."""
-        folder = self.cell(cell_id) / "samples" / name
+        folder = self._check(self.cell(cell_id) / "samples" / name)
         with disk_errors(folder):
             folder.mkdir(parents=True, exist_ok=True)
         return folder
@@ -72,34 +81,35 @@ class RunFolder:
 
     def save_record(self, record: RunRecord) -> Path:
         """Write run.json."""
-        return self._write(self.path / "run.json", _dump("run", record).decode())
+        return self._write(self.path / "run.json", dump_record("run", record).decode())
 
     def save_cell(self, record: CellRecord) -> CellRecord:
         """Write a finished cell's result, which no kill can lose from then on; give it as it was written."""
-        text = _dump("cell", record).decode()
+        text = dump_record("cell", record).decode()
         hidden = self.redactor.text(text)
         path = self._write(self.cell(record.id) / "result.json", hidden)
-        return record if hidden == text else _make_record("cell", json.loads(hidden), path)
+        return record if hidden == text else make_record("cell", parse_json(hidden.encode()), path)
 
     def _write(self, path: Path, text: str) -> Path:
-        return write_whole(path, self.redactor.text(text).encode(errors="replace"))
+        return write_whole(self._check(path.parent) / path.name, self.redactor.text(text).encode(errors="replace"))
 
     def append_event(self, event: Event) -> None:
         """Add a line to the journal, out of our hands before the next thing happens."""
         line = {"at": event.at.isoformat(), "kind": event.kind}
         line |= {"cell": event.cell} if event.cell else {}
-        with self._lock, disk_errors(self.path), (self.path / "events.jsonl").open("a", encoding="utf-8") as journal:
+        path = self._check(self.path / "events.jsonl")
+        with self._lock, disk_errors(self.path), path.open("a", encoding="utf-8") as journal:
             journal.write(self.redactor.text(json.dumps(line | event.data, ensure_ascii=False)) + "\n")
 
     def load(self) -> RunRecord:
         """Read run.json, and the cells of a run that did not get to its end."""
-        path = self.path / "run.json"
-        found = _read_json(path)
+        path = self._check(self.path / "run.json")
+        found = read_plain(path)
         schema = found.get("schema") if isinstance(found, dict) else None
         if isinstance(schema, int) and schema > SCHEMA:
             message = f"{path} was written by a newer matrix (schema {schema}, this one knows {SCHEMA})"
             raise StoreError(message)
-        record: RunRecord = _make_record("run", found, path)
+        record: RunRecord = make_record("run", found, path)
         if record.finished_at is not None:
             return record
         return replace(record, cells=tuple(self.load_cells()), interrupted=True)
@@ -118,7 +128,7 @@ class RunFolder:
         """Read the trace of a cell, or of the run itself, as text; None when there is none. What is not a plain file is none."""
         path = self.trace_path(cell_id)
         try:
-            if not path.is_file():
+            if not path.is_file() or self.leads_out(path):
                 return None
             if path.stat().st_size > _MAX_TRACE:
                 message = f"{path} is too large to be the trace of a cell"
@@ -135,7 +145,7 @@ class RunFolder:
         """Read how a cell's log begins and ends, in whole lines; None when there is none. What is not a plain file is none."""
         path = self.path / "cells" / folder_name(cell_id) / name
         try:
-            if path.is_symlink() or not path.is_file():
+            if not path.is_file() or self.leads_out(path):
                 return None
             with path.open("rb") as file:
                 size = file.seek(0, os.SEEK_END)
@@ -159,17 +169,17 @@ class RunFolder:
     def load_cell(self, cell_id: str) -> CellRecord | None:
         """Read the result of one cell from its own file, which is quicker than the whole run; None when there is none."""
         result = self.path / "cells" / folder_name(cell_id) / "result.json"
-        if not result.is_file() or not result.resolve().is_relative_to(self.path.resolve()):  # as below
+        if not result.is_file() or self.leads_out(result):
             return None
-        found: CellRecord = _make_record("cell", _read_json(result), result)
+        found: CellRecord = make_record("cell", read_plain(result), result)
         return found
 
     def load_cells(self) -> Iterator[CellRecord]:
         """Read the results of all cells that have finished; a damaged one is as good as none."""
         for result in sorted(self.path.glob("cells/*/result.json")):
             try:
-                if result.resolve().is_relative_to(self.path.resolve()):  # what a link leads to is no result of this run
-                    yield _make_record("cell", _read_json(result), result)
+                if not self.leads_out(result):
+                    yield make_record("cell", read_plain(result), result)
             except StoreError:
                 continue
 
@@ -245,49 +255,10 @@ class Reports:
         """Remove the stored runs that are wanted gone; give how many there were."""
         gone = [run for run in self.run_ids() if wanted(run)]
         for run in gone:
-            shutil.rmtree(self.runs / run)
+            place = self.runs / run
+            place.unlink() if place.is_symlink() else shutil.rmtree(place)
         if not self.run_ids():
             (self.path / BASELINES).unlink(missing_ok=True)
         if not (self.path / LATEST).exists():
             (self.path / LATEST).unlink(missing_ok=True)
         return len(gone)
-
-
-def _dump(kind: str, value: object) -> bytes:
-    dumped: bytes = _adapter(kind).dump_json(value, indent=2)
-    return dumped + b"\n"
-
-
-@cache
-def _adapter(kind: str) -> TypeAdapter[Any]:
-    """Give what reads and writes a kind of record; it takes some time to make."""
-    from pydantic import TypeAdapter  # noqa: PLC0415  # planning needs no records
-
-    return TypeAdapter({"run": RunRecord, "cell": CellRecord}[kind])
-
-
-def _read_json(path: Path) -> object:
-    """Read a stored file as plain data; a damaged one is named."""
-    try:
-        if path.stat().st_size > _MAX_RECORD:
-            message = f"{path} is too large to be a record of a run"
-            raise StoreError(message)
-        return json.loads(path.read_bytes())
-    except OSError as error:
-        message = f"{path} cannot be read: {error.strerror}"
-        raise StoreError(message) from error
-    except (ValueError, RecursionError) as error:
-        message = f"{path} is damaged: {error}"
-        raise StoreError(message) from error
-
-
-def _make_record(kind: str, data: object, path: Path) -> Any:  # noqa: ANN401  # a record of the kind asked for
-    from pydantic import ValidationError  # noqa: PLC0415  # as above
-
-    try:
-        return _adapter(kind).validate_python(data)
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(map(str, first["loc"])) or "the file"
-        message = f"{path} is damaged: {where}: {first['msg']}"
-        raise StoreError(message) from error

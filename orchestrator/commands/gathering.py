@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 from typing import Annotated
 
 import typer
@@ -18,7 +17,7 @@ from orchestrator.commands.options import (
     folder_of,
     reports_folder,
 )
-from orchestrator.commands.printing import print_result, terminal_width, warn
+from orchestrator.commands.printing import print_result, tell, terminal_width, warn
 
 
 def merge(
@@ -52,9 +51,9 @@ def merge(
         named = ", ".join(missing[:20]) + (", …" if missing[20:] else "")
         warn(f"{len(missing)} of {len(record.planned)} cells have no result: {named}")
     for name in ("report.md", "report.html"):
-        sys.stderr.write(f"report: {run.path / name}\n")
+        tell(f"report: {run.path / name}")
     for line in render_broken(record):
-        sys.stderr.write(f"{line}\n")
+        tell(line)
     if problem := append_summary(record, os.environ):
         warn(problem)
     raise typer.Exit(exit_code_of(record))

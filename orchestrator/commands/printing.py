@@ -8,14 +8,20 @@ import sys
 from typing import TYPE_CHECKING
 
 from orchestrator.errors import StoreError
+from orchestrator.smoke.words import inert, safe
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 
+def tell(text: str) -> None:
+    """Write lines to standard error; whatever file, log or image their words came from, a terminal is not rewritten."""
+    sys.stderr.write(f"{inert(text)}\n")
+
+
 def warn(text: str) -> None:
     """Say something on standard error."""
-    sys.stderr.write(f"matrix: {text}\n")
+    tell(f"matrix: {text}")
 
 
 def terminal_width() -> int:
@@ -31,7 +37,7 @@ def may_colour(out: Path | None) -> bool:
 def print_result(text: str, out: Path | None) -> None:
     """Print a result on standard output, or write it to a file."""
     if out is None:
-        sys.stdout.write(text)
+        sys.stdout.write(safe(text))
         sys.stdout.flush()
         return
     try:

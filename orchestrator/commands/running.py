@@ -21,7 +21,7 @@ from orchestrator.commands.options import (
     folder_of,
     reports_folder,
 )
-from orchestrator.commands.printing import print_result, terminal_width, warn
+from orchestrator.commands.printing import print_result, tell, terminal_width, warn
 from orchestrator.errors import UsageError
 
 
@@ -118,9 +118,9 @@ def run(
     if problem := append_summary(record, os.environ):
         warn(problem)
     for name in ("report.md", "report.html"):
-        sys.stderr.write(f"report: {stored.path / name}\n")
+        tell(f"report: {stored.path / name}")
     for line in render_broken(record):
-        sys.stderr.write(f"{line}\n")
+        tell(line)
     if record.interrupted:
         sys.stderr.write(f"interrupted; `matrix run --resume {record.id}` goes on with the rest\n")
     raise typer.Exit(exit_code_of(record))

@@ -15,6 +15,7 @@ from orchestrator.docker.images import read_from_engine, remove_image
 from orchestrator.errors import EngineError
 from orchestrator.measure.image import count_base_layers
 from orchestrator.paths import cache_folder
+from orchestrator.strict import parse_json
 
 if TYPE_CHECKING:
     from orchestrator.docker.builder import Builder
@@ -44,8 +45,9 @@ class BaseReader:
             lock = self._locks.setdefault(base.digest, Lock())
         with lock:
             entry = cache_folder("bases") / f"{base.digest.replace(':', '-')}.json"
-            if entry.is_file():
-                return tuple(json.loads(entry.read_bytes()))
+            known = _load_layers(entry)
+            if known is not None:
+                return known
             layers = self._read(base)
             draft = entry.with_suffix(f".{secrets.token_hex(4)}")
             draft.write_text(json.dumps(layers))
@@ -75,3 +77,12 @@ class BaseReader:
             return read_from_engine(self._engine, name).diff_ids
         finally:
             remove_image(self._engine, name)
+
+
+def _load_layers(entry: Path) -> tuple[str, ...] | None:
+    """Read what is remembered of a base; a damaged entry is as good as none."""
+    try:
+        found = parse_json(entry.read_bytes())
+    except (OSError, ValueError):
+        return None
+    return tuple(found) if isinstance(found, list) and all(isinstance(one, str) for one in found) else None

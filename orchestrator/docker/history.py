@@ -49,7 +49,7 @@ class BuilderHistory:
                 raise EngineError(message)
             try:
                 return _read_traces(archive)
-            except (tarfile.TarError, OSError, ValueError, KeyError, TypeError) as error:
+            except (tarfile.TarError, OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
                 message = f"buildx exported a record that cannot be read ({type(error).__name__}: {error})"
                 raise EngineError(message) from error
 

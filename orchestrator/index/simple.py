@@ -16,6 +16,7 @@ from orchestrator.index.sources import local_path
 from orchestrator.index.troubles import OfflineError, explain_silence
 from orchestrator.packages import Offer
 from orchestrator.paths import cache_folder
+from orchestrator.strict import parse_json
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -86,7 +87,7 @@ def normal_name(name: str) -> str:
 def parse_page(body: bytes, kind: str, url: str) -> tuple[Offer, ...]:
     """Read a project's page in either of its forms."""
     if kind.endswith("json"):
-        data = json.loads(body)
+        data = parse_json(body)
         files = data.get("files") if isinstance(data, dict) else None
         if not isinstance(files, list):
             message = "no 'files' in it"

@@ -13,7 +13,8 @@ from orchestrator.lock.nouns import SCHEMA, Lock
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-LARGEST = 64 * 1024**2
+LARGEST = 8 * 1024**2
+_LONGEST_LINE = 4000  # a key of thousands of parts takes minutes to read
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 _HASH = re.compile(r"sha(?:256|384|512):[0-9a-f]{64,128}")
 _PACKAGE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*==[A-Za-z0-9][A-Za-z0-9.!+_-]*(?: ; (?!.*--)[^\r\n\\#]+)?")
@@ -48,6 +49,11 @@ def parse_lock(text: str, name: str) -> Lock:
     """Read a lock, or say what is wrong with it; whoever can write it can decide what is built, but no more than that."""
     from pydantic import TypeAdapter, ValidationError  # noqa: PLC0415  # only what needs a lock needs it
 
+    for number, line in enumerate(text.split("\n"), 1):
+        if len(line) > _LONGEST_LINE:
+            raise ConfigError(
+                [f"{name}:{number}: this line is longer than {_LONGEST_LINE} characters; `matrix lock` writes it anew"]
+            )
     try:
         data = tomllib.loads(text)
     except (ValueError, RecursionError) as error:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import binascii
-import json
 import re
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -12,8 +11,9 @@ from typing import Any
 
 from orchestrator.measure.periods import covered_s
 from orchestrator.record import Step
+from orchestrator.strict import parse_json
 
-_STEP = re.compile(r"^\[(?:(?P<stage>[^\]]*?) +)?(?P<at>\d+)/(?P<of>\d+)\] (?P<instruction>.*)$", re.DOTALL)
+_STEP = re.compile(r"^\[(?:(?P<stage>[^\]]{0,300}?) {1,9})?(?P<at>\d{1,9})/(?P<of>\d{1,9})\] (?P<instruction>.*)$", re.DOTALL)
 _FRACTION = re.compile(r"\.(\d{1,6})\d*")
 _PULL = ("pulling", "extracting", "resolve", "sha256:")
 
@@ -61,8 +61,8 @@ class Progress:
                 self.messages.append(text)
             return []
         try:
-            data = json.loads(line)
-        except (ValueError, RecursionError):
+            data = parse_json(line)
+        except ValueError:
             self.messages.append(line[:200].decode("utf-8", "replace"))
             return []
         for raw in _items(data, "vertexes"):

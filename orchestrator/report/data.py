@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from orchestrator.report.table import SEVERITIES, make_table, outcome_of, smoke_of, was_scanned
 from orchestrator.report.timing import timing_headers
 from orchestrator.smoke.words import one_line
+from orchestrator.strict import dump_json
 
 if TYPE_CHECKING:
     from orchestrator.record import Build, CellRecord, Image, RunRecord
@@ -124,4 +125,4 @@ def render_json(record: RunRecord) -> str:
 
     from orchestrator.record import RunRecord as Record  # noqa: PLC0415  # as above
 
-    return TypeAdapter(Record).dump_json(record, indent=2).decode() + "\n"
+    return dump_json(TypeAdapter(Record), record, indent=2).decode() + "\n"

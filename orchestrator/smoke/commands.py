@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from importlib import resources
 from typing import TYPE_CHECKING
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING
 from orchestrator.docker.containers import Confinement, Ended, ended_container
 from orchestrator.record import CheckResult
 from orchestrator.smoke.words import explain_code, explain_start, inert, last_line, shorten
+from orchestrator.strict import parse_json
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -88,8 +88,8 @@ def parse_answers(text: str, key: str) -> dict[str, dict[str, object]]:
     answers: dict[str, dict[str, object]] = {}
     for line in text.splitlines():
         try:
-            answer = json.loads(line)
-        except (ValueError, RecursionError):  # something that the image's Python printed at start-up
+            answer = parse_json(line.encode("utf-8", "surrogatepass"))
+        except ValueError:  # something that the image's Python printed at start-up
             continue
         if isinstance(answer, dict) and isinstance(answer.get(key), str):
             answers[answer[key]] = answer
@@ -102,7 +102,7 @@ def _judge_import(module: str, answer: dict[str, object] | None, ended: Ended, c
         failure = explain_end(ended, timeout_s, check.limits.memory_bytes)
         return CheckResult(name, *(failure or ("error", "the image's Python did not say how the import went")))
     duration = answer.get("duration_s")
-    duration_s = float(duration) if isinstance(duration, (int, float)) else None
+    duration_s = float(duration) if isinstance(duration, (int, float)) and 0 <= duration <= timeout_s else None
     code, words = answer.get("code"), str(answer.get("stderr", ""))
     if code == 0:
         return CheckResult(name, "passed", duration_s=duration_s)

@@ -6,6 +6,9 @@ import re
 import signal
 
 _CONTROL = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]|\x1b[@-_]|[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+_LIVE = re.compile(
+    r"\x1b(?!\[[0-9;]*m)|\r(?!\n)|[\x00-\x08\x0b\x0c\x0e-\x1a\x1c-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]"
+)
 _MEANT = {
     signal.SIGSEGV: "segmentation fault",
     signal.SIGKILL: "killed",
@@ -22,6 +25,17 @@ REASON_LENGTH = 300
 def inert(text: str) -> str:
     """Take out of what an image printed what no file or terminal should get: control characters, and halves of characters."""
     return text if text.isprintable() else _CONTROL.sub("", text)
+
+
+def safe(text: str) -> str:
+    """Give a whole result as a terminal may get it: in colour perhaps, and with nothing else that a terminal obeys.
+
+    Whoever renders a result makes each text in it inert; this is for what was
+    forgotten. JSON keeps its values: there, such characters can be spelt.
+    """
+    if not _LIVE.search(text):
+        return text
+    return _LIVE.sub(lambda found: f"\\u{ord(found[0]):04x}", text) if text.startswith(("{", "[")) else _LIVE.sub("", text)
 
 
 def explain_code(code: int, *, out_of_memory: bool = False, memory_bytes: int | None = None) -> str:

@@ -18,12 +18,20 @@ _CODES = {1: Code.ERROR, 2: Code.OK}  # Go numbers them the other way round than
 _GAP = re.compile(r"\s*")
 
 
+class NotSpansError(ValueError):
+    """The text is not what BuildKit writes its spans as."""
+
+
 def parse_stubs(text: str) -> list[Span]:
     """Read concatenated JSON of Go's span stubs; each span once, whoever exported it."""
     spans: dict[str, Span] = {}
-    for stub in _documents(text):
-        span = _make_span(stub)
-        spans.setdefault(span.span_id, span)
+    try:
+        for stub in _documents(text):
+            span = _make_span(stub)
+            spans.setdefault(span.span_id, span)
+    except (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError) as error:
+        message = f"these are no spans of BuildKit's ({type(error).__name__}: {error})"
+        raise NotSpansError(message) from error
     return list(spans.values())
 
 
@@ -91,4 +99,5 @@ def parse_go_time(text: str) -> int:
     if found is None:
         return 0
     whole = datetime.fromisoformat(found[1] + found[3].replace("Z", "+00:00")).astimezone(UTC)
-    return int(whole.timestamp()) * 1_000_000_000 + int((found[2] or "").ljust(9, "0"))
+    moment = int(whole.timestamp()) * 1_000_000_000 + int((found[2] or "").ljust(9, "0"))
+    return moment if 0 <= moment < 2**64 else 0  # Go's own zero is before 1970, and what is not known

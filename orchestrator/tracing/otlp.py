@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+from math import isfinite
 from typing import TYPE_CHECKING, Any
 
+from orchestrator.strict import parse_json
 from orchestrator.tracing.spans import Attributes, Code, Kind, Link, Scope, Span, SpanEvent, SpanStatus, Value
 
 if TYPE_CHECKING:
@@ -71,7 +73,7 @@ def _dump_value(value: Value) -> dict[str, Any]:
         case int():
             return {"intValue": str(value)}
         case float():
-            return {"doubleValue": value}
+            return {"doubleValue": value if isfinite(value) else str(value)}  # as OTLP writes what JSON has no word for
         case tuple():
             return {"arrayValue": {"values": [_dump_value(one) for one in value]}}
     return {"stringValue": value}
@@ -88,7 +90,7 @@ def load_lines(text: str) -> list[Span]:
         if not line.strip():
             continue
         try:
-            spans += _load_document(json.loads(line))
+            spans += _load_document(parse_json(line.encode("utf-8", "surrogatepass")))
         except (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError) as error:
             message = f"line {number} is not an OTLP/JSON document ({type(error).__name__}: {error})"
             raise NotATraceError(message) from error
