@@ -72,7 +72,7 @@ def test_a_hostile_run_is_shown_without_rewriting_the_terminal(
     (run.path / "run.json").write_text(text.replace("\\u001b[31m", json.dumps(EVIL)[1:-1]))
     monkeypatch.chdir(tmp_path)
     formats = ("table", "markdown", "comment", "csv", "json", "junit", "prometheus", "html")
-    commands = [("report", "--format", kind) for kind in formats]
+    commands: list[tuple[str, ...]] = [("report", "--format", kind) for kind in formats]
     commands += [("explain", "latest", "--format", kind) for kind in ("text", "markdown", "json")]
     commands += [("compare", "latest", "latest", "--format", kind) for kind in ("table", "markdown", "json")]
     commands += [("history", "--format", "json"), ("trace",), ("explain", "latest", "nothing"), ("trace", "latest", "nothing")]

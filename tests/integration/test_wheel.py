@@ -21,7 +21,7 @@ def build(folder: Path, umask: int, moment: int) -> Path:
     for path in folder.rglob("*"):
         path.chmod(0o777 & ~umask if path.is_dir() else 0o666 & ~umask)
         os.utime(path, (moment, moment))
-    words = [sys.executable, "-m", "hatchling", "build", "--target", "wheel", "--directory", folder / "dist"]
+    words = [sys.executable, "-m", "hatchling", "build", "--target", "wheel", "--directory", str(folder / "dist")]
     subprocess.run(words, cwd=folder, check=True, capture_output=True, env={**os.environ, "SOURCE_DATE_EPOCH": "1577836800"})
     (wheel,) = (folder / "dist").iterdir()
     return wheel
