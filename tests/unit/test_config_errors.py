@@ -439,4 +439,4 @@ def test_a_file_far_too_large_is_not_read(tmp_path: Path, monkeypatch: pytest.Mo
         file.truncate(2_000_001)
     with pytest.raises(ConfigError) as caught:
         load_matrix(path)
-    assert str(caught.value) == f"{path}: larger than 2 MB; this is not a matrix.yaml"
+    assert str(caught.value) == f"{path}: larger than 2000 kB; this is not a matrix.yaml"

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 import pytest
 
-from orchestrator import store
+from orchestrator import stored as reading
 from orchestrator.errors import DiskFullError, ExitCode, StoreError, UsageError
 from orchestrator.events import Event
 from orchestrator.model import Status
@@ -160,7 +160,7 @@ def test_a_record_that_is_not_there_is_named(run: RunFolder) -> None:
 
 def test_a_file_too_large_to_be_a_record_is_not_read(run: RunFolder, monkeypatch: pytest.MonkeyPatch) -> None:
     """Something put in the place of a record does not fill the memory."""
-    monkeypatch.setattr(store, "_MAX_RECORD", 10)
+    monkeypatch.setattr(reading, "_MAX_RECORD", 10)
     run.save_record(make_record())
     with pytest.raises(StoreError, match="is too large to be a record of a run"):
         run.load()
