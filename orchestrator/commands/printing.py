@@ -8,6 +8,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from orchestrator.errors import StoreError
+from orchestrator.progress.say import Lasting, say
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 
 def warn(text: str) -> None:
     """Say something on standard error."""
-    sys.stderr.write(f"matrix: {text}\n")
+    say(f"matrix: {text}\n")
 
 
 def terminal_width() -> int:
@@ -29,14 +30,17 @@ def may_colour(out: Path | None) -> bool:
 
 
 def print_result(text: str, out: Path | None) -> None:
-    """Print a result on standard output, or write it to a file."""
+    """Print a result on standard output, or write it to a file; a reader that went away changes nothing of how a run ended."""
     if out is None:
-        sys.stdout.write(text)
-        sys.stdout.flush()
+        try:
+            Lasting(sys.stdout).write(text)
+        except OSError as error:
+            message = f"standard output cannot be written: {error.strerror}"
+            raise StoreError(message) from error
         return
     try:
         out.write_text(text, encoding="utf-8")
     except OSError as error:
         message = f"{out} cannot be written: {error.strerror}"
         raise StoreError(message) from error
-    sys.stderr.write(f"wrote {out}\n")
+    say(f"wrote {out}\n")

@@ -23,6 +23,7 @@ from orchestrator.commands.options import (
 )
 from orchestrator.commands.printing import print_result, terminal_width, warn
 from orchestrator.errors import UsageError
+from orchestrator.progress.say import say
 
 
 def bootstrap(
@@ -114,9 +115,9 @@ def run(
     if problem := append_summary(record, os.environ):
         warn(problem)
     for name in ("report.md", "report.html"):
-        sys.stderr.write(f"report: {stored.path / name}\n")
+        say(f"report: {stored.path / name}\n")
     for line in render_broken(record):
-        sys.stderr.write(f"{line}\n")
+        say(f"{line}\n")
     if record.interrupted:
-        sys.stderr.write(f"interrupted; `matrix run --resume {record.id}` goes on with the rest\n")
+        say(f"interrupted; `matrix run --resume {record.id}` goes on with the rest\n")
     raise typer.Exit(exit_code_of(record))

@@ -1,0 +1,60 @@
+"""What a run leaves in the engine: removed at its end, and before it goes on after it was killed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from orchestrator.docker.containers import list_containers, list_networks, remove_container, remove_network
+from orchestrator.docker.images import list_images, remove_image
+from orchestrator.errors import EngineError
+from orchestrator.events import Event
+from orchestrator.model import HttpCheck, Status
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from orchestrator.model import Plan
+    from orchestrator.record import CellRecord
+    from orchestrator.workshop import Workshop
+
+
+def tidy(shop: Workshop, plan: Plan, cells: Iterable[CellRecord]) -> None:
+    """Remove what cells that were cut short may have left, and the network of `http` checks.
+
+    A cell that ended by itself has removed its containers; an engine that is
+    gone has kept nothing to remove.
+    """
+    shop.store.remove()
+    has_network = any(isinstance(check, HttpCheck) for cell in plan.cells for check in cell.settings.smoke)
+    was_cut_short = shop.cancel.is_set() or any(cell.status is Status.ERROR for cell in cells)
+    try:
+        if was_cut_short:
+            _remove_containers(shop)
+        if was_cut_short or has_network:
+            _remove_networks(shop)
+    except EngineError as error:
+        shop.emit(Event("warning", None, {"text": str(error)}))
+
+
+def clear_remains(shop: Workshop) -> None:
+    """Remove what a killed process left of this run; the images of `--keep` stay."""
+    shop.store.remove()
+    try:
+        _remove_containers(shop)
+        _remove_networks(shop)
+        if not shop.keep:
+            for name, run in list_images(shop.engine):
+                if run == shop.run.id.lower():
+                    remove_image(shop.engine, name)
+    except EngineError as error:
+        shop.emit(Event("warning", None, {"text": str(error)}))
+
+
+def _remove_containers(shop: Workshop) -> None:
+    for name, _ in list_containers(shop.engine, shop.run.id):
+        remove_container(shop.engine, name)
+
+
+def _remove_networks(shop: Workshop) -> None:
+    for name, _ in list_networks(shop.engine, shop.run.id):
+        remove_network(shop.engine, name)
