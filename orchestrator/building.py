@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import time
 from collections import deque
 from dataclasses import dataclass, field
@@ -118,6 +119,9 @@ def _judge(cell: Cell, followed: Followed, build: Build, metadata_file: Path) ->
             BuildFailure(f"build: still running after {limit:.0f} s{where}", is_ours=True, passing=False),
             Status.TIMEOUT,
         )
+    if ended.code is not None and ended.code < 0:
+        name = signal.Signals(-ended.code).name
+        return Built(build, BuildMetadata(), BuildFailure(f"buildx was ended by {name}", is_ours=False, passing=True), Status.ERROR)
     if ended.code != 0:
         failure = classify_failure(progress.failed_step, progress.messages, followed.tail)
         return Built(build, BuildMetadata(), failure, Status.BUILD_FAILED if failure.is_ours else Status.ERROR)

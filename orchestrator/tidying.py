@@ -24,30 +24,35 @@ def tidy(shop: Workshop, plan: Plan, cells: Iterable[CellRecord]) -> None:
     A cell that ended by itself has removed its containers; an engine that is
     gone has kept nothing to remove.
     """
-    shop.store.remove()
     has_network = any(isinstance(check, HttpCheck) for cell in plan.cells for check in cell.settings.smoke)
     was_cut_short = shop.cancel.is_set() or any(cell.status is Status.ERROR for cell in cells)
+    shop.store.remove()
     try:
         if was_cut_short:
-            _remove_containers(shop)
-        if was_cut_short or has_network:
+            _remove_everything(shop)
+        elif has_network:
             _remove_networks(shop)
     except EngineError as error:
         shop.emit(Event("warning", None, {"text": str(error)}))
 
 
 def clear_remains(shop: Workshop) -> None:
-    """Remove what a killed process left of this run; the images of `--keep` stay."""
+    """Remove what a killed process left of this run, before it goes on."""
     shop.store.remove()
     try:
-        _remove_containers(shop)
-        _remove_networks(shop)
-        if not shop.keep:
-            for name, run in list_images(shop.engine):
-                if run == shop.run.id.lower():
-                    remove_image(shop.engine, name)
+        _remove_everything(shop)
     except EngineError as error:
         shop.emit(Event("warning", None, {"text": str(error)}))
+
+
+def _remove_everything(shop: Workshop) -> None:
+    """Remove all that carries the run's name; the images of `--keep` stay."""
+    _remove_containers(shop)
+    _remove_networks(shop)
+    if not shop.keep:
+        for name, run in list_images(shop.engine):
+            if run == shop.run.id.lower():
+                remove_image(shop.engine, name)
 
 
 def _remove_containers(shop: Workshop) -> None:
