@@ -252,11 +252,14 @@ def _run_all(plan: Plan, options: Options, shop: Workshop) -> dict[str, CellReco
     """Run the cells that have no result yet; give the results of all that have one."""
     if options.resume is not None:
         clear_remains(shop)
-    finished = {cell.id: cell for cell in shop.run.load_cells() if cell.status is not Status.ERROR}
+    finished = {cell.id for cell in shop.run.load_cells() if cell.status is not Status.ERROR}
+    broken: set[str] = set()
     stand_ins = find_stand_ins()
 
     def keep(record: CellRecord) -> None:
-        finished[record.id] = shop.run.save_cell(record)
+        record = shop.run.save_cell(record)  # where it is read from at the end: a long run takes no more memory than a short one
+        finished.add(record.id)
+        broken.update({record.id} if record.status is Status.ERROR else ())
         shop.emit(_ending(record))
 
     for cell in plan.cells:
@@ -272,8 +275,8 @@ def _run_all(plan: Plan, options: Options, shop: Workshop) -> dict[str, CellReco
         shop.cancel.set()
         raise
     finally:
-        tidy(shop, plan, finished.values())
-    return finished
+        tidy(shop, plan, was_cut_short=shop.cancel.is_set() or bool(broken))
+    return {cell.id: cell for cell in shop.run.load_cells() if cell.id in finished}
 
 
 def _ending(record: CellRecord) -> Event:

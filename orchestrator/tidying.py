@@ -8,24 +8,20 @@ from orchestrator.docker.containers import list_containers, list_networks, remov
 from orchestrator.docker.images import list_images, remove_image
 from orchestrator.errors import EngineError
 from orchestrator.events import Event
-from orchestrator.model import HttpCheck, Status
+from orchestrator.model import HttpCheck
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from orchestrator.model import Plan
-    from orchestrator.record import CellRecord
     from orchestrator.workshop import Workshop
 
 
-def tidy(shop: Workshop, plan: Plan, cells: Iterable[CellRecord]) -> None:
+def tidy(shop: Workshop, plan: Plan, *, was_cut_short: bool) -> None:
     """Remove what cells that were cut short may have left, and the network of `http` checks.
 
     A cell that ended by itself has removed its containers; an engine that is
     gone has kept nothing to remove.
     """
     has_network = any(isinstance(check, HttpCheck) for cell in plan.cells for check in cell.settings.smoke)
-    was_cut_short = shop.cancel.is_set() or any(cell.status is Status.ERROR for cell in cells)
     shop.store.remove()
     try:
         if was_cut_short:
