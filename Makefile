@@ -6,7 +6,7 @@ PY := $(VENV)/bin/python
 LAB := $(PY) -m tests.lab
 MATRIX := $(VENV)/bin/matrix
 
-.PHONY: help run test unit check format lock examples plan engine engine-stop bootstrap jaeger traces jaeger-stop clean
+.PHONY: help run test unit check drills format lock examples plan engine engine-stop bootstrap jaeger traces jaeger-stop clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
@@ -24,6 +24,9 @@ check: $(VENV)/.ready ## lint and types; run it before every commit
 	@$(VENV)/bin/ruff format --check .
 	@$(VENV)/bin/ruff check .
 	@$(VENV)/bin/mypy
+
+drills: $(VENV)/.ready ## try faults on purpose; the table goes to docs/reliability.md
+	@DRILLS=yes $(PY) -m pytest -p no:xdist tests/faults/engine $(ARGS)
 
 format: $(VENV)/.ready ## lay the code out
 	@$(VENV)/bin/ruff format .

@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from tests.e2e.test_run import leftovers
-from tests.faults.test_kill import still_running
+from tests.faults.engine.test_kill import still_running
 
 if TYPE_CHECKING:
     from tests.e2e.conftest import Project

@@ -9,9 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tests.faults.laboratory import DRILLS
-from tests.faults.tally import Tally
-from tests.faults.whole import check_ended, check_files
+import pytest
+
+from tests.faults.engine.laboratory import DRILLS
+from tests.faults.engine.tally import Tally
+from tests.faults.engine.whole import check_ended, check_files
 
 if TYPE_CHECKING:
     import subprocess
@@ -51,6 +53,7 @@ def take_sample(project: Project, process: subprocess.Popen[str]) -> Sample:
     )
 
 
+@pytest.mark.whole
 def test_a_long_run_takes_no_more_at_its_end_than_at_its_start(fresh: Callable[[str], Project]) -> None:
     """Cells that have ended leave nothing in the process or in the engine, and the journal can be read all the time."""
     count = int(os.environ.get("DRILL_CELLS", WHOLE)) if os.environ.get("DRILLS") else QUICK

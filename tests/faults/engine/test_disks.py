@@ -7,11 +7,13 @@ import subprocess
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+import pytest
+
 from tests.e2e.test_interrupts import finished
-from tests.faults.conftest import times
-from tests.faults.laboratory import DRILLS
-from tests.faults.tally import Tally
-from tests.faults.whole import check_ended, check_files, outcomes
+from tests.faults.engine.conftest import times
+from tests.faults.engine.laboratory import DRILLS
+from tests.faults.engine.tally import Tally
+from tests.faults.engine.whole import check_ended, check_files, outcomes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -48,6 +50,7 @@ def run_out_of_room(project: Project, *words: str) -> str:
     return said
 
 
+@pytest.mark.whole
 def test_a_full_disk_under_the_run_folder_keeps_what_is_finished(fresh: Callable[[str], Project]) -> None:
     """With room again, --resume goes on, and no file was left half-written."""
     tally = Tally()
@@ -72,6 +75,7 @@ def test_a_full_disk_under_the_run_folder_keeps_what_is_finished(fresh: Callable
     tally.save("faults under way", "the disk of the run folder is full")
 
 
+@pytest.mark.whole
 def test_a_full_disk_under_the_cache_is_named(fresh: Callable[[str], Project]) -> None:
     """What is only remembered may be lost; what must lie there is missed in words."""
     tally = Tally()
@@ -95,6 +99,7 @@ def test_a_full_disk_under_the_cache_is_named(fresh: Callable[[str], Project]) -
     tally.save("faults under way", "the disk of the cache is full")
 
 
+@pytest.mark.whole
 def test_a_full_disk_under_the_engine_is_named(fresh: Callable[[str], Project]) -> None:
     """It is no verdict on the Dockerfile, and nothing of the cell stays behind."""
     tally = Tally()

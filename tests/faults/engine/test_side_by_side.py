@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
+import pytest
+
 from tests.e2e.conftest import cells_of
-from tests.faults.conftest import times
-from tests.faults.tally import Tally
-from tests.faults.test_kill import still_running
+from tests.faults.engine.conftest import times
+from tests.faults.engine.tally import Tally
+from tests.faults.engine.test_kill import still_running
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,8 +30,8 @@ def write_cells(project: Project, mark: str) -> None:
 
 def test_ten_runs_in_one_folder_and_in_ten_do_not_disturb_each_other(fresh: Callable[[str], Project]) -> None:
     """Each has a folder, a record and images of its own, whatever the others do."""
-    count = 10 if times(0, 1) else 3
-    for folders in (1, count):
+    count = 10 if times(0, 1) else 2
+    for folders in (1, count)[: times(1, 2)]:
         tally = Tally()
         for number in range(times(1, 3)):
             with tally.one():
@@ -60,6 +62,7 @@ def test_ten_runs_in_one_folder_and_in_ten_do_not_disturb_each_other(fresh: Call
 LOOK_ALIKES = ("matrix-20261121T000000Z-abcdef-1", "matrix", "my-matrix-run", "matrix.local")
 
 
+@pytest.mark.whole
 def test_a_clean_up_touches_no_run_under_way_and_nothing_that_only_looks_like_ours(fresh: Callable[[str], Project]) -> None:
     """What is ours is known by its label, and what is needed by its lock."""
     tally = Tally()

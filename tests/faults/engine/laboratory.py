@@ -16,9 +16,10 @@ from tests.lab.engine import EngineSpec, answers, running, start, stop
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-DRILLS = EngineSpec(os.environ.get("DRILLS_ENGINE", "engine-drills"), own_network=True, starts_empty=True)
+_WORKER = os.environ.get("PYTEST_XDIST_WORKER", "")  # tests side by side must not break each other's
+DRILLS = EngineSpec(os.environ.get("DRILLS_ENGINE", "engine-drills") + _WORKER, own_network=True, starts_empty=True)
 _DISK = "2g"
-_ROOT = Path(__file__).parents[2]
+_ROOT = Path(__file__).parents[3]
 
 
 def wait_until(condition: Callable[[], object], seconds: float = 60.0, what: str = "it") -> None:
@@ -45,7 +46,7 @@ def engine_on_its_own_disk(size: str = _DISK) -> Iterator[EngineSpec]:
 
 def start_engine(spec: EngineSpec = DRILLS) -> None:
     """Start the engine from a process that ends, so that nobody has it for a child, and switch its own loopback on."""
-    subprocess.run([sys.executable, "-m", "tests.faults.laboratory", str(spec.starts_empty)], cwd=_ROOT, check=True)
+    subprocess.run([sys.executable, "-m", "tests.faults.engine.laboratory", str(spec.starts_empty)], cwd=_ROOT, check=True)
     assert answers(DRILLS.environment)
     subprocess.run([*inside(), "ip", "link", "set", "lo", "up"], check=True)
 

@@ -13,10 +13,10 @@ import pytest
 
 from tests.conftest import BUILDER_IMAGE
 from tests.e2e.test_interrupts import finished
-from tests.faults.conftest import times
-from tests.faults.laboratory import kill_engine, processes, restart_engine, start_engine, wait_until
-from tests.faults.tally import Tally
-from tests.faults.whole import check_ended, check_files, outcomes
+from tests.faults.engine.conftest import times
+from tests.faults.engine.laboratory import kill_engine, processes, restart_engine, start_engine, wait_until
+from tests.faults.engine.tally import Tally
+from tests.faults.engine.whole import check_ended, check_files, outcomes
 from tests.lab.engine import EngineSpec, running
 
 if TYPE_CHECKING:
@@ -73,6 +73,7 @@ def finish(project: Project) -> None:
     check_ended(project)
 
 
+@pytest.mark.whole
 def test_an_engine_that_is_restarted_costs_no_result(fresh: Callable[[str], Project], drilled: EngineSpec) -> None:
     """Cells under way are tried again; what could not be done is done by --resume."""
     tally = Tally()
@@ -85,6 +86,7 @@ def test_an_engine_that_is_restarted_costs_no_result(fresh: Callable[[str], Proj
     tally.save("faults under way", "the engine is killed and started again")
 
 
+@pytest.mark.whole
 def test_an_engine_that_is_gone_for_good_ends_the_run_with_its_results(
     fresh: Callable[[str], Project], drilled: EngineSpec
 ) -> None:
@@ -140,6 +142,7 @@ def forget_history(project: Project) -> None:
     )
 
 
+@pytest.mark.whole
 def test_a_history_record_that_is_gone_costs_its_trace_only(fresh: Callable[[str], Project]) -> None:
     """It is said, and the run is judged as it would have been."""
     tally = Tally()
@@ -166,6 +169,7 @@ def with_builder_image(drilled: EngineSpec) -> None:
     )
 
 
+@pytest.mark.whole
 def test_a_builder_container_that_is_killed_costs_no_result(fresh: Callable[[str], Project], with_builder_image: None) -> None:
     """It is made anew, and the cells under way are tried again."""
     tally = Tally()

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tests.faults.laboratory import inside
+from tests.faults.engine.laboratory import inside
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,8 +24,8 @@ def failing_resolver() -> Iterator[None]:
     found = re.search(r"^nameserver\s+([0-9.]+)", Path("/etc/resolv.conf").read_text(encoding="utf-8"), re.MULTILINE)
     address = found[1] if found else "127.0.0.1"
     subprocess.run([*inside(), "ip", "address", "replace", f"{address}/32", "dev", "lo"], check=True)
-    words = [*inside(), sys.executable, "-m", "tests.faults.resolver", address]
-    with subprocess.Popen(words, stdout=subprocess.PIPE, text=True, cwd=Path(__file__).parents[2]) as server:
+    words = [*inside(), sys.executable, "-m", "tests.faults.engine.resolver", address]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, text=True, cwd=Path(__file__).parents[3]) as server:
         if server.stdout is None:
             raise AssertionError
         server.stdout.readline()

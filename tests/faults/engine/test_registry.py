@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.faults.conftest import times
-from tests.faults.registry import faulty_registry
-from tests.faults.resolver import failing_resolver
-from tests.faults.tally import Tally
-from tests.faults.whole import check_ended, check_files, outcomes
+from tests.faults.engine.conftest import times
+from tests.faults.engine.registry import faulty_registry
+from tests.faults.engine.resolver import failing_resolver
+from tests.faults.engine.tally import Tally
+from tests.faults.engine.whole import check_ended, check_files, outcomes
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -61,7 +61,7 @@ def check(project: Project, record: dict[str, Any], status: str, reason: str) ->
     return re.sub(r"127\.0\.0\.1:\d+/\S+?(?=[\s:])", "…", found["far-1"][1] or "")[:120]
 
 
-@pytest.mark.parametrize("fault", EXPECTED)
+@pytest.mark.parametrize("fault", [*(pytest.param(name, marks=pytest.mark.whole) for name in list(EXPECTED)[:-1]), "wrong"])
 def test_a_registry_that_fails_is_named_and_harms_no_other_cell(fault: str, fresh: Callable[[str], Project]) -> None:
     """It answers 503, or not at all; a layer ends too early, or is not what it should be."""
     status, reason = EXPECTED[fault]
@@ -82,6 +82,7 @@ def test_a_registry_that_fails_is_named_and_harms_no_other_cell(fault: str, fres
     tally.save("faults under way", words[fault])
 
 
+@pytest.mark.whole
 @pytest.mark.parametrize("fault", ["no resolver", "SERVFAIL"])
 def test_a_name_that_does_not_resolve_is_named_and_harms_no_other_cell(fault: str, fresh: Callable[[str], Project]) -> None:
     """Whether the resolver is silent, or says that it failed."""

@@ -1,4 +1,4 @@
-"""A registry that fails as its images' names say: `python -m tests.faults.registry` serves on the loopback and prints its port.
+"""A registry that fails as its images' names say: `python -m tests.faults.engine.registry` serves on the loopback and prints its port.
 
 Each repository is an image of its own: `fine/1`, `busy/1` (503), `passing/1` (503 twice, then well), `silent/1` (never an
 answer), `short/1` (a layer cut in the middle), `wrong/1` (a layer that is not what its digest says).
@@ -22,7 +22,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
-from tests.faults.laboratory import inside
+from tests.faults.engine.laboratory import inside
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -115,8 +115,8 @@ class _Registry(BaseHTTPRequestHandler):
 @contextmanager
 def faulty_registry() -> Iterator[str]:
     """Serve in the network of the engine that drills may break; gives the address."""
-    words = [*inside(), sys.executable, "-m", "tests.faults.registry"]
-    with subprocess.Popen(words, stdout=subprocess.PIPE, text=True, cwd=Path(__file__).parents[2]) as server:
+    words = [*inside(), sys.executable, "-m", "tests.faults.engine.registry"]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, text=True, cwd=Path(__file__).parents[3]) as server:
         if server.stdout is None:
             raise AssertionError
         try:

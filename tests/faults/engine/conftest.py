@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.e2e.conftest import Project
-from tests.faults.laboratory import engine_on_its_own_disk
+from tests.faults.engine.laboratory import engine_on_its_own_disk
+from tests.lab.__main__ import NO_ENGINE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -32,12 +33,19 @@ def times(quick: int, whole: int) -> int:
     return int(os.environ.get("DRILL_TIMES", whole)) if os.environ.get("DRILLS") else quick
 
 
-whole_only = pytest.mark.skipif(not os.environ.get("DRILLS"), reason="done by `make drills`")
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave to `make drills` what takes long."""
+    if not os.environ.get("DRILLS"):
+        left_out = [item for item in items if item.get_closest_marker("whole")]
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if item not in left_out]
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def drilled() -> Iterator[EngineSpec]:
-    """Give the engine that drills may break."""
+    """Give the engine that drills may break; where none can be brought up they are skipped."""
+    if reason := os.environ.get(NO_ENGINE):
+        pytest.skip(reason)
     with engine_on_its_own_disk() as spec:
         yield spec
 

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.faults.conftest import times
-from tests.faults.laboratory import DRILLS, processes
-from tests.faults.tally import Tally
-from tests.faults.whole import check_ended, check_files
+from tests.faults.engine.conftest import times
+from tests.faults.engine.laboratory import DRILLS, processes
+from tests.faults.engine.tally import Tally
+from tests.faults.engine.whole import check_ended, check_files
 
 if TYPE_CHECKING:
     import subprocess
@@ -104,6 +104,7 @@ def check_bounded(project: Project, status: str | tuple[str, ...], reason: str) 
     return harmful["status"], f"{peak / 1024:.0f} MiB"
 
 
+@pytest.mark.whole
 @pytest.mark.parametrize("kind", LOUD)
 def test_a_build_that_means_harm_is_bounded(kind: str, fresh: Callable[[str], Project]) -> None:
     """It ends in time, and neither memory nor the terminal suffers."""
@@ -120,7 +121,10 @@ def test_a_build_that_means_harm_is_bounded(kind: str, fresh: Callable[[str], Pr
     tally.save("hostile builds and images", kind, f"{tally.words()}; at most {max(peaks, default='unknown')} of memory")
 
 
-@pytest.mark.parametrize("kind", GREEDY)
+CHILDREN = "a container that leaves children"
+
+
+@pytest.mark.parametrize("kind", [*(pytest.param(kind, marks=pytest.mark.whole) for kind in GREEDY if kind != CHILDREN), CHILDREN])
 def test_an_image_that_means_harm_is_bounded(kind: str, fresh: Callable[[str], Project]) -> None:
     """Its container ends in time with all that it started, and takes what it was given and no more."""
     check, status, reason = GREEDY[kind]

@@ -7,9 +7,11 @@ import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from tests.faults.conftest import times
-from tests.faults.laboratory import processes
-from tests.faults.tally import Tally
+import pytest
+
+from tests.faults.engine.conftest import times
+from tests.faults.engine.laboratory import processes
+from tests.faults.engine.tally import Tally
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -37,6 +39,7 @@ def watch_arguments(project: Project, words: tuple[str, ...], canaries: tuple[st
     return found | {canary for canary in canaries if canary in out + err}
 
 
+@pytest.mark.whole
 def test_a_secret_is_in_nothing_that_a_run_shows_or_leaves(fresh: Callable[[str], Project]) -> None:
     """No argument list, log, trace, report, image layer, and not `docker history`."""
     tally = Tally()
