@@ -1,4 +1,4 @@
-"""A registry that fails as its images' names say: `python -m tests.faults.engine.registry` serves on the loopback and prints its port.
+"""A registry that fails as its images' names say: as a module it serves on the loopback and prints its port.
 
 Each repository is an image of its own: `fine/1`, `busy/1` (503), `passing/1` (503 twice, then well), `silent/1` (never an
 answer), `short/1` (a layer cut in the middle), `wrong/1` (a layer that is not what its digest says).

@@ -26,7 +26,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 SEED = 20261121
-CELLS = [f"{kind}-{size}" for kind in "abcd" for size in ("small", "middle", "large")]
+KINDS = "abcd" if os.environ.get("DRILLS") else "ad"
+CELLS = [f"{kind}-{size}" for kind in KINDS for size in ("small", "middle", "large")]
 WORDS = ("run", "--progress", "none", "--jobs", "3", "--no-trace")
 HOW = ("SIGKILL", "SIGTERM", "SIGINT", "hang-up")
 WORDS_OF = dict(zip(HOW, ("killed", "told to end (SIGTERM)", "interrupted (SIGINT)", "its terminal closed"), strict=True))
@@ -41,9 +42,9 @@ def write_twelve(project: Project) -> None:
         "large": [{"run": ["sh", "-c", "exit 7"]}],
     }
     project.write(
-        axes={"kind": list("abcd"), "size": list(checks)},
+        axes={"kind": list(KINDS), "size": list(checks)},
         settings={
-            "kind": {kind: {"args": {"DO": step}} for kind, step in steps.items()},
+            "kind": {kind: {"args": {"DO": step}} for kind, step in steps.items() if kind in KINDS},
             "size": {size: {"smoke": found, "labels": {"size": size}} for size, found in checks.items()},
         },
     )

@@ -28,10 +28,11 @@ def write_cells(project: Project, mark: str) -> None:
     )
 
 
+@pytest.mark.whole
 def test_ten_runs_in_one_folder_and_in_ten_do_not_disturb_each_other(fresh: Callable[[str], Project]) -> None:
     """Each has a folder, a record and images of its own, whatever the others do."""
-    count = 10 if times(0, 1) else 2
-    for folders in (1, count)[: times(1, 2)]:
+    count = 10
+    for folders in (1, count):
         tally = Tally()
         for number in range(times(1, 3)):
             with tally.one():
