@@ -29,8 +29,9 @@ check: $(VENV)/.ready ## lint and types; run it before every commit
 	@$(VENV)/bin/ruff check .
 	@$(VENV)/bin/mypy
 
-drills: $(VENV)/.ready ## try faults and hostile files on purpose; the table goes to docs/reliability.md
-	@$(PY) -m tests.faults.files $(ARGS)
+drills: $(VENV)/.ready ## try faults and hostile files on purpose, for hours; the table goes to docs/reliability.md
+	@DRILLS=yes $(PY) -m pytest -p no:xdist tests/faults/engine $(ARGS)
+	@$(PY) -m tests.faults.files
 
 audit: $(VENV)/.ready ## ask whether anything that is pinned has a known vulnerability
 	@$(VENV)/bin/pip-audit --disable-pip --require-hashes --progress-spinner off --requirement requirements-dev.txt

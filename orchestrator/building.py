@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import tempfile
+import signal
 import time
 from collections import deque
-from contextlib import ExitStack
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import IO, TYPE_CHECKING, Self
 
-from orchestrator.disk import disk_errors
+from orchestrator.disk import disk_errors, passing_folder
 from orchestrator.docker.build import BuildMetadata, Target, load_metadata, read_secret_args, render_build_argv, run_build
 from orchestrator.events import Event
 from orchestrator.failures import BuildFailure, classify_failure
@@ -25,6 +23,7 @@ from orchestrator.workshop import CancelledError, Workshop
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from pathlib import Path
 
     from orchestrator.docker.process import Exit
     from orchestrator.redact import Redactor
@@ -58,10 +57,8 @@ class Followed:
 
 def build_cell(shop: Workshop, cell: Cell, target: Target, traced: TracedBuild) -> Built:
     """Run a cell's build; buildx's metadata, which holds all build arguments, are read and not kept."""
-    with ExitStack() as stack:
-        with disk_errors(Path(tempfile.gettempdir())):
-            folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="matrix-"))
-        return _build(shop, cell, target, traced, Path(folder, "metadata.json"))
+    with passing_folder(shop.store.folder) as folder:
+        return _build(shop, cell, target, traced, folder / "metadata.json")
 
 
 def _build(shop: Workshop, cell: Cell, target: Target, traced: TracedBuild, metadata_file: Path) -> Built:
@@ -122,6 +119,9 @@ def _judge(cell: Cell, followed: Followed, build: Build, metadata_file: Path) ->
             BuildFailure(f"build: still running after {limit:.0f} s{where}", is_ours=True, passing=False),
             Status.TIMEOUT,
         )
+    if ended.code is not None and ended.code < 0:
+        name = signal.Signals(-ended.code).name
+        return Built(build, BuildMetadata(), BuildFailure(f"buildx was ended by {name}", is_ours=False, passing=True), Status.ERROR)
     if ended.code != 0:
         failure = classify_failure(progress.failed_step, progress.messages, followed.tail)
         return Built(build, BuildMetadata(), failure, Status.BUILD_FAILED if failure.is_ours else Status.ERROR)

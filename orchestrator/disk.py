@@ -5,14 +5,15 @@ from __future__ import annotations
 import errno
 import os
 import secrets
+import tempfile
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from orchestrator.errors import DiskFullError, StoreError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 
 def write_whole(path: Path, data: bytes, mode: int | None = None) -> Path:
@@ -30,6 +31,16 @@ def write_whole(path: Path, data: bytes, mode: int | None = None) -> Path:
         finally:
             draft.unlink(missing_ok=True)
     return path
+
+
+@contextmanager
+def passing_folder(parent: Path) -> Iterator[Path]:
+    """Give a folder for files that nobody wants afterwards; what a killed process leaves of it goes with its parent."""
+    with disk_errors(parent):
+        parent.mkdir(parents=True, exist_ok=True)
+        folder = tempfile.TemporaryDirectory(prefix="passing-", dir=parent)
+    with folder as name:
+        yield Path(name)
 
 
 @contextmanager

@@ -22,10 +22,11 @@ _PASSING = re.compile(
     r"|\b50[0234] |5\d\d (?:Internal|Bad|Service|Gateway)|429 Too Many|toomanyrequests"
     r"|Cannot connect to the Docker daemon|failed to dial|no active session|failed to receive status"
     r"|failed to (?:create|find) (?:endpoint|builder)|no builder \"|closing transport"
-    r"|parent snapshot \S+ does not exist",  # the engine tidied up under the build
+    r"|snapshot (?:\S+ )?does not exist",  # the engine tidied up under the build, or lost what a full disk could not take
     re.IGNORECASE,
 )
 _DISK = re.compile(r"no space left on device|disk quota exceeded", re.IGNORECASE)
+_DAMAGED = re.compile(r"unexpected commit (?:digest|size)|failed size validation")
 _BASE = re.compile(r"failed to resolve source metadata for (\S+): ")
 _NOT_THERE = re.compile(r": not found\b|pull access denied|repository does not exist|manifest unknown")
 _CONTEXT = re.compile(r"error from sender: (.*)")
@@ -54,14 +55,17 @@ def classify_failure(  # noqa: PLR0911  # one for each kind of cause
     words = error.removeprefix("failed to build: ").removeprefix("failed to solve: ")
     if found := _OF_THE_DOCKERFILE.search(error):
         return BuildFailure(_step_reason(step, found[1], log_tail), is_ours=True, passing=False)
+    if _DISK.search(error) and "dockerfile parse error" not in error:
+        return BuildFailure(
+            f"no room left on the engine's disk: {shorten(words)}; `docker buildx prune` frees some", is_ours=False, passing=False
+        )
     if "dockerfile parse error" in error or "failed to read dockerfile" in error:
         return BuildFailure(
             f"the Dockerfile cannot be read: {shorten(words.removeprefix('dockerfile parse error '))}", is_ours=True, passing=False
         )
-    if _DISK.search(error):
-        return BuildFailure(
-            f"no room left on the engine's disk: {shorten(words)}; `docker buildx prune` frees some", is_ours=False, passing=False
-        )
+    if _DAMAGED.search(error):
+        reason = f"what a registry sent is not what its digest says: {shorten(words)}"
+        return BuildFailure(reason, is_ours=False, passing=True)
     if "failed to resolve source metadata" in error or "pull access denied" in error:
         return _base_failure(words)
     if found := _CONTEXT.search(error):

@@ -2,22 +2,33 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from orchestrator.progress.say import say
+from orchestrator.progress.say import let_go, say
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from threading import Event as Signal
 
+_STANDARD = (0, 1, 2)
+
 
 @contextmanager
 def interrupts(cancel: Signal, interrupted: Signal) -> Iterator[None]:
-    """Let the first interruption cancel the cells under way; a second one is not waited for."""
+    """Let the first interruption cancel the cells under way; a second one is not waited for.
+
+    What the caller has switched off, as `nohup` does with a closed terminal, stays off.
+    """
+    terminals = [number for number in _STANDARD if os.isatty(number)]
 
     def interrupt(number: int, _frame: object) -> None:
+        if number == signal.SIGHUP:
+            let_go(*(terminal for terminal in terminals if not os.isatty(terminal)))
+            if interrupted.is_set():  # the kernel tells the first process of a session twice
+                return
         if interrupted.is_set():
             raise KeyboardInterrupt
         say(f"\nmatrix: {signal.Signals(number).name}: cancelling the cells under way; what is finished is kept\n")
@@ -25,7 +36,8 @@ def interrupts(cancel: Signal, interrupted: Signal) -> Iterator[None]:
         cancel.set()
 
     numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-    before = {number: signal.signal(number, interrupt) for number in numbers}
+    wanted = [number for number in numbers if signal.getsignal(number) != signal.SIG_IGN]
+    before = {number: signal.signal(number, interrupt) for number in wanted}
     try:
         yield
     finally:

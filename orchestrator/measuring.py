@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-import tempfile
 from collections import deque
 from dataclasses import replace
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING
 
+from orchestrator.disk import passing_folder
 from orchestrator.docker.build import ONCE_MORE, Target, read_secret_args, render_build_argv, run_build
 from orchestrator.docker.images import read_from_engine
 from orchestrator.errors import EngineError
@@ -23,6 +22,7 @@ from orchestrator.workshop import CancelledError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
     from orchestrator.building import Built
     from orchestrator.inside import Vulnerabilities
@@ -111,8 +111,8 @@ def make_known(cell: Cell, raw: RawImage, origins: Mapping[str, Origin]) -> Know
 def _export(shop: Workshop, cell: Cell) -> Path:
     """Let an image leave the builder after all: it is not the one that was expected."""
     layout = shop.store.prepare(cell.id)
-    with tempfile.TemporaryDirectory(prefix="matrix-") as folder:
-        metadata = Path(folder, "metadata.json")
+    with passing_folder(shop.store.folder) as folder:
+        metadata = folder / "metadata.json"
         target = Target(layout, None)
         argv = render_build_argv(shop.engine.buildx_argv, shop.builder, shop.name, cell, shop.folder, target, metadata, ONCE_MORE)
         said: deque[bytes] = deque(maxlen=1)

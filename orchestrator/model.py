@@ -34,6 +34,7 @@ class Limits:
     network: str = "none"
     writable: bool = False
     user: str | None = None
+    cpus: float = 2.0
 
 
 @dataclass(frozen=True, slots=True)

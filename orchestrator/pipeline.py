@@ -19,10 +19,9 @@ from orchestrator.diagnosing import with_diagnosis
 from orchestrator.docker.bases import BaseReader
 from orchestrator.docker.build import read_secret_arg, render_secret_argv
 from orchestrator.docker.builder import ensure_builder
-from orchestrator.docker.containers import list_containers, list_networks, remove_container, remove_network
 from orchestrator.docker.engine import Engine, connect
 from orchestrator.docker.history import BuilderHistory
-from orchestrator.docker.images import ImageStore
+from orchestrator.docker.images import open_store
 from orchestrator.durations import last_seconds
 from orchestrator.ending import finish_record
 from orchestrator.environment import builder_spec, make_environment
@@ -36,7 +35,7 @@ from orchestrator.interrupts import interrupts
 from orchestrator.judge.run import judge_record
 from orchestrator.locked import pin_plan, written
 from orchestrator.measure.shared import share_work
-from orchestrator.model import HttpCheck, Plan, Status
+from orchestrator.model import Plan, Status
 from orchestrator.paths import cache_folder, forget_lock, held, run_lock
 from orchestrator.plan.select import select_cells
 from orchestrator.plan.shard import keep_cells, take_shard
@@ -46,6 +45,7 @@ from orchestrator.report.files import save_reports
 from orchestrator.sampling import Asked, check_asked, measure_cells
 from orchestrator.scanners import find_scanner
 from orchestrator.standins import find_stand_ins, lacking_reason
+from orchestrator.tidying import clear_remains, tidy
 from orchestrator.traced import leave_no_traces, open_traces
 from orchestrator.tracing.attributes import describe_outcome, describe_run
 from orchestrator.tracing.begin import begin_trace
@@ -125,9 +125,12 @@ def run_matrix(matrix: Matrix, reports: Reports, options: Options, watch: Callab
             run.save_text("preflight.json", render_forecasts(forecasts))
         reports.point_latest(run)
         emit = _emitter(run, watch)
-        keeping = open_traces(run, trace, BuilderHistory(engine, builder), spec, emit) if options.trace else leave_no_traces(trace)
-        traces = at_the_end.enter_context(keeping)
-        store = ImageStore(cache_folder("images") / run.id)
+        store = at_the_end.enter_context(open_store(cache_folder("images") / run.id))
+        traces = at_the_end.enter_context(
+            open_traces(run, trace, BuilderHistory(engine, builder, store.folder), spec, emit)
+            if options.trace
+            else leave_no_traces(trace)
+        )
         shop = Workshop(
             engine=engine,
             builder=builder,
@@ -251,11 +254,16 @@ def _new_record(matrix: Matrix, run: RunFolder, options: Options, lock: str | No
 
 def _run_all(plan: Plan, options: Options, shop: Workshop, carried: Carry | None) -> dict[str, CellRecord]:
     """Run the cells that have no result yet, and cannot take one over; give the results of all that have one."""
-    finished = {cell.id: cell for cell in shop.run.load_cells() if cell.status is not Status.ERROR}
+    if options.resume is not None:
+        clear_remains(shop)
+    finished = {cell.id for cell in shop.run.load_cells() if cell.status is not Status.ERROR}
+    broken: set[str] = set()
     stand_ins = find_stand_ins()
 
     def keep(record: CellRecord) -> None:
-        finished[record.id] = shop.run.save_cell(record)
+        record = shop.run.save_cell(record)  # where it is read from at the end: a long run takes no more memory than a short one
+        finished.add(record.id)
+        broken.update({record.id} if record.status is Status.ERROR else ())
         shop.emit(_ending(record))
 
     for cell in plan.cells:
@@ -274,28 +282,8 @@ def _run_all(plan: Plan, options: Options, shop: Workshop, carried: Carry | None
         shop.cancel.set()
         raise
     finally:
-        _tidy(shop, plan, finished.values())
-    return finished
-
-
-def _tidy(shop: Workshop, plan: Plan, cells: Iterable[CellRecord]) -> None:
-    """Remove what cells that were cut short may have left, and the network of `http` checks.
-
-    A cell that ended by itself has removed its containers; an engine that is
-    gone has kept nothing to remove.
-    """
-    shop.store.remove()
-    has_network = any(isinstance(check, HttpCheck) for cell in plan.cells for check in cell.settings.smoke)
-    was_cut_short = shop.cancel.is_set() or any(cell.status is Status.ERROR for cell in cells)
-    try:
-        if was_cut_short:
-            for name, _ in list_containers(shop.engine, shop.run.id):
-                remove_container(shop.engine, name)
-        if was_cut_short or has_network:
-            for name, _ in list_networks(shop.engine, shop.run.id):
-                remove_network(shop.engine, name)
-    except EngineError as error:
-        shop.emit(Event("warning", None, {"text": str(error)}))
+        tidy(shop, plan, was_cut_short=shop.cancel.is_set() or bool(broken))
+    return {cell.id: cell for cell in shop.run.load_cells() if cell.id in finished}
 
 
 def _ending(record: CellRecord) -> Event:

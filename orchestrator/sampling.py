@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import secrets
 import shutil
-import tempfile
 from collections import defaultdict
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from orchestrator.building import follow_build
+from orchestrator.disk import passing_folder
 from orchestrator.docker.build import Target, Variation, forget_cache_mounts, render_build_argv
 from orchestrator.docker.images import remove_image
 from orchestrator.errors import EngineError, UsageError, did_you_mean
@@ -26,6 +25,7 @@ from orchestrator.record import Measurement, Noise, Scenario
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
+    from pathlib import Path
 
     from orchestrator.model import Cell, Plan
     from orchestrator.record import CellRecord
@@ -153,8 +153,8 @@ def _build(bench: _Bench, cell: Cell, variation: Variation, name: str) -> float 
     image = None if shop.builder.exports_oci else f"matrix.local/{shop.name}:{shop.run.id.lower()}-sample"
     target = Target(shop.store.prepare(cell.id) if image is None else None, image)
     folder = shop.run.sample(cell.id, name)
-    with tempfile.TemporaryDirectory(prefix="matrix-") as temporary:
-        metadata = Path(temporary, "metadata.json")
+    with passing_folder(shop.store.folder) as passing:
+        metadata = passing / "metadata.json"
         argv = render_build_argv(shop.engine.buildx_argv, shop.builder, shop.name, cell, shop.folder, target, metadata, variation)
         followed = follow_build(replace(shop, emit=_say_nothing), cell, argv, folder, {})
     if target.oci:

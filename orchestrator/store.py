@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import secrets
@@ -97,9 +98,14 @@ class RunFolder:
         """Add a line to the journal, out of our hands before the next thing happens."""
         line = {"at": event.at.isoformat(), "kind": event.kind}
         line |= {"cell": event.cell} if event.cell else {}
+        text = self.redactor.text(json.dumps(line | event.data, ensure_ascii=False)) + "\n"
         path = self._check(self.path / "events.jsonl")
-        with self._lock, disk_errors(self.path), path.open("a", encoding="utf-8") as journal:
-            journal.write(self.redactor.text(json.dumps(line | event.data, ensure_ascii=False)) + "\n")
+        with self._lock, disk_errors(self.path), path.open("ab", buffering=0) as journal:
+            end = journal.seek(0, os.SEEK_END)
+            data = text.encode(errors="replace")
+            if journal.write(data) < len(data):  # half a line would spoil the next one too
+                journal.truncate(end)
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     def load(self) -> RunRecord:
         """Read run.json, and the cells of a run that did not get to its end."""

@@ -8,6 +8,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from orchestrator.errors import StoreError
+from orchestrator.progress.say import Lasting, say
 from orchestrator.smoke.words import inert, safe
 
 if TYPE_CHECKING:
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
 def tell(text: str) -> None:
     """Write lines to standard error; whatever file, log or image their words came from, a terminal is not rewritten."""
-    sys.stderr.write(f"{inert(text)}\n")
+    say(f"{inert(text)}\n")
 
 
 def warn(text: str) -> None:
@@ -35,14 +36,17 @@ def may_colour(out: Path | None) -> bool:
 
 
 def print_result(text: str, out: Path | None) -> None:
-    """Print a result on standard output, or write it to a file."""
+    """Print a result on standard output, or write it to a file; a reader that went away changes nothing of how a run ended."""
     if out is None:
-        sys.stdout.write(safe(text))
-        sys.stdout.flush()
+        try:
+            Lasting(sys.stdout).write(safe(text))
+        except OSError as error:
+            message = f"standard output cannot be written: {error.strerror}"
+            raise StoreError(message) from error
         return
     try:
         out.write_text(text, encoding="utf-8")
     except OSError as error:
         message = f"{out} cannot be written: {error.strerror}"
         raise StoreError(message) from error
-    sys.stderr.write(f"wrote {out}\n")
+    say(f"wrote {out}\n")

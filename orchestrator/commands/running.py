@@ -122,5 +122,5 @@ def run(
     for line in render_broken(record):
         tell(line)
     if record.interrupted:
-        sys.stderr.write(f"interrupted; `matrix run --resume {record.id}` goes on with the rest\n")
+        tell(f"interrupted; `matrix run --resume {record.id}` goes on with the rest")
     raise typer.Exit(exit_code_of(record))

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import json
 import secrets
-import tempfile
-from pathlib import Path
 from threading import Event as Signal
 from threading import Lock
 from typing import TYPE_CHECKING
 
+from orchestrator.disk import passing_folder, write_whole
 from orchestrator.docker.build import run_build
 from orchestrator.docker.images import read_from_engine, remove_image
 from orchestrator.errors import EngineError
@@ -18,6 +17,8 @@ from orchestrator.paths import cache_folder
 from orchestrator.strict import parse_json
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from orchestrator.docker.builder import Builder
     from orchestrator.docker.engine import Engine
     from orchestrator.docker.images import ImageStore
@@ -49,9 +50,7 @@ class BaseReader:
             if known is not None:
                 return known
             layers = self._read(base)
-            draft = entry.with_suffix(f".{secrets.token_hex(4)}")
-            draft.write_text(json.dumps(layers))
-            draft.replace(entry)
+            write_whole(entry, json.dumps(layers).encode())
             return layers
 
     def _read(self, base: Base) -> tuple[str, ...]:
@@ -59,13 +58,13 @@ class BaseReader:
         name = f"matrix.local/base:{secrets.token_hex(6)}"
         layout = self._store.prepare(base.digest) if self._builder.exports_oci else None
         output = f"type=oci,tar=false,dest={layout}" if layout else f"type=docker,name={name}"
-        with tempfile.TemporaryDirectory(prefix="matrix-") as folder:
+        with passing_folder(self._store.folder) as folder:
             # The engine's own BuildKit prefers the engine's images, which need not have a digest it could be asked for.
             by_digest = self._builder.loads_by_copy or base.digest in self._pinned
             name_of_base = f"{base.ref}@{base.digest}" if by_digest else base.ref
-            Path(folder, "Dockerfile").write_text(f"FROM {name_of_base}\n")
+            folder.joinpath("Dockerfile").write_text(f"FROM {name_of_base}\n")
             argv = [*self._engine.buildx_argv, "build", "--builder", self._builder.name, "--progress=plain"]
-            argv += ["--provenance=false", "--output", output, folder]
+            argv += ["--provenance=false", "--output", output, str(folder)]
             said: list[bytes] = []
             ended = run_build(argv, on_progress=said.append, timeout_s=_READ_S, cancel=Signal())
         if ended.code != 0:

@@ -55,13 +55,14 @@ def _name_for(confinement: Confinement) -> str:
     return f"matrix-{confinement.run}-{secrets.token_hex(4)}"
 
 
-def _words(name: str, image: str, argv: Sequence[str], confinement: Confinement, *own: str) -> list[str]:
+def _words(engine: Engine, name: str, image: str, argv: Sequence[str], confinement: Confinement, *own: str) -> list[str]:
     """Write what every container of ours is started with, behind `docker run` or `docker create`."""
     limits = confinement.limits
     words = ["--name", name, "--pull", "never", "--network", limits.network, "--stop-timeout", "1"]
     words += ["--label", f"{LABEL}.run={confinement.run}", "--label", f"{LABEL}.container={confinement.cell}"]
     words += ["--cap-drop", "ALL", "--security-opt", "no-new-privileges", "--pids-limit", str(limits.pids)]
     words += ["--memory", str(limits.memory_bytes), "--memory-swap", str(limits.memory_bytes)]
+    words += ["--cpus", str(min(limits.cpus, engine.cpus or limits.cpus))]  # the engine refuses more than it has
     words += [f"--cap-add={capability}" for capability in limits.capabilities]
     words += [] if limits.writable else ["--read-only"]
     words += ["--user", limits.user] if limits.user else []
@@ -75,7 +76,7 @@ def _words(name: str, image: str, argv: Sequence[str], confinement: Confinement,
 def container(engine: Engine, image: str, confinement: Confinement) -> Iterator[str]:
     """Create a container that is never started, and remove it whatever happens."""
     name = _name_for(confinement)
-    answer = process.run([engine.docker, "create", *_words(name, image, ["never-run"], confinement, "--entrypoint", "")])
+    answer = process.run([engine.docker, "create", *_words(engine, name, image, ["never-run"], confinement, "--entrypoint", "")])
     try:
         if not answer.ok:
             message = f"the container could not be made: {_last_words(answer.stderr)}"
@@ -99,7 +100,7 @@ def ended_container(  # noqa: PLR0913  # what to run, and how it is confined
     """Run a program of an image to its end, its time limit, or a cancellation; remove its container afterwards."""
     name = _name_for(confinement)
     own = ["--interactive", "--log-driver", "none", "--entrypoint", argv[0]]
-    words = [engine.docker, "run", *_words(name, image, argv[1:], confinement, *own)]
+    words = [engine.docker, "run", *_words(engine, name, image, argv[1:], confinement, *own)]
     kept: dict[str, bytearray] = {"out": bytearray(), "err": bytearray()}
 
     def keep(which: str) -> Callable[[bytes], None]:
@@ -158,7 +159,7 @@ def service(engine: Engine, image: str, confinement: Confinement, *options: str)
     """Start an image as it is and leave it running; give its container and, when it did not start, why."""
     name = _name_for(confinement)
     logs = ["--log-driver", "json-file", "--log-opt", "max-size=1m", "--log-opt", "max-file=1"]
-    answer = process.run([engine.docker, "run", "--detach", *_words(name, image, [], confinement, *logs, *options)])
+    answer = process.run([engine.docker, "run", "--detach", *_words(engine, name, image, [], confinement, *logs, *options)])
     try:
         yield name, None if answer.ok else str(_state_of(name, answer.stderr).error or _last_words(answer.stderr))
     finally:

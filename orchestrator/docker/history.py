@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import json
 import tarfile
-import tempfile
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
+from orchestrator.disk import passing_folder
 from orchestrator.docker import process
 from orchestrator.docker.engine import child_environment
 from orchestrator.errors import EngineError
@@ -17,6 +16,7 @@ from orchestrator.measure.progress import parse_time
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
+    from pathlib import Path
 
     from orchestrator.docker.builder import Builder
     from orchestrator.docker.engine import Engine
@@ -33,6 +33,7 @@ class BuilderHistory:
 
     engine: Engine
     builder: Builder
+    folder: Path  # for what is read and not kept
 
     def export(self, refs: Sequence[str]) -> list[str]:
         """Give the traces of these builds as BuildKit wrote them; one may have spans of another in it.
@@ -40,8 +41,8 @@ class BuilderHistory:
         Several records in one command cost little more than one: starting
         buildx is most of it.
         """
-        with tempfile.TemporaryDirectory(prefix="matrix-") as folder:
-            archive = Path(folder, "history.tar.gz")
+        with passing_folder(self.folder) as folder:
+            archive = folder / "history.tar.gz"
             words = ["--finalize", "--output", str(archive), *(ref.rpartition("/")[2] for ref in refs)]
             answer = self._ask("export", *words)
             if not archive.is_file():

@@ -8,9 +8,11 @@ import json
 import re
 import shutil
 import tarfile
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
+from orchestrator.disk import disk_errors
 from orchestrator.docker import process
 from orchestrator.docker.client import client, engine_errors
 from orchestrator.docker.layers import read_blob, read_tar, recall_tar
@@ -45,11 +47,12 @@ class ImageStore:
 
     def prepare(self, name: str) -> Path:
         """Make the layout folder of one image."""
-        self._blobs.mkdir(parents=True, exist_ok=True)
         layout = self.folder / hashlib.sha256(name.encode()).hexdigest()[:16]
-        shutil.rmtree(layout, ignore_errors=True)
-        layout.mkdir()
-        layout.joinpath("blobs").symlink_to(Path("..", "blobs"))
+        with disk_errors(layout):
+            self._blobs.mkdir(parents=True, exist_ok=True)
+            shutil.rmtree(layout, ignore_errors=True)
+            layout.mkdir()
+            layout.joinpath("blobs").symlink_to(Path("..", "blobs"))
         return layout
 
     def read(self, layout: Path) -> RawImage:
@@ -116,6 +119,16 @@ class ImageStore:
             message = f"the builder named the blob {digest} and did not hand it out"
             raise EngineError(message)
         return path
+
+
+@contextmanager
+def open_store(folder: Path) -> Iterator[ImageStore]:
+    """Give the store of a run, which is gone with it."""
+    store = ImageStore(folder)
+    try:
+        yield store
+    finally:
+        store.remove()
 
 
 def _inside(digest: str) -> str:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import os
 import selectors
+import shutil
 import signal
 import subprocess
+import sys
 import tempfile
 import time
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import cache
 from typing import IO, TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -86,7 +89,7 @@ def stream(  # noqa: PLR0913  # each is one independent limit or destination
         source.write(stdin)
         source.seek(0)
         child = subprocess.Popen(  # noqa: S603  # an argument list, never a shell
-            list(argv),
+            [*_tied(), *argv],
             stdin=source,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -97,6 +100,16 @@ def stream(  # noqa: PLR0913  # each is one independent limit or destination
         return _follow(child, on_stdout, on_stderr, timeout_s, cancel)
     finally:
         end_tree(child)
+
+
+@cache
+def _tied() -> tuple[str, ...]:
+    """Give the words that end a command when this process is killed outright, on a system that has them: Linux's setpriv.
+
+    The kernel watches the thread that started it, and that one waits in `stream` for its end.
+    """
+    setpriv = shutil.which("setpriv") if sys.platform == "linux" else None
+    return (setpriv, "--pdeathsig", "TERM") if setpriv else ()
 
 
 def _follow(

@@ -67,6 +67,7 @@ def _make_limits(data: dict[str, Any]) -> Limits:
         "timeout": "timeout_s",
         "memory": "memory_bytes",
         "pids": "pids",
+        "cpus": "cpus",
         "network": "network",
         "writable": "writable",
     }
@@ -118,7 +119,7 @@ def _render_check(check: Check) -> dict[str, Any]:
 
 def _render_limits(limits: Limits) -> dict[str, Any]:
     defaults = Limits()
-    names = {"memory": "memory_bytes", "pids": "pids", "network": "network"}
+    names = {"memory": "memory_bytes", "pids": "pids", "cpus": "cpus", "network": "network"}
     found: dict[str, Any] = {"timeout": render_span(limits.timeout_s)} if limits.timeout_s else {}
     found |= {theirs: getattr(limits, ours) for theirs, ours in names.items() if getattr(limits, ours) != getattr(defaults, ours)}
     found |= {"capabilities": list(limits.capabilities)} if limits.capabilities else {}

@@ -6,13 +6,14 @@ import sys
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, cast
 
 from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from orchestrator.progress.say import Lasting
 from orchestrator.smoke.words import one_line, shorten
 
 if TYPE_CHECKING:
@@ -112,7 +113,7 @@ def _seconds(row: _Row) -> str:
 def live_progress(cells: Sequence[str]) -> Iterator[Callable[[Event], None]]:
     """Show the table until the block ends; other words go above it."""
     table = LiveTable(cells)
-    console = Console(file=sys.stderr)
+    console = Console(file=cast("IO[str]", Lasting(sys.stderr)))
 
     class Picture:
         def __rich__(self) -> Table:

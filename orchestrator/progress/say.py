@@ -2,14 +2,53 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import sys
 from contextlib import suppress
+from typing import IO, Any
 
 from orchestrator.smoke.words import safe
 
+_GONE = (errno.EPIPE, errno.EIO)
+
+
+class Lasting:
+    """A stream whose terminal may be closed, or whose pipe be left: from then on what is written is dropped."""
+
+    def __init__(self, stream: IO[str]) -> None:
+        """Stand before a stream."""
+        self._stream = stream
+
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401  # all else is the stream's own
+        """Do as the stream does."""
+        return getattr(self._stream, name)
+
+    def write(self, text: str) -> int:
+        """Write and flush; nobody who listens must not end a run."""
+        try:
+            self._stream.write(text)
+            self._stream.flush()
+        except OSError as error:
+            if error.errno not in _GONE:
+                raise
+            with suppress(OSError, ValueError):  # a stream need not be a file
+                let_go(self._stream.fileno())
+        return len(text)
+
+    def flush(self) -> None:
+        """Have nothing left to do."""
+
 
 def say(text: str) -> None:
-    """Write and flush; a terminal that was closed, or a pipe that was left, must not end a run."""
-    with suppress(OSError):
-        sys.stderr.write(safe(text))
-        sys.stderr.flush()
+    """Write to standard error; whatever file, log or image the words came from, a terminal is not rewritten."""
+    with suppress(OSError):  # a log on a full disk must not end a run either
+        Lasting(sys.stderr).write(safe(text))
+
+
+def let_go(*descriptors: int) -> None:
+    """Send what is still written there to nowhere: nobody holds the other end any more."""
+    nowhere = os.open(os.devnull, os.O_RDWR)
+    for descriptor in descriptors:
+        os.dup2(nowhere, descriptor)
+    os.close(nowhere)

@@ -193,6 +193,7 @@ def test_the_door_to_docker_knows_nothing_of_what_is_behind_it() -> None:
         "rules",
         "verdicts",
         "errors",
+        "disk",
         "paths",
         "places",
         "events",

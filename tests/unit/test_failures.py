@@ -27,6 +27,27 @@ RAN = 'process "/bin/sh -c pip install grpcio" did not complete successfully: ex
 META = "failed to resolve source metadata for docker.io/library/"
 
 CASES = {
+    "a layer that is not what its digest says": Case(
+        'ERROR: failed to solve: failed to compute cache key: failed commit on ref "layer-sha256:b7": unexpected commit digest '
+        "sha256:0a, expected sha256:b7: failed precondition",
+        "what a registry sent is not what its digest says: failed to compute cache key",
+        passing=True,
+    ),
+    "a full disk while a Dockerfile is read": Case(
+        "ERROR: failed to solve: ResourceExhausted: failed to read dockerfile: write /cache.db: no space left on device",
+        "no room left on the engine's disk: ResourceExhausted: failed to read dockerfile",
+    ),
+    "a Dockerfile that speaks of a full disk": Case(
+        "ERROR: failed to solve: dockerfile parse error on line 2: unknown instruction: no space left on device",
+        "the Dockerfile cannot be read: on line 2",
+        ours=True,
+    ),
+    "a snapshot that a full disk did not take": Case(
+        "ERROR: failed to solve: failed to commit 1sx to k7i during finalize: failed to stat active key during commit: "
+        "snapshot does not exist: not found",
+        "snapshot does not exist",
+        passing=True,
+    ),
     "a step's exit code, with a network error in its log": Case(
         f"ERROR: failed to build: failed to solve: {RAN}56",
         "[2/3] RUN pip install grpcio: exit 56: curl: (56) Recv failure: Connection reset by peer",

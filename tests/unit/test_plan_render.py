@@ -31,7 +31,7 @@ defaults:
   timeout: {build: 10m, smoke: 90s}
   smoke:
     - {import: [json], timeout: 5s}
-    - {run: [sh, -c, exit 3], exit: 3, stdout: "^$", memory: 64MiB, pids: 8, network: bridge, writable: true}
+    - {run: [sh, -c, exit 3], exit: 3, stdout: "^$", memory: 64MiB, pids: 8, cpus: 0.5, network: bridge, writable: true}
     - {http: {port: 8080, path: /health, header: {Server: x}, body: ok, within: 5s}, capabilities: [NET_BIND_SERVICE]}
     - {http: {port: 80}}
     - {healthy: {within: 1m}}

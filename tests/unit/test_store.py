@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import resource
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 from typing import TYPE_CHECKING, NoReturn
@@ -296,3 +297,19 @@ def test_clean_removes_runs_that_are_wanted_gone_and_nothing_else(stored: Report
     assert stored.remove_all(lambda _: True) == 1
     assert not (stored.path / "latest").is_symlink()
     assert (stored.path / "runs" / "notes").is_dir()
+
+
+def test_half_a_line_in_the_journal_is_taken_back(tmp_path: Path) -> None:
+    """A disk that fills up in the middle of a line spoils neither that line nor the next one."""
+    run = RunFolder(tmp_path)
+    run.append_event(Event("run-started", None, {"cells": 2}))
+    journal = tmp_path / "events.jsonl"
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (journal.stat().st_size + 10, before[1]))
+    try:
+        with pytest.raises(DiskFullError, match="no room left on the disk"):
+            run.append_event(Event("cell-started", "a"))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    run.append_event(Event("cell-started", "b"))
+    assert [json.loads(line)["kind"] for line in journal.read_text().splitlines()] == ["run-started", "cell-started"]
