@@ -28,6 +28,16 @@ CMD ["sleep", "100"]
 """
 
 
+@pytest.fixture(autouse=True)
+def _no_process_and_no_network() -> None:
+    """Let these drills start what they like: they are no drills of files."""
+
+
+@pytest.fixture(autouse=True)
+def _cache_of_its_own() -> None:
+    """Let these drills have the cache that the lab has."""
+
+
 def times(quick: int, whole: int) -> int:
     """Say how often a drill is done: a few times by `make test`, often by `make drills`."""
     return int(os.environ.get("DRILL_TIMES", whole)) if os.environ.get("DRILLS") else quick
