@@ -77,7 +77,7 @@ def run(
     """Plan, bootstrap, build, measure, smoke-test and report."""
     from orchestrator.config.load import load_matrix
     from orchestrator.ending import exit_code_of
-    from orchestrator.pipeline import Options, run_matrix
+    from orchestrator.pipeline import run_matrix
     from orchestrator.plan.shard import parse_shard
     from orchestrator.progress.choose import KINDS, open_progress
     from orchestrator.publishing import append_summary
@@ -85,6 +85,7 @@ def run(
     from orchestrator.report.files import FORMATS, render
     from orchestrator.report.gates import render_broken
     from orchestrator.sampling import Asked
+    from orchestrator.settling import Options
     from orchestrator.store import Reports
 
     check_one_of("--progress", progress, KINDS)

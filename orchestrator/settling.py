@@ -1,0 +1,144 @@
+"""What a run is about, settled before anything is built: its cells, what they are pinned to, what they are held against."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from orchestrator.baseline import pick_baseline
+from orchestrator.config.rules import make_rules
+from orchestrator.docker.build import read_secret_arg, render_secret_argv
+from orchestrator.durations import last_seconds
+from orchestrator.errors import UsageError
+from orchestrator.foreseen import recall_forecasts
+from orchestrator.git import read_git
+from orchestrator.judge.surroundings import differing
+from orchestrator.locked import pin_plan
+from orchestrator.plan.select import select_cells
+from orchestrator.plan.shard import keep_cells, take_shard
+from orchestrator.record import SCHEMA, RunInputs, RunRecord
+from orchestrator.sampling import check_asked
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from orchestrator.config.load import Matrix
+    from orchestrator.locked import Locked
+    from orchestrator.model import Plan
+    from orchestrator.record import Environment, Foretold, Shard
+    from orchestrator.sampling import Asked
+    from orchestrator.store import Reports, RunFolder
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What the command line says of a run."""
+
+    only: tuple[str, ...] = ()
+    skip: tuple[str, ...] = ()
+    jobs: int = 2
+    smoke: bool = True
+    keep: bool = False
+    fail_fast: bool = False
+    resume: str | None = None
+    trace: bool = True
+    locked: bool = False
+    measure: Asked | None = None
+    shard: tuple[int, int] | None = None
+    baseline: str | None = None
+    skip_unchanged: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """All that is known of a run before it begins; `folder` and `earlier` are those of a run that goes on."""
+
+    options: Options
+    plan: Plan
+    locked: Locked
+    shard: Shard | None
+    forecasts: Mapping[str, Foretold]
+    baseline: RunRecord | None
+    folder: RunFolder | None = None
+    earlier: RunRecord | None = None
+
+
+def settle(matrix: Matrix, reports: Reports, options: Options) -> Settled:
+    """Find out what is to be done, or why it cannot be, before an engine is asked for anything."""
+    folder, earlier = _earlier_run(matrix, reports, options)
+    options = replace(options, only=earlier.only, skip=earlier.skip) if earlier else options
+    plan, shard = _take_part(select_cells(matrix.plan, options.only, options.skip), reports, options, earlier)
+    forecasts = recall_forecasts(plan, matrix.folder)
+    lock = earlier.inputs.lock_digest if earlier else None
+    locked = pin_plan(matrix, plan, wanted=options.locked, earlier=lock, resumed=earlier is not None)
+    _check_secrets(matrix, locked.plan)
+    if options.measure:
+        check_asked(options.measure, locked.plan)
+    selection = options.only, options.skip
+    baseline = pick_baseline(reports, plan.name, make_rules(matrix.file), options.baseline, selection, earlier)
+    return Settled(options, locked.plan, locked, shard, forecasts, baseline, folder, earlier)
+
+
+def begin_record(matrix: Matrix, settled: Settled, run: RunFolder, environment: Environment) -> RunRecord:
+    """Give the record of a run that begins, or goes on where it was: figures of unlike machines do not belong in one."""
+    record = settled.earlier or _new_record(matrix, run, settled)
+    if settled.earlier and (fields := differing(record.environment, environment)):
+        message = f"run {record.id} was begun with another machine or other tools ({'; '.join(fields)}); start a new run"
+        raise UsageError(message)
+    return replace(
+        record,
+        environment=environment,
+        baseline=settled.baseline.id if settled.baseline else None,
+        finished_at=None,
+        complete=False,
+    )
+
+
+def _earlier_run(matrix: Matrix, reports: Reports, options: Options) -> tuple[RunFolder, RunRecord] | tuple[None, None]:
+    """Read the run to go on with; a changed matrix.yaml would mix two plans in one record."""
+    if options.resume is None:
+        return None, None
+    folder = reports.find(options.resume)
+    earlier = folder.load()
+    if earlier.inputs.matrix_digest != matrix.digest:
+        message = f"{matrix.path} has changed since run {earlier.id} was started; start a new run"
+        raise UsageError(message)
+    return folder, earlier
+
+
+def _take_part(plan: Plan, reports: Reports, options: Options, earlier: RunRecord | None) -> tuple[Plan, Shard | None]:
+    """Take the part of the plan that this machine was given, or had in the run that goes on."""
+    if earlier is not None:
+        return (keep_cells(plan, earlier.shard), earlier.shard) if earlier.shard else (plan, None)
+    if options.shard is None:
+        return plan, None
+    return take_shard(plan, *options.shard, last_seconds(reports, plan.name))
+
+
+def _check_secrets(matrix: Matrix, plan: Plan) -> None:
+    """Miss a secret before anything is built."""
+    for argument in {argument for cell in plan.cells for argument in cell.settings.secret_args}:
+        read_secret_arg(argument)
+    for secret in {secret for cell in plan.cells for secret in cell.settings.secrets}:
+        render_secret_argv(secret, matrix.folder)
+
+
+def _new_record(matrix: Matrix, run: RunFolder, settled: Settled) -> RunRecord:
+    options, decide = settled.options, matrix.file.decide
+    whole = select_cells(matrix.plan, options.only, options.skip)
+    return RunRecord(
+        schema=SCHEMA,
+        id=run.id,
+        name=whole.name,
+        started_at=datetime.now(UTC),
+        axes=whole.axes,
+        compare=decide.between if decide else whole.axes[0],
+        only=options.only,
+        skip=options.skip,
+        traces_ui=matrix.file.traces.ui,
+        inputs=RunInputs(matrix.digest, settled.locked.digest, *read_git(matrix.folder)),
+        rules=make_rules(matrix.file),
+        planned=tuple(cell.id for cell in whole.cells) if settled.shard else (),
+        shard=settled.shard,
+    )
