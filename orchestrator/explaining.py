@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from orchestrator.diagnosing import find_causes, load_last_lines
 from orchestrator.errors import UsageError, did_you_mean
-from orchestrator.report.explain import NEVER_BUILT, Explanation
+from orchestrator.report.explain import Explanation
 from orchestrator.smoke.words import one_line
 
 if TYPE_CHECKING:
@@ -37,5 +37,5 @@ def explain_run(run: RunFolder) -> tuple[RunRecord, list[Explanation]]:
 def _explain(run: RunFolder, record: RunRecord, cell: CellRecord) -> Explanation:
     """Take what the run stored; a run older than diagnosis, or one that was cut short, is diagnosed now."""
     findings = cell.diagnosis or find_causes(run, cell)
-    is_odd = not findings and not cell.as_expected and cell.status not in NEVER_BUILT
+    is_odd = not findings and not cell.as_expected and not cell.status.is_left_out
     return Explanation(record.id, cell, findings, load_last_lines(run, cell) if is_odd else ())

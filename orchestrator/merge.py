@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from orchestrator.record import CellRecord
 
 _SAME = ("name", "axes", "compare", "planned", "only", "skip", "schema")
+_SAME_INPUTS = ("matrix_digest", "lock_digest")
 
 
 def merge_records(records: Sequence[RunRecord]) -> RunRecord:
@@ -90,16 +91,14 @@ def _check_parts(records: Sequence[RunRecord]) -> None:
         raise UsageError("there is nothing to merge; name the runs of all shards")
     first = records[0]
     for record in records[1:]:
-        differing = [name for name in _SAME if getattr(record, name) != getattr(first, name)]
-        differing += [
-            name for name in ("matrix_digest", "lock_digest") if getattr(record.inputs, name) != getattr(first.inputs, name)
-        ]
         tools = {part.environment.tool for one in (first, record) for part in _parts_of(one)}
         if len(tools) > 1:
             message = f"runs {first.id} and {record.id} are of different versions of matrix: {', '.join(sorted(map(str, tools)))}"
             raise UsageError(message)
-        if differing:
-            message = f"runs {first.id} and {record.id} are parts of different plans: they differ in {', '.join(differing)}"
+        apart = [name for name in _SAME if getattr(record, name) != getattr(first, name)]
+        apart += [name for name in _SAME_INPUTS if getattr(record.inputs, name) != getattr(first.inputs, name)]
+        if apart:
+            message = f"runs {first.id} and {record.id} are parts of different plans: they differ in {', '.join(apart)}"
             raise UsageError(message)
     owners: dict[str, str] = {}
     parts = _all_parts(records)

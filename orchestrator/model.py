@@ -22,6 +22,11 @@ class Status(StrEnum):
     EXCLUDED = "excluded"
     SKIPPED = "skipped"
 
+    @property
+    def is_left_out(self) -> bool:
+        """Tell whether such a cell was never tried."""
+        return self in (Status.EXCLUDED, Status.SKIPPED)
+
 
 @dataclass(frozen=True, slots=True)
 class Limits:

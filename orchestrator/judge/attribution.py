@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from orchestrator.judge.differences import Cause
 from orchestrator.judge.inputs import make_base_cause, make_input_causes, short_digest
 from orchestrator.judge.packages import PackageChange, find_package_changes
-from orchestrator.measure.image import total
+from orchestrator.measure.image import base_layers_of, total
 from orchestrator.units import megabytes, signed_megabytes
 
 if TYPE_CHECKING:
@@ -52,21 +52,6 @@ def _without_sizes(base: Cause | None, inputs: Sequence[Cause], environment: Seq
 
 def _environment_cause(environment: Sequence[str], size: int | None = None) -> Cause:
     return Cause("environment", "tool or machine changed", size, tuple(environment))
-
-
-def base_layers_of(image: Image) -> int | None:
-    """Give how many layers are the base's; runs that did not record it still say what lies over the base."""
-    if image.base_layers is not None:
-        return image.base_layers
-    if image.over_base_bytes is None or image.uncompressed_bytes is None:
-        return None
-    left, count = image.uncompressed_bytes - image.over_base_bytes, 0
-    for layer in image.layers:
-        if left <= 0 or layer.uncompressed_bytes is None:
-            break
-        left -= layer.uncompressed_bytes
-        count += 1
-    return count if left == 0 else None
 
 
 @dataclass(slots=True)

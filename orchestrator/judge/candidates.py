@@ -70,7 +70,7 @@ def _make_group(place: Place, cells: Sequence[CellRecord], choice: Choice, metri
     candidates, absent = [], []
     for cell in cells:
         value = cell.axes[choice.between]
-        if cell.status in (Status.EXCLUDED, Status.SKIPPED):
+        if cell.status.is_left_out:
             absent.append((value, f"{cell.id} {describe_end(cell)}"))
             continue
         fit, why = _fit_of(cell, choice.require)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from orchestrator.judge.packages import find_compiled
+from orchestrator.judge.times import is_figure, medians_of
 from orchestrator.model import Status
 from orchestrator.rules import BYTES, COUNT, METRICS, OUTCOME, SECONDS, SHARE
 from orchestrator.smoke.words import shorten
@@ -75,12 +76,11 @@ def _outcome_of(cell: CellRecord) -> Figure:
 def _time_of(cell: CellRecord, metric: str) -> Figure:
     """Give a median of isolated samples; wall times of builds that ran side by side are no figure to compare."""
     name = scenario_of(metric)
-    found = next((one for one in cell.build.scenarios if one.name == name), None) if cell.build else None
-    value = _number(found.median_s) if found else None
-    if found is None or value is None:
+    value = medians_of(cell).get(name)
+    if value is None:
         option = "" if name == "cold" else f" --scenario {name}"
         return _unknown(SECONDS, f"was not timed by itself: `matrix run --measure 5{option}` does that")
-    how = f"median of {len(found.samples_s)} isolated builds"
+    how = "median of isolated builds"
     if not cell.as_expected:
         return Figure(value, SECONDS, how, ranked=False, note=f"{describe_end(cell)}; how fast it failed is nothing to compare")
     return Figure(value, SECONDS, how, ranked=True, part=cell.part)
@@ -89,7 +89,7 @@ def _time_of(cell: CellRecord, metric: str) -> Figure:
 def _share_of(cell: CellRecord) -> Figure:
     """Give the longest step's share of what all steps that ran took."""
     steps = cell.build.steps if cell.build else ()
-    times = [time for step in steps if step.outcome != "cached" and (time := _number(step.duration_s)) is not None]
+    times = [step.duration_s for step in steps if step.outcome != "cached" and is_figure(step.duration_s)]
     if not sum(times):
         return _unknown(SHARE, "ran no step: all came from the cache")
     return Figure(max(times) / sum(times), SHARE, f"the longest of {len(times)} steps that ran", ranked=True)
@@ -97,8 +97,8 @@ def _share_of(cell: CellRecord) -> Figure:
 
 def _of_image(cell: CellRecord, metric: str, unit: str) -> Figure:
     image = cell.image
-    value = _number(_READERS[metric](image)) if image else None
-    if image is None or value is None:
+    value = _READERS[metric](image) if image else None
+    if image is None or not is_figure(value):
         return _unknown(unit, _WHY_NOT.get(metric, "has layers that could not be read"))
     note = None if cell.as_expected else describe_end(cell)
     is_estimate = metric == "size" and image.compressed_estimated
@@ -108,11 +108,6 @@ def _of_image(cell: CellRecord, metric: str, unit: str) -> Figure:
     return Figure(value, unit, how, ranked=True, note=note, estimated=is_estimate)
 
 
-def _number(value: float | None) -> float | None:
-    """Take what a damaged record may hold for what it is: no figure."""
-    return value if value is not None and math.isfinite(value) and value >= 0 else None
-
-
 def _base_of(image: Image) -> int | None:
     if image.uncompressed_bytes is None or image.over_base_bytes is None:
         return None
@@ -120,13 +115,9 @@ def _base_of(image: Image) -> int | None:
 
 
 def _compiled_of(image: Image) -> int | None:
-    """Count native packages that were compiled; one whose origin is unknown makes the number unknown."""
-    if image.packages is None:
-        return None
-    other = [package for package in image.packages.python if package.built_from != "wheel" and package.native is not False]
-    if any(package.native is None or package.built_from is None for package in other):
-        return None
-    return len(other)
+    """Count what was compiled; a package that may be one more makes the number unknown."""
+    compiled, doubtful = find_compiled(image.packages) if image.packages else ((), ())
+    return None if image.packages is None or doubtful else len(compiled)
 
 
 def _vulnerabilities_of(image: Image) -> int | None:

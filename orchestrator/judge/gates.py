@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 from orchestrator.judge.growth import judge_growth
 from orchestrator.judge.steps import judge_steps
 from orchestrator.judge.times import build_time_of
-from orchestrator.model import Status
 from orchestrator.plan.expand import matches
 from orchestrator.verdicts import Gate
 
@@ -17,8 +16,6 @@ if TYPE_CHECKING:
     from orchestrator.record import CellRecord, RunRecord
     from orchestrator.rules import Limit
     from orchestrator.verdicts import Verdict
-
-_NOT_BUILT = (Status.EXCLUDED, Status.SKIPPED)
 
 
 def judge_gates(record: RunRecord, baseline: RunRecord | None) -> tuple[Gate, ...]:
@@ -30,7 +27,7 @@ def judge_gates(record: RunRecord, baseline: RunRecord | None) -> tuple[Gate, ..
 
 def _judge_limit(record: RunRecord, baseline: RunRecord | None, limit: Limit) -> Iterator[Gate]:
     """Judge every part of a limit for every cell that it is about; one that no cell of the run fits is told all the same."""
-    built = [cell for cell in record.cells if cell.status not in _NOT_BUILT]
+    built = [cell for cell in record.cells if not cell.status.is_left_out]
     cells = [cell for cell in built if matches(limit.where, tuple(cell.axes.items()))]
     if not cells:
         where = ", ".join(f"{axis}: {' or '.join(values)}" for axis, values in limit.where.items())

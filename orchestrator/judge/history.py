@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from orchestrator.judge.kept import CellFigures, RunFigures
+    from orchestrator.model import Status
 
 SCHEMA = 1
 SIZE, TIME, OUTCOME = "size", "time", "outcome"
@@ -38,7 +39,7 @@ class Shift:
 class Outcome:
     """How a cell ended in one run."""
 
-    status: str
+    status: Status
     as_expected: bool
 
 

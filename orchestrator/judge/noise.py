@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from orchestrator.judge.figures import scenario_of
+from orchestrator.judge.times import noises_of
 from orchestrator.rules import METRICS, SECONDS
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ def floor_between(record: RunRecord, metric: str, one: Figure, other: Figure) ->
     if one.part != other.part and one.part and other.part:
         return Floor(None, f"they were timed on unlike machines, in runs {one.part} and {other.part}")
     if METRICS.get(metric) == SECONDS:
-        share = _noise_of(record, scenario_of(metric))
+        share = noises_of(record).get(scenario_of(metric))
         return Floor(share, None if share is not None else f"the noise of {scenario_of(metric)} builds was not measured")
     if metric == "vulnerabilities" and one.how != other.how:
         return Floor(None, f"they were counted with different knowledge: {one.how}, and {other.how}")
@@ -43,16 +43,7 @@ def floor_between(record: RunRecord, metric: str, one: Figure, other: Figure) ->
 def render_noise(record: RunRecord) -> str:
     """Say in a sentence which differences decide nothing."""
     sizes = "Sizes and counts are exact; an estimated size differs from an exact one from 5% on."
-    known = [
-        f"{noise.scenario} {noise.share:.1%}"
-        for noise in (record.measurement.noise if record.measurement else ())
-        if _noise_of(record, noise.scenario) is not None
-    ]
+    known = [f"{scenario} {share:.1%}" for scenario, share in noises_of(record).items() if share is not None]
     if not known:
         return f"No times can be compared: `matrix run --measure 5` times builds by themselves. {sizes}"
     return f"Differences of times up to the noise decide nothing ({', '.join(known)}). {sizes}"
-
-
-def _noise_of(record: RunRecord, scenario: str) -> float | None:
-    found = next((one.share for one in record.measurement.noise if one.scenario == scenario), None) if record.measurement else None
-    return found if found is not None and math.isfinite(found) and found >= 0 else None

@@ -1,4 +1,4 @@
-"""The packages of two images: which came, went, changed version or are made from something else, and where they lie."""
+"""Packages of images: what changed between two, and which were compiled."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from orchestrator.inside import Package
+    from orchestrator.inside import Package, Packages
     from orchestrator.record import Image
 
 _APART = re.compile(r"[-_.]+")
@@ -64,3 +64,10 @@ def _by_name(packages: Iterable[Package]) -> defaultdict[str, list[Package]]:
     for package in packages:
         found[_APART.sub("-", package.name).lower()].append(package)
     return found
+
+
+def find_compiled(packages: Packages) -> tuple[tuple[Package, ...], tuple[Package, ...]]:
+    """Give the packages that were compiled from source, and those that may have been: pure ones take no compiler."""
+    may_be = [package for package in packages.python if package.native is not False and package.built_from != "wheel"]
+    compiled = tuple(package for package in may_be if package.native and package.built_from == "sdist")
+    return compiled, tuple(package for package in may_be if package not in compiled)

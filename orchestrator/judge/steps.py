@@ -5,13 +5,13 @@ from __future__ import annotations
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
-from orchestrator.judge.times import is_time
+from orchestrator.judge.packages import find_compiled
+from orchestrator.judge.times import is_figure
 from orchestrator.verdicts import Gate
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from orchestrator.inside import Package
     from orchestrator.record import CellRecord, Step
     from orchestrator.rules import Limit
 
@@ -36,7 +36,7 @@ def _find_steps(cell: CellRecord, pattern: str) -> list[Step]:
 def _judge_time(cell: CellRecord, steps: Sequence[Step], limit_s: float, pattern: str) -> Gate:
     """Take the longest of the steps that ran, here or for another cell at the same time; a cached one took no time."""
     gate = f"step.max {pattern}"
-    ran = [step for step in steps if step.outcome != "cached" and is_time(step.duration_s)]
+    ran = [step for step in steps if step.outcome != "cached" and is_figure(step.duration_s)]
     if not ran:
         return Gate(gate, cell.id, limit_s, None, None, "s", "it came from the cache, so it took no time")
     longest = max(ran, key=lambda step: step.duration_s or 0.0)
@@ -52,16 +52,10 @@ def _judge_compiled(cell: CellRecord, limit: int, pattern: str) -> Gate:
     if packages is None:
         words = "what the image holds is not known" if cell.image else f"the cell ended {cell.status}"
         return Gate(gate, cell.id, limit, None, None, "count", words)
-    compiled = [package for package in packages.python if _is_compiled(package)]
-    doubtful = [package for package in packages.python if package.native is True and package.built_from is None]
+    compiled, doubtful = find_compiled(packages)
     reason = f"compiled: {', '.join(package.name for package in compiled[:10])}" if compiled else None
     passed: bool | None = len(compiled) <= limit
     if passed and len(compiled) + len(doubtful) > limit:
         passed = None
         reason = f"where {', '.join(package.name for package in doubtful[:10])} came from is not known"
     return Gate(gate, cell.id, limit, len(compiled), passed, "count", reason)
-
-
-def _is_compiled(package: Package) -> bool:
-    """Tell compiled packages from pure ones that came as source, which take no compiler."""
-    return package.built_from == "sdist" and package.native is not False

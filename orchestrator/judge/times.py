@@ -24,7 +24,7 @@ class BuildTime:
 def medians_of(cell: CellRecord) -> dict[str, float]:
     """Give a cell's isolated medians by scenario; what a damaged record has in place of a time is none."""
     found = ((one.name, one.median_s) for one in (cell.build.scenarios if cell.build else ()))
-    return {name: median_s for name, median_s in found if is_time(median_s)}
+    return {name: median_s for name, median_s in found if is_figure(median_s)}
 
 
 def cold_median_of(cell: CellRecord) -> float | None:
@@ -35,10 +35,10 @@ def cold_median_of(cell: CellRecord) -> float | None:
 def noises_of(run: RunRecord) -> dict[str, float | None]:
     """Give a run's noise floors by scenario, as shares."""
     found = run.measurement.noise if run.measurement else ()
-    return {noise.scenario: noise.share if is_time(noise.share) else None for noise in found}
+    return {noise.scenario: noise.share if is_figure(noise.share) else None for noise in found}
 
 
-def is_time(figure: float | None) -> TypeGuard[float]:
+def is_figure(figure: float | None) -> TypeGuard[float]:
     """Tell whether a figure is one at all, and not below zero."""
     return figure is not None and math.isfinite(figure) and figure >= 0
 
@@ -50,7 +50,7 @@ def build_time_of(cell: CellRecord) -> BuildTime:
     median_s = cold_median_of(cell)
     if median_s is not None:
         return BuildTime(median_s, "isolated: the median of cold builds, one at a time")
-    if not is_time(cell.build.alone_s):
+    if not is_figure(cell.build.alone_s):
         return BuildTime(None, "neither measured by itself (`matrix run --measure 7`) nor reckoned from its steps")
     how = "not isolated: what the build would have taken alone, while others ran beside it"
     cached = _cached_steps(cell.build)

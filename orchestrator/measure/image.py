@@ -68,6 +68,21 @@ def over_base_bytes(layers: Sequence[Layer], base_layers: int | None) -> int | N
     return None if base_layers is None else total([layer.uncompressed_bytes for layer in layers[base_layers:]])
 
 
+def base_layers_of(image: Image) -> int | None:
+    """Give how many layers are the base's; a record that does not say so still says what lies over the base."""
+    if image.base_layers is not None:
+        return image.base_layers if image.base_layers <= len(image.layers) else None
+    if image.over_base_bytes is None or image.uncompressed_bytes is None:
+        return None
+    left, count = image.uncompressed_bytes - image.over_base_bytes, 0
+    for layer in image.layers:
+        if left <= 0 or layer.uncompressed_bytes is None:
+            break
+        left -= layer.uncompressed_bytes
+        count += 1
+    return count if left == 0 else None
+
+
 def total(figures: Sequence[int | None]) -> int | None:
     """Add figures up; a sum with an unknown part is unknown."""
     known = [figure for figure in figures if figure is not None]

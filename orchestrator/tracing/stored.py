@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from orchestrator.errors import NothingSelectedError, StoreError, UsageError, did_you_mean
-from orchestrator.model import Status
 from orchestrator.smoke.words import one_line
 from orchestrator.tracing.otlp import NotATraceError, load_lines
 from orchestrator.tracing.waterfall import Waterfall, make_waterfall
@@ -46,7 +45,7 @@ def load_cell(run: RunFolder, record: RunRecord, name: str) -> TracedCell:
         raise UsageError(one_line(message))
     waterfall = load_waterfall(run, cell)
     if waterfall is None:
-        never_built = cell.status in (Status.EXCLUDED, Status.SKIPPED)
+        never_built = cell.status.is_left_out
         why = f"it was {cell.status}" if never_built else f"{run.trace_path(cell.id)} is not there"
         message = f"cell '{cell.id}' of run {record.id} has no trace: {why}"
         raise NothingSelectedError(one_line(message))

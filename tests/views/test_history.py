@@ -115,7 +115,8 @@ def test_figures_are_drawn_from_least_to_most() -> None:
     assert draw_figures([None, None]) == "··"
     assert draw_figures([0, 0]) == "▄▄"
     assert draw_figures([]) == ""
-    marks = [Outcome("passed", as_expected=True), Outcome("error", as_expected=False), None, Outcome("skipped", as_expected=True)]
+    ends = ((Status.PASSED, True), (Status.ERROR, False), None, (Status.SKIPPED, True))
+    marks = [Outcome(end[0], as_expected=end[1]) if end else None for end in ends]
     assert draw_outcomes(marks) == ".x·-"
 
 

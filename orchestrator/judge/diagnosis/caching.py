@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from orchestrator.failures import plain_step
 from orchestrator.judge.diagnosis.nouns import Case, Rule, make_finding
+from orchestrator.measure.installing import find_install
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -16,13 +17,6 @@ if TYPE_CHECKING:
 
 _FLAGS = r"(?:--(?!from=)[a-z]+(?:=\S+)? )*"
 _WHOLE = re.compile(rf"(?:COPY|ADD) {_FLAGS}(?:\./? \S+|\[ ?\"\./?\", ?\"[^\"]+\" ?\])$")
-_INSTALL = re.compile(
-    r"\b(?:pip3? (?:[^&|;]*? )?(?:install|wheel)|uv (?:[^&|;]*? )?(?:sync|install)|poetry (?:[^&|;]*? )?install"
-    r"|pdm (?:install|sync)|pipenv (?:install|sync)"
-    r"|npm (?:ci|install|i)\b|yarn(?: install)?\b|pnpm (?:install|i)\b|apt-get (?:[^&|;]*? )?install"
-    r"|apk (?:[^&|;]*? )?add|bundle install"
-    r"|cargo (?:build|fetch)|go mod download)\b"
-)
 _OF_THE_CONTEXT = re.compile(r"(?:^|\s)(?:\.(?:\[[^\]]*\])?|\./\S*|-e|--editable)(?=\s|$|&|;)")
 _SLOWEST_FREE_S = 2.0  # an installation that is this quick is nobody's worry
 _MOMENT = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d.{0,20}|1[6-9]\d{8}(?:\d{3})?|\d{8}T?\d{6}Z?")
@@ -105,7 +99,8 @@ def _changes(value: str) -> bool:
 
 def _is_install(step: Step) -> bool:
     """Tell whether a step installs dependencies; what installs the context itself needs the context."""
-    if not step.instruction.startswith("RUN ") or not (found := _INSTALL.search(step.instruction)):
+    found = find_install(step.instruction)
+    if found is None:
         return False
     return not _OF_THE_CONTEXT.search(step.instruction[found.end() :].partition("&&")[0])
 

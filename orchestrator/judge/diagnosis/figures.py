@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 from orchestrator.failures import plain_step
 from orchestrator.judge.diagnosis.nouns import Case, Rule, make_finding
+from orchestrator.measure.image import base_layers_of
+from orchestrator.measure.installing import find_install
 from orchestrator.model import Status
 
 if TYPE_CHECKING:
@@ -45,7 +47,6 @@ _CACHES = (
     ("/var/cache/apt", "`apt-get clean` in the same RUN, or a cache mount"),
     ("/var/lib/apt/lists", "`rm -rf /var/lib/apt/lists/*` in the same RUN"),
 )
-_INSTALLS = re.compile(r"\b(?:pip|pip3|uv|poetry|npm|yarn|pnpm|cargo|apt-get|apk)\b")
 
 
 def find_hidden_bytes(case: Case) -> Iterator[Finding]:
@@ -62,7 +63,7 @@ def find_hidden_bytes(case: Case) -> Iterator[Finding]:
             f"{_mb(pair.bytes)} in {pair.files} file{'s' if pair.files != 1 else ''}",
             *(f"{path.path}: {_mb(path.bytes)}" for path in paths),
         ]
-        if pair.by_layer < _base_layers(image):
+        if pair.by_layer < (base_layers_of(image) or 0):
             remedy = "Both layers are the base's own: another base, or a newer one, is the only remedy."
         else:
             remedy = (
@@ -77,19 +78,6 @@ def find_hidden_bytes(case: Case) -> Iterator[Finding]:
 def _layer_words(image: Image, at: int) -> str:
     layer = image.layers[at] if 0 <= at < len(image.layers) else None
     return f"layer {at + 1}: {layer.instruction}" if layer and layer.instruction else f"layer {at + 1}"
-
-
-def _base_layers(image: Image) -> int:
-    """Count the base's layers: those before the ones that make up what is over the base; 0 where that is not known."""
-    left = image.over_base_bytes
-    for at in range(len(image.layers), -1, -1):
-        if left == 0:
-            return at
-        size = image.layers[at - 1].uncompressed_bytes if at else None
-        if left is None or size is None or size > left:
-            return 0
-        left -= size
-    return 0
 
 
 def find_leftover_compilers(case: Case) -> Iterator[Finding]:
@@ -157,7 +145,7 @@ def _speed_up(step: Step) -> str:
     trace = "`matrix trace RUN CELL` shows what it waits for."
     if step.instruction.startswith("FROM "):
         return f"It is the base's pull: a mirror near the builder (`builder: {{mirrors: …}}`), or a smaller base. {trace}"
-    if step.instruction.startswith("RUN ") and _INSTALLS.search(step.instruction):
+    if find_install(step.instruction):
         has_mount = "--mount=type=cache" in step.instruction
         mount = "its cache mount is there already" if has_mount else "give it a cache mount (`--mount=type=cache`)"
         return (

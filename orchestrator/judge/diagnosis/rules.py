@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 from orchestrator.judge.diagnosis import caching, compiling, confines, endings, figures, loading, network, offers, surroundings
 from orchestrator.judge.diagnosis.case import make_case
-from orchestrator.model import Status
 
 if TYPE_CHECKING:
     from orchestrator.judge.diagnosis.nouns import Evidence, Rule
@@ -31,7 +30,7 @@ def diagnose(cell: CellRecord, evidence: Evidence) -> tuple[Finding, ...]:
 
     What is only a consequence of another finding about the same step or check is left out.
     """
-    if cell.status in (Status.EXCLUDED, Status.SKIPPED):
+    if cell.status.is_left_out:
         return ()
     case = make_case(cell, evidence)
     found = [finding for rule in RULES for finding in rule.find(case)]
