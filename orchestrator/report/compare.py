@@ -7,6 +7,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from orchestrator.judge.compare import COMPRESSED
+from orchestrator.report.markdown import render_table
 from orchestrator.report.table import Table
 from orchestrator.report.text import escape_markdown, wrap_lines
 from orchestrator.smoke.words import one_line, shorten
@@ -197,8 +198,7 @@ def _render_markdown(comparison: Comparison) -> str:
     lines += [f"{escape_markdown(line)}  " for line in _heading(comparison)]
     lines += ["", escape_markdown(_summary(comparison))]
     if table.rows:
-        lines += ["", "| " + " | ".join(map(escape_markdown, table.headers)) + " |", "|" + " --- |" * len(table.headers)]
-        lines += ["| " + " | ".join(map(escape_markdown, row)) + " |" for row in table.rows]
+        lines += ["", *render_table(table)]
     if apart := list(_lines_of_cells(comparison)):
         lines += ["", *(f"- {escape_markdown(line)}" for line in apart)]
     for head, evidence in _charges(comparison):

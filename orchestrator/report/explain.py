@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 SCHEMA = 1
 FORMATS = ("text", "markdown", "json")
 NOTHING_FOUND = "No rule has found a cause."
-NEVER_BUILT = (Status.EXCLUDED, Status.SKIPPED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +37,7 @@ class Explanation:
         """Say how many causes were found, or why none was looked for."""
         if self.findings:
             return f"{len(self.findings)} {'finding' if len(self.findings) == 1 else 'findings'}"
-        if self.cell.status in NEVER_BUILT:
+        if self.cell.status.is_left_out:
             return "It was not built: there is nothing to explain."
         if self.cell.status is Status.PASSED and self.cell.as_expected:
             return "It passed, and nothing makes it slow or large that a rule knows."

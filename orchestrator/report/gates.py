@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from orchestrator.judge.words import render_amount
-from orchestrator.rules import COUNT
+from orchestrator.report.judged import write_figure
 from orchestrator.smoke.words import shorten
 
 if TYPE_CHECKING:
@@ -27,7 +26,6 @@ def render_broken(record: RunRecord) -> Iterator[str]:
 
 def render_gate(gate: Gate) -> str:
     """Write a gate in one line."""
-    unit = gate.unit or COUNT
     where = f" of {gate.cell}" if gate.cell else ""
-    found = f": {render_amount(gate.actual, unit)}, limit {render_amount(gate.limit, unit)}"
+    found = f": {write_figure(gate.actual, gate.unit)}, limit {write_figure(gate.limit, gate.unit)}"
     return shorten(f"{gate.gate}{where}{'' if gate.limit is None else found}{f' ({gate.reason})' if gate.reason else ''}")

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from orchestrator.judge.history import OUTCOME, SIZE
+from orchestrator.report.markdown import render_table
 from orchestrator.report.sparkline import draw_figures, draw_outcomes
 from orchestrator.report.table import Table, seconds
 from orchestrator.report.text import escape_markdown, wrap_lines
@@ -153,8 +154,7 @@ def _render_markdown(history: History) -> str:
     shown = min(_WIDE, len(history.runs))
     table = make_history_table(history, shown)
     lines = [f"# {escape_markdown(one_line(history.name))}: history", "", escape_markdown(make_heading(history)), ""]
-    lines += ["| " + " | ".join(map(escape_markdown, table.headers)) + " |", "|" + " --- |" * len(table.headers)]
-    lines += ["| " + " | ".join(map(escape_markdown, row)) + " |" for row in table.rows]
+    lines += render_table(table)
     for head, causes in group_shifts(history):
         lines += ["", f"**{escape_markdown(head)}**", "", *(f"- {escape_markdown(cause)}" for cause in causes)]
     return "\n".join([*lines, "", *(f"- {escape_markdown(note)}" for note in _notes(history, shown))]) + "\n"

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING
 
-from orchestrator.model import Status
 from orchestrator.report.bars import UNITS, Chart, make_chart
 from orchestrator.report.details import (
     about_build,
@@ -109,7 +108,7 @@ def render_html(record: RunRecord, evidence_of: EvidenceOf = no_evidence) -> str
 
 def _kind_of(cell: CellRecord) -> str:
     """Tell how a cell is marked: as it should be, not so, or never built."""
-    if cell.status in (Status.EXCLUDED, Status.SKIPPED):
+    if cell.status.is_left_out:
         return "left-out"
     return "good" if cell.as_expected else "bad"
 

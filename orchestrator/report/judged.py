@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
 VERDICTS = ("confirmed", "refuted", "mixed", "unknown")
 MOST_EVIDENCE = 8  # of a claim or a finding, where a report has to be read in one go
-_LEFT_OUT = (Status.EXCLUDED, Status.SKIPPED)
 _OUTCOMES = {FAILS: "fails", BUILT: "is built", PASSES: "passes"}
 
 
@@ -59,7 +58,7 @@ def _asks_nothing(record: RunRecord) -> bool:
 
 
 def _outcomes(record: RunRecord) -> str:
-    judged = [cell for cell in record.cells if cell.status not in _LEFT_OUT]
+    judged = [cell for cell in record.cells if not cell.status.is_left_out]
     wrong = sum(not cell.as_expected for cell in judged)
     cells = _count(len(judged), "cell" if record.excerpt_of is None else "shown cell")
     if not judged:
@@ -216,7 +215,7 @@ def make_diagnosis(record: RunRecord) -> tuple[Diagnosis, ...]:
             key = (finding.code, finding.title, finding.remedy)
             known = found.get(key)
             found[key] = Diagnosis(known.finding if known else finding, (*(known.cells if known else ()), cell))
-    wrong = [cell for cell in record.cells if not cell.as_expected and not cell.diagnosis and cell.status not in _LEFT_OUT]
+    wrong = [cell for cell in record.cells if not cell.as_expected and not cell.diagnosis and not cell.status.is_left_out]
     too_good = tuple(cell for cell in wrong if cell.status is Status.PASSED)
     unknown = tuple(cell for cell in wrong if cell.status is not Status.PASSED)
     pressing = [one for one in found.values() if not all(cell.as_expected for cell in one.cells)]

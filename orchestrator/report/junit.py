@@ -9,7 +9,8 @@ from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
 from orchestrator.model import Status
 from orchestrator.report.details import cut
-from orchestrator.report.judged import gate_word, write_figure
+from orchestrator.report.gates import render_gate
+from orchestrator.report.judged import gate_word
 from orchestrator.report.table import make_warnings, outcome_of
 from orchestrator.smoke.words import inert, one_line, shorten
 
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
     from orchestrator.verdicts import Gate
 
 _NOT_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
-_LEFT_OUT = (Status.EXCLUDED, Status.SKIPPED)
 _BROKEN = (Status.ERROR, Status.TIMEOUT)  # JUnit's word for what is no answer to the question that was asked
 _MOST_CHECKS = 500  # of a cell
 
@@ -69,7 +69,7 @@ def _add_cell(suite: Element, cell: CellRecord) -> None:
     """Add the cell itself, by whether it ended as expected, and its checks."""
     case = _add_case(suite, cell.id, "cell", cell.build.wall_s if cell.build else None)
     reason = shorten(cell.reason or "")
-    if cell.status in _LEFT_OUT:
+    if cell.status.is_left_out:
         SubElement(case, "skipped", message=_text(reason or str(cell.status)))
     elif cell.as_expected:
         if cell.status is not Status.PASSED:
@@ -109,8 +109,7 @@ def _add_check(suite: Element, cell: CellRecord, check: CheckResult) -> None:
 
 def _add_gate(suite: Element, gate: Gate) -> None:
     case = _add_case(suite, f"{gate.gate} of {gate.cell or 'the run'}", "gates", None)
-    reason = f" ({gate.reason})" if gate.reason else ""
-    message = _text(shorten(f"{write_figure(gate.actual, gate.unit)}, limit {write_figure(gate.limit, gate.unit)}{reason}"))
+    message = _text(render_gate(gate))
     if gate.passed is None:
         SubElement(case, "skipped", message=f"unknown: {message}")
     elif not gate.passed:

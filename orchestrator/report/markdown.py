@@ -107,6 +107,11 @@ def _of_table(name: str, title: str, table: Table | None, notes: Sequence[str] =
     return Block(name, title, tuple(_head_of(table)), tuple(map(_row_of, table.rows)), foot)
 
 
+def render_table(table: Table) -> list[str]:
+    """Write a table as lines of Markdown."""
+    return [*_head_of(table), *map(_row_of, table.rows)]
+
+
 def _head_of(table: Table) -> list[str]:
     rule = "|" + "|".join(" ---: " if is_figure(name) else " --- " for name in table.headers) + "|"
     return [_row_of(table.headers), rule]

@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from orchestrator.report.trendlines import Trends
 
 _STYLES = ("page.css", "parts.css", "trends.css")
-_LEFT_OUT = (Status.EXCLUDED, Status.SKIPPED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +53,7 @@ class LeftOut:
 
 def make_line(record: RunRecord, files: Sequence[str]) -> RunLine:
     """Say of a run what fits in a line."""
-    judged = [cell for cell in record.cells if cell.status not in _LEFT_OUT]
+    judged = [cell for cell in record.cells if not cell.status.is_left_out]
     counts = Counter(cell.status for cell in record.cells)
     return RunLine(
         id=record.id,

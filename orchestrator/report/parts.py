@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from itertools import accumulate
 from math import isfinite
 from typing import TYPE_CHECKING
 
-from orchestrator.measure.image import total
+from orchestrator.measure.image import base_layers_of, total
+from orchestrator.measure.installing import find_install
 from orchestrator.measure.periods import covered_s
 from orchestrator.measure.shared import period_of
 from orchestrator.report.table import Table, seconds
@@ -32,11 +31,6 @@ TIME_NOTE = (
     "Seconds of the build's wall time. Compile and install: steps that install packages, which this cell ran or waited for; "
     "steps side by side count once. Pull: what went on besides. Rest: all else. Not told apart: what the record does not tell."
 )
-_INSTALLS = re.compile(
-    r"\b(?:pip[0-9.]*|pipx|pipenv|poetry|pdm|uv|conda|mamba|apk|apt|apt-get|dnf|microdnf|yum|npm|pnpm|yarn)\b[^;&|]*?"
-    r"\b(?:install|add|sync|ci)\b"
-)
-_LONGEST_INSTRUCTION = 4000
 _LONGEST_AGO = datetime.min.replace(tzinfo=UTC)
 
 
@@ -68,26 +62,14 @@ def _parts_of_size(image: Image, whole: int) -> tuple[int | None, ...]:
     if over is None or not 0 <= over <= whole:
         return None, None, None, None
     base = whole - over
-    above = _layers_above(image, base)
-    if above is None:
+    height = base_layers_of(image)
+    if height is None:
         return base, None, None, None
-    packages = total([image.layers[at].package_bytes for at in above])
-    waste = total([image.layers[at].wasted_bytes for at in above])
+    packages = total([layer.package_bytes for layer in image.layers[height:]])
+    waste = total([layer.wasted_bytes for layer in image.layers[height:]])
     if packages is None or waste is None or packages + waste > over:
         return base, None, None, waste if waste is not None and waste <= over else None
     return base, packages, over - packages - waste, waste
-
-
-def _layers_above(image: Image, base_bytes: int) -> range | None:
-    """Give the places of the layers above the base's; runs of before it was stored tell it by their sizes."""
-    count = image.base_layers
-    if count is None:
-        sizes = [layer.uncompressed_bytes for layer in image.layers]
-        if any(size is None for size in sizes):
-            return None
-        sums = list(accumulate((size or 0 for size in sizes), initial=0))
-        count = sums.index(base_bytes) if base_bytes in sums else None
-    return None if count is None or not 0 <= count <= len(image.layers) else range(count, len(image.layers))
 
 
 def stack_times(record: RunRecord) -> tuple[Stacked, ...]:
@@ -116,13 +98,9 @@ def _installing_s(build: Build) -> float:
     periods = [
         period
         for step in build.steps
-        if step.outcome != "cached" and _installs(step.instruction) and (period := period_of(step)) is not None
+        if step.outcome != "cached" and find_install(step.instruction) and (period := period_of(step)) is not None
     ]
     return covered_s((max(first, began), last) for first, last in periods)
-
-
-def _installs(instruction: str) -> bool:
-    return instruction.startswith("RUN") and bool(_INSTALLS.search(instruction[:_LONGEST_INSTRUCTION]))
 
 
 def _compiling_s(image: Image | None) -> float | None:

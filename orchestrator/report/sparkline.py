@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from orchestrator.model import Status
-
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -36,6 +34,6 @@ def draw_outcomes(outcomes: Sequence[Outcome | None]) -> str:
 def _mark(outcome: Outcome | None) -> str:
     if outcome is None:
         return _MISSING
-    if outcome.status in (Status.EXCLUDED, Status.SKIPPED):
+    if outcome.status.is_left_out:
         return "-"
     return "." if outcome.as_expected else "x"

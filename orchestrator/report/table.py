@@ -180,12 +180,19 @@ def make_notes(record: RunRecord) -> list[str]:
     if any(cell.image and cell.image.compressed_estimated for cell in record.cells):
         notes.append("~ estimated: this image store keeps no compressed layers, so their gzip size was computed.")
     notes += _scanner_notes(record)
+    if record.parts:
+        runs = ", ".join(part.run for part in record.parts)
+        unlike = any(cell.part for cell in record.cells)
+        notes.append(
+            one_line(f"Merged from {len(record.parts)} runs ({runs})")
+            + (", whose machines or tools differ: times of two of them are not compared." if unlike else ".")
+        )
     carried = Counter(cell.carried_from for cell in record.cells if cell.carried_from)
     notes += [
         f"{count} cells are taken over from run {run}, figures and checks: nothing that they follow from has changed since."
         for run, count in sorted(carried.items())
     ]
-    judged = [cell for cell in record.cells if cell.status not in (Status.EXCLUDED, Status.SKIPPED)]
+    judged = [cell for cell in record.cells if not cell.status.is_left_out]
     expected = sum(cell.as_expected for cell in judged)
     apart = [
         f"{count} {status}"

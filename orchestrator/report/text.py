@@ -7,6 +7,7 @@ import textwrap
 from typing import TYPE_CHECKING
 
 from orchestrator.report.foretold import render_foretold
+from orchestrator.report.gates import render_gate
 from orchestrator.report.judged import (
     bounded_evidence,
     claim_evidence,
@@ -17,7 +18,6 @@ from orchestrator.report.judged import (
     name_cells,
     say_group,
     unexplained,
-    write_figure,
 )
 from orchestrator.report.table import SEVERITIES, Table, make_heading, make_notes, make_table
 from orchestrator.report.timing import RELATIVE
@@ -100,13 +100,8 @@ def _judgement(record: RunRecord, width: int) -> list[str]:
         line
         for title, lines in parts
         if lines
-        for line in (title, *(part for depth, text in lines for part in _indented(text, depth, width)), "")
+        for line in (title, *(part for depth, text in lines for part in wrap_lines([text], width, "  " * depth)), "")
     ]
-
-
-def _indented(text: str, depth: int, width: int) -> list[str]:
-    start = "  " * depth
-    return textwrap.wrap(text, max(width, 20), initial_indent=start, subsequent_indent=f"{start}  ") or [""]
 
 
 def _claims(record: RunRecord) -> Iterator[tuple[int, str]]:
@@ -119,9 +114,7 @@ def _gates(record: RunRecord) -> Iterator[tuple[int, str]]:
     """Give the gates that did not hold, one by one, and count the others."""
     for gate in record.gates:
         if not gate.passed:
-            against = f"{write_figure(gate.actual, gate.unit)}, limit {write_figure(gate.limit, gate.unit)}"
-            reason = f" ({gate.reason})" if gate.reason else ""
-            yield 1, one_line(f"{gate_word(gate)}: {gate.gate} of {gate.cell or 'the run'}: {against}{reason}")
+            yield 1, f"{gate_word(gate)}: {render_gate(gate)}"
     if held := sum(gate.passed is True for gate in record.gates):
         yield 1, f"passed: {held} of {len(record.gates)}"
 

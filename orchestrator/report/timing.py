@@ -66,14 +66,14 @@ def _render(scenario: Scenario | None) -> str:
 
 
 def _rank(record: RunRecord, scenario: str) -> Mapping[str, str]:
-    """Rank the cells of each group by their medians; what is within the noise is no difference."""
+    """Rank the cells of each group by their medians; what is within the noise is no difference, and no machine is like another."""
     noise = next((one.share for one in record.measurement.noise if one.scenario == scenario), None) if record.measurement else None
     medians = _medians(record, scenario)
-    groups: dict[tuple[tuple[str, str], ...], dict[str, float]] = {}
+    groups: dict[tuple[object, ...], dict[str, float]] = {}
     for cell in record.cells:
         if cell.id in medians:
             rest = tuple(sorted((axis, value) for axis, value in cell.axes.items() if axis != record.compare))
-            groups.setdefault(rest, {})[cell.id] = medians[cell.id]
+            groups.setdefault((cell.part, *rest), {})[cell.id] = medians[cell.id]
     found = {}
     for group in groups.values():
         best = min(group.values())

@@ -20,7 +20,6 @@ MOST_CELLS = 300
 STEP, HEIGHT = 4, 20  # of a picture's own units: from run to run, and from the top to the bottom
 _EDGE = 3  # left free above and below, for the width of the line
 _FLAT = 0.001  # of the largest: what differs by less is drawn as the same
-_LEFT_OUT = (Status.EXCLUDED, Status.SKIPPED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,7 +173,7 @@ def _draw_outcomes(outcomes: Sequence[Outcome | None]) -> Marks:
         x = at * STEP + STEP // 2
         if outcome is None:
             continue
-        if outcome.status in _LEFT_OUT:
+        if outcome.status.is_left_out:
             left_out.append(f"M{x} {HEIGHT - _EDGE}h0")
         elif outcome.as_expected:
             good.append(f"M{x} {HEIGHT - _EDGE}V{HEIGHT // 2}")
@@ -189,12 +188,12 @@ def _ended(outcome: Outcome | None) -> str:
     """Say how a cell ended as the table of a run does."""
     if outcome is None:
         return UNKNOWN
-    if outcome.as_expected and outcome.status != Status.PASSED and outcome.status not in _LEFT_OUT:
+    if outcome.as_expected and outcome.status != Status.PASSED and not outcome.status.is_left_out:
         return f"{outcome.status} (expected)"
     return outcome.status if outcome.as_expected or outcome.status != Status.PASSED else "passed (unexpected)"
 
 
 def _kind_of(outcome: Outcome | None) -> str:
-    if outcome is None or outcome.status in _LEFT_OUT:
+    if outcome is None or outcome.status.is_left_out:
         return "left-out"
     return "good" if outcome.as_expected else "bad"

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from orchestrator.inside import Packages
-from orchestrator.judge.attribution import attribute, base_layers_of
+from orchestrator.judge.attribution import attribute
 from orchestrator.judge.compare import compare_runs
 from orchestrator.judge.surroundings import differing
+from orchestrator.measure.image import base_layers_of
 from orchestrator.model import Status
 from orchestrator.record import Base, Environment
 from orchestrator.report.compare import render_comparison

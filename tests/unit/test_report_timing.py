@@ -41,6 +41,14 @@ def test_times_are_ranked_where_the_difference_is_more_than_noise() -> None:
     assert column(record, "relative time") == ["1.00", "≈1.04", "1.40"]
 
 
+def test_times_of_unlike_machines_stand_in_no_ranking() -> None:
+    """Parts of a merged run whose machines differ: each part has a fastest of its own."""
+    record = measured(10.0, 14.0, 20.0, 30.0)
+    parts = ("run-1", "run-1", "run-2", "run-2")
+    cells = tuple(replace(cell, part=part) for cell, part in zip(record.cells, parts, strict=True))
+    assert column(replace(record, cells=cells), "relative time") == ["1.00", "1.40", "1.00", "1.50"]
+
+
 def test_without_a_noise_floor_nothing_is_better() -> None:
     """A control that failed leaves every difference in doubt."""
     record = measured(10.0, 20.0, noise=None)
