@@ -65,7 +65,7 @@ def _build(shop: Workshop, cell: Cell, target: Target, traced: TracedBuild, meta
     """Keep a build's log and its raw progress while it goes on."""
     argv = render_build_argv(shop.engine.buildx_argv, shop.builder, shop.name, cell, shop.folder, target, metadata_file)
     followed = follow_build(shop, cell, argv, shop.run.cell(cell.id), {"TRACEPARENT": write_traceparent(traced.span)})
-    traced.vertices = followed.progress.told
+    traced.vertices, traced.platform = followed.progress.told, cell.settings.platform
     if followed.ended.cancelled:
         raise CancelledError
     built = _judge(cell, followed, _make_build(followed.progress, shop.jobs, followed.wall_s), metadata_file)

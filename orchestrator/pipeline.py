@@ -137,7 +137,7 @@ def _bootstrap(matrix: Matrix, settled: Settled) -> _Tools:
 def _open_places(settled: Settled, tools: _Tools, run: RunFolder, trace: Trace, emit: Emit) -> Iterator[tuple[ImageStore, Traces]]:
     """Have what a run keeps while it goes on: locked files, images on their way, traces; these end first."""
     with written(settled.locked.files), open_store(cache_folder("images") / run.id) as store:
-        history = BuilderHistory(tools.engine, tools.builder, store.folder)
+        history = BuilderHistory(tools.engine, tools.builder, frozenset(cell.settings.platform for cell in settled.plan.cells))
         traced = open_traces(run, trace, history, tools.spec, emit) if settled.options.trace else leave_no_traces(trace)
         with traced as traces:
             yield store, traces

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from orchestrator.events import Event
+from orchestrator.quiet import keep_quiet
 from orchestrator.tracing.collect import Traces
 from orchestrator.tracing.export import open_exporter
 from orchestrator.tracing.names import SOURCE
@@ -36,6 +37,7 @@ def open_traces(run: RunFolder, trace: Trace, history: History, spec: BuilderSpe
     def save(cell: str | None, spans: list[Span]) -> None:
         run.save_trace(cell, dump_lines(spans))
 
+    keep_quiet()
     exporter = open_exporter(os.environ, warn)
     builder_sends = exports_by_itself(spec)
 
@@ -49,6 +51,7 @@ def open_traces(run: RunFolder, trace: Trace, history: History, spec: BuilderSpe
             exporter.send_metrics(record)
 
     traces = Traces(run=trace, history=history, save=save, send=send, measure=measure, warn=warn)
+    traces.begin()
     try:
         yield traces
     finally:

@@ -1,103 +1,129 @@
-"""What a builder remembers of its builds: their traces, as it exports them."""
+"""What a builder tells of the builds of a run: their traces, as it wrote them."""
 
 from __future__ import annotations
 
-import json
-import tarfile
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from threading import Condition, Thread
+from typing import TYPE_CHECKING, Any
 
-from orchestrator.disk import passing_folder
-from orchestrator.docker import process
-from orchestrator.docker.engine import child_environment
+from orchestrator.docker.dial import dial
 from orchestrator.errors import EngineError
-from orchestrator.measure.progress import parse_time
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Iterator
     from datetime import datetime
-    from pathlib import Path
 
     from orchestrator.docker.builder import Builder
+    from orchestrator.docker.dial import Line
     from orchestrator.docker.engine import Engine
 
+_LISTEN = "/moby.buildkit.v1.Control/ListenBuildHistory"
+_UPDATE = "/moby.buildkit.v1.Control/UpdateBuildHistory"
+_READ = "/containerd.services.content.v1.Content/Read"
 _TRACE = "application/vnd.buildkit.otlp.json.v0"
-_ANSWER_S = 60.0
-_MAX_BYTES = 512 * 1024**2  # of one export; a span takes about 2 kB
-_MAX_DEPTH = 4  # of an index within an index
+_MAX_BYTES = 512 * 1024**2  # of one trace; a span takes about 2 kB
+_TRACE_S = 5.0  # until a trace is written: an older BuildKit waits 3 s for more spans, whatever it is told
+_FAILURE_S = 1.0  # until a build that has failed is told of
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
+class _Node:
+    """One node of the builder, listened to: its builds since then that failed, and where the traces of all of them lie."""
+
+    line: Line
+    failed: dict[str, int] = field(default_factory=dict)  # the second in which each began
+    traces: dict[str, Any] = field(default_factory=dict)
+    news: Condition = field(default_factory=Condition)
+    problem: EngineError | None = None
+
+    def listen(self) -> None:
+        """Note what the builder tells, in any order, until the line breaks or is hung up."""
+        try:
+            for event in self.line.ask(_LISTEN, "BuildHistoryRequest", "BuildHistoryEvent", timeout_s=None, active_only=True):
+                with self.news:
+                    if event.record.HasField("error"):
+                        self.failed[event.record.ref] = event.record.created_at.seconds
+                    if event.record.trace.media_type == _TRACE:
+                        self.traces[event.record.ref] = event.record.trace
+                    self.news.notify_all()
+            problem = EngineError("the builder does not tell of its builds any more")
+        except EngineError as error:
+            problem = error
+        with self.news:
+            self.problem = problem
+            self.news.notify_all()
+
+    def wait_for(self, is_told: Callable[[], object], seconds: float) -> None:
+        """Wait until something is told, and no longer than that."""
+        with self.news:
+            self.news.wait_for(lambda: is_told() or self.problem, seconds)
+
+
+@dataclass(slots=True)
 class BuilderHistory:
-    """The builds that a builder still knows of."""
+    """The builds of a run as the builder tells of them, over one connection for each platform that is built for.
+
+    It is listened to and not searched: what it keeps may be thousands of
+    records, and a record that has once been asked for by its name is never
+    removed any more; some BuildKits break on it when records are listed.
+    """
 
     engine: Engine
     builder: Builder
-    folder: Path  # for what is read and not kept
+    platforms: frozenset[str | None]
+    _nodes: dict[str | None, _Node] = field(default_factory=dict)
+    _open: ExitStack = field(default_factory=ExitStack)
 
-    def export(self, refs: Sequence[str]) -> list[str]:
-        """Give the traces of these builds as BuildKit wrote them; one may have spans of another in it.
+    def connect(self) -> None:
+        """Begin to listen, before there is something to hear."""
+        for platform in self.platforms:
+            self._node(platform)
 
-        Several records in one command cost little more than one: starting
-        buildx is most of it.
-        """
-        with passing_folder(self.folder) as folder:
-            archive = folder / "history.tar.gz"
-            words = ["--finalize", "--output", str(archive), *(ref.rpartition("/")[2] for ref in refs)]
-            answer = self._ask("export", *words)
-            if not archive.is_file():
-                message = f"buildx does not export the trace of a build: {answer.stderr.strip()}"
-                raise EngineError(message)
-            try:
-                return _read_traces(archive)
-            except (tarfile.TarError, OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-                message = f"buildx exported a record that cannot be read ({type(error).__name__}: {error})"
-                raise EngineError(message) from error
-
-    def failed_since(self, moment: datetime) -> list[str]:
-        """Give the builds since a moment that did not succeed: of those buildx writes no reference down."""
-        lines = self._ask("ls", "--no-trunc", "--format", "json").stdout.splitlines()
-        records = [json.loads(line) for line in lines if line.startswith("{")]
-        ended = [record for record in records if record.get("status") != "Completed"]
-        return [str(record["ref"]) for record in ended if (made := parse_time(record.get("created_at"))) and made >= moment]
-
-    def _ask(self, command: str, *words: str) -> process.Output:
-        argv = [*self.engine.buildx_argv, "history", command, "--builder", self.builder.name, *words]
-        answer = process.run(argv, env=child_environment(), timeout_s=_ANSWER_S)
-        if not answer.ok:
-            message = f"the builder's history cannot be had: {answer.stderr.strip() or f'no answer within {_ANSWER_S:.0f} s'}"
+    def trace_of(self, ref: str, platform: str | None) -> str:
+        """Give the trace of a build that has ended as BuildKit wrote it; it may have spans of another build of the same trace."""
+        node, name = self._node(platform), ref.rpartition("/")[2]
+        if name not in node.traces:
+            list(self._ask(node, _UPDATE, "UpdateBuildHistoryRequest", "Nothing", ref=name, finalize=True))
+            node.wait_for(lambda: name in node.traces, _TRACE_S)
+        trace = node.traces.pop(name, None)
+        if trace is None:
+            message = "the builder told of no trace of a build"
+            raise node.problem or EngineError(message)
+        if trace.size > _MAX_BYTES:
+            message = f"the trace of a build has more than {_MAX_BYTES // 1024**2} MiB"
             raise EngineError(message)
-        return answer
+        parts = self._ask(node, _READ, "ReadContentRequest", "ReadContentResponse", digest=trace.digest)
+        return b"".join(part.data for part in parts).decode("utf-8", "replace")
 
+    def failed_since(self, moment: datetime, platform: str | None) -> list[str]:
+        """Give the builds since a moment that did not succeed: of those buildx writes no reference down."""
+        node, second = self._node(platform), int(moment.timestamp())
 
-def _read_traces(archive: Path) -> list[str]:
-    """Find the traces in an OCI layout, whose index may hold indexes."""
-    files = _read_files(archive)
-    left, found = [("index.json", 0)], []
-    while left:
-        name, depth = left.pop()
-        document = json.loads(files[name])
-        if depth < _MAX_DEPTH:
-            left += [(_path_of(entry), depth + 1) for entry in document.get("manifests") or ()]
-        traces = [layer for layer in document.get("layers") or () if layer.get("mediaType") == _TRACE]
-        found += [files[_path_of(layer)].decode("utf-8", "replace") for layer in traces]
-    return found
+        def found() -> list[str]:
+            return [ref for ref, began in node.failed.items() if began >= second]
 
+        node.wait_for(found, _FAILURE_S)
+        return found()
 
-def _read_files(archive: Path) -> dict[str, bytes]:
-    """Read the whole archive, from front to back, into memory and nowhere else."""
-    files, room = {}, _MAX_BYTES
-    with tarfile.open(archive, mode="r|*") as records:
-        for member in records:
-            file = records.extractfile(member) if member.isfile() else None
-            if file is not None:
-                room -= member.size
-                if room < 0:
-                    message = f"it holds more than {_MAX_BYTES // 1024**2} MiB"
-                    raise ValueError(message)
-                files[member.name] = file.read()
-    return files
+    def close(self) -> None:
+        """Hang up; whoever asks after this is connected anew."""
+        self._nodes.clear()
+        self._open.close()
 
+    def _node(self, platform: str | None) -> _Node:
+        known = self._nodes.get(platform)
+        if known is not None and known.problem is None:
+            return known
+        if known is not None:
+            self.close()
+        node = self._nodes[platform] = _Node(self._open.enter_context(dial(self.engine, self.builder, platform)))
+        Thread(target=node.listen, name="history", daemon=True).start()
+        return node
 
-def _path_of(entry: dict[str, str]) -> str:
-    return f"blobs/{entry['digest'].replace(':', '/')}"
+    def _ask(self, node: _Node, method: str, request: str, answer: str, **fields: Any) -> Iterator[Any]:  # noqa: ANN401  # whatever the message has
+        try:
+            yield from node.line.ask(method, request, answer, **fields)
+        except EngineError as error:
+            node.problem = error
+            raise

@@ -10,13 +10,14 @@ import subprocess
 import sys
 import tempfile
 import time
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cache
 from typing import IO, TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    import socket
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from threading import Event
 
 MAX_LINE = 1024 * 1024
@@ -99,6 +100,21 @@ def stream(  # noqa: PLR0913  # each is one independent limit or destination
     try:
         return _follow(child, on_stdout, on_stderr, timeout_s, cancel)
     finally:
+        end_tree(child)
+
+
+@contextmanager
+def carrying(argv: Sequence[str], connection: socket.socket, said: IO[bytes], env: Mapping[str, str]) -> Iterator[None]:
+    """Have a command carry the bytes of a connection, which is its input and its output; its words go to a file."""
+    with connection:
+        child = subprocess.Popen(  # noqa: S603  # as above
+            argv, stdin=connection.fileno(), stdout=connection.fileno(), stderr=said, env=dict(env), start_new_session=True
+        )
+    try:
+        yield
+    finally:
+        with suppress(subprocess.TimeoutExpired):
+            child.wait(_GRACE_S)  # it ends when whoever is at the other end hangs up
         end_tree(child)
 
 

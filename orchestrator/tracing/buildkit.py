@@ -1,4 +1,4 @@
-"""BuildKit's own trace, as `buildx history export` gives it, to spans."""
+"""BuildKit's own trace, as it keeps it, to spans."""
 
 from __future__ import annotations
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import time
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from queue import Empty, SimpleQueue
+from queue import SimpleQueue
 from threading import Thread
 from typing import TYPE_CHECKING, Protocol
 
@@ -25,21 +24,24 @@ if TYPE_CHECKING:
     from orchestrator.tracing.spans import Attributes, Span, Value
     from orchestrator.tracing.trace import Clock
 
-_ENOUGH = 12  # builds that make an export worth a start of buildx
-_AT_ONCE = 20  # records in one export; a builder keeps 50
-_LONGEST_S = 10.0  # that a finished cell waits for others
-_PATIENCE = 3  # exports that fail before the first that succeeds
+_PATIENCE = 3  # cells in a row of which the builder tells nothing
 _SKEW = timedelta(seconds=5)  # of the builder's clock against ours
 
 
 class History(Protocol):
     """What is asked of the builder about builds that have ended."""
 
-    def export(self, refs: Sequence[str]) -> list[str]:
-        """Give the traces of builds."""
+    def connect(self) -> None:
+        """Begin to listen to the builder."""
 
-    def failed_since(self, moment: datetime) -> list[str]:
+    def trace_of(self, ref: str, platform: str | None) -> str:
+        """Give the trace of a build."""
+
+    def failed_since(self, moment: datetime, platform: str | None) -> list[str]:
         """Give the builds that did not succeed."""
+
+    def close(self) -> None:
+        """Give back what was needed to ask."""
 
 
 @dataclass(slots=True)
@@ -48,6 +50,7 @@ class TracedBuild:
 
     span: OpenSpan
     ref: str | None = None
+    platform: str | None = None
     vertices: Sequence[Vertex] = ()
 
 
@@ -83,6 +86,7 @@ class Traces:
     _ran: dict[str, Ran] = field(default_factory=dict)
     _unlinked: dict[str, list[Span]] = field(default_factory=dict)
     _failures: int = 0
+    _has_warned: bool = False
     _problem: Exception | None = None
     _thread: Thread | None = None
 
@@ -101,10 +105,14 @@ class Traces:
                 self.run.summarize(summary_id, trace.spans[-1])
             self._hand_in(trace)
 
+    def begin(self) -> None:
+        """Begin to listen to the builder, beside the first builds."""
+        self._thread = Thread(target=self._collect, name="traces", daemon=True)
+        self._thread.start()
+
     def _hand_in(self, trace: CellTrace) -> None:
         if self._thread is None:
-            self._thread = Thread(target=self._collect, name="traces", daemon=True)
-            self._thread.start()
+            self.begin()
         self._queue.put(trace)
 
     def gather(self) -> None:
@@ -133,35 +141,33 @@ class Traces:
         self.send(self.run.spans)
 
     def _collect(self) -> None:
-        """Wait for enough to make it worth while, but not for long: a run that is killed keeps what is on disk."""
-        is_over = False
-        while not is_over:
-            batch = [self._queue.get()]
-            until = time.monotonic() + _LONGEST_S
-            try:
-                while batch[-1] is not None and len(batch) < _AT_ONCE:
-                    left = until - time.monotonic()
-                    batch.append(self._queue.get(len(batch) < _ENOUGH and left > 0, max(left, 0.001)))
-            except Empty:
-                pass
-            is_over = batch[-1] is None
-            try:
-                self._complete([trace for trace in batch if trace is not None])
-            except Exception as error:  # noqa: BLE001  # raised when the run gathers its traces: a thread has nobody to tell
-                self._problem = error
-                return
+        """Complete each trace as soon as its cell has ended: a builder forgets, and a run that is killed keeps what is on disk."""
+        try:
+            self._connect()
+            while (trace := self._queue.get()) is not None:
+                self._complete(trace)
+        except Exception as error:  # noqa: BLE001  # raised when the run gathers its traces: a thread has nobody to tell
+            self._problem = error
+        finally:
+            if self.history is not None:
+                self.history.close()
 
-    def _complete(self, batch: list[CellTrace]) -> None:
-        own = self._ask_builder(batch)
-        for trace in batch:
-            self._ran |= find_ran(trace.cell, own.get(trace.trace_id, ()))
-        for trace in batch:
-            spans = [*trace.spans, *self._below_builds(trace, own.get(trace.trace_id, []))]
-            self.save(trace.cell, spans)
-            if any(lacks_link(span) for span in spans):
-                self._unlinked[trace.cell] = spans  # the cell that runs the step has not ended yet
-            else:
-                self.send(spans)
+    def _connect(self) -> None:
+        try:
+            if self.history is not None:
+                self.history.connect()
+        except EngineError as error:
+            self._give_up(str(error))
+
+    def _complete(self, trace: CellTrace) -> None:
+        own = self._ask_builder(trace)
+        self._ran |= find_ran(trace.cell, own)
+        spans = [*trace.spans, *self._below_builds(trace, own)]
+        self.save(trace.cell, spans)
+        if any(lacks_link(span) for span in spans):
+            self._unlinked[trace.cell] = spans  # the cell that runs the step has not ended yet
+        else:
+            self.send(spans)
 
     def _below_builds(self, trace: CellTrace, own: list[Span]) -> Iterator[Span]:
         closed = {span.span_id: span for span in trace.spans}
@@ -169,49 +175,42 @@ class Traces:
         for build in trace.builds:
             yield from complete_build(closed[build.span.span_id], spans[build.span.span_id], build.vertices, self._ran)
 
-    def _ask_builder(self, batch: list[CellTrace]) -> dict[str, list[Span]]:
-        """Give the builder's own spans by trace; without them, progress tells what it can."""
-        builds = [build for trace in batch for build in trace.builds]
-        if self.history is None or not builds:
-            return {}
+    def _ask_builder(self, trace: CellTrace) -> list[Span]:
+        """Give the builder's own spans of a trace; without them, progress tells what it can."""
+        if self.history is None or not trace.builds:
+            return []
+        spans: dict[str, Span] = {}
+        problem: Exception | None = None
         try:
-            refs = [build.ref for build in builds if build.ref]
-            if len(refs) < len(builds):
-                first = min(build.span.start_ns for build in builds if not build.ref)
-                refs += self.history.failed_since(datetime.fromtimestamp(first / 1e9, UTC) - _SKEW)
-            texts = self._export(list(dict.fromkeys(refs)))
-            spans = {span.span_id: span for text in texts for span in parse_stubs(text)}
+            for ref, platform in self._records_of(self.history, trace).items():
+                try:
+                    found = parse_stubs(self.history.trace_of(ref, platform))
+                    spans |= {span.span_id: span for span in found if span.trace_id == trace.trace_id}
+                except EngineError as error:
+                    problem = error  # of the others it may still tell
         except (EngineError, ValueError, KeyError, TypeError) as error:
-            self._give_up(str(error))
-            return {}
-        found: dict[str, list[Span]] = {}
-        for span in spans.values():
-            found.setdefault(span.trace_id, []).append(span)
+            problem = error
+        if problem is not None and not spans:
+            self._give_up(str(problem))
+        else:
+            self._failures = 0
+        return list(spans.values())
+
+    def _records_of(self, history: History, trace: CellTrace) -> dict[str, str | None]:
+        """Name a trace's builds, each with its platform; what did not succeed is one of those that failed meanwhile."""
+        found = {build.ref: build.platform for build in trace.builds if build.ref}
+        lost = [build for build in trace.builds if not build.ref]
+        if lost:
+            first = datetime.fromtimestamp(min(build.span.start_ns for build in lost) / 1e9, UTC)
+            found |= dict.fromkeys(history.failed_since(first - _SKEW, lost[0].platform), lost[0].platform)
         return found
 
-    def _export(self, refs: list[str]) -> list[str]:
-        """Export all at once; where one record is gone already, the others are still to be had."""
-        if not refs or self.history is None:
-            return []
-        try:
-            return self.history.export(refs)
-        except EngineError:
-            if len(refs) == 1:
-                raise
-            texts: list[str] = []
-            for ref in refs:
-                try:
-                    texts += self.history.export([ref])
-                except EngineError:
-                    continue
-            if not texts:
-                raise
-            return texts
-
     def _give_up(self, reason: str) -> None:
-        """Go on without the builder's spans; after a few failures it is not asked any more."""
+        """Go on without the builder's spans; after a few cells in a row it is not asked any more."""
         self._failures += 1
-        if self._failures == 1:
+        if not self._has_warned:
             self.warn(f"{reason}; the steps of such builds are traced from their progress")
-        if self._failures >= _PATIENCE:
+            self._has_warned = True
+        if self._failures >= _PATIENCE and self.history is not None:
+            self.history.close()
             self.history = None

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from urllib.parse import unquote
 
 from orchestrator.errors import BackendError, UsageError
+from orchestrator.quiet import keep_quiet
 from orchestrator.tracing.causes import explain
 from orchestrator.tracing.destination import NotADestinationError, Signal, parse_destination, read_destination
 from orchestrator.tracing.outbox import Outbox
-from orchestrator.tracing.wires import MetricWire, SpanWire, keep_quiet
+from orchestrator.tracing.wires import MetricWire, SpanWire
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

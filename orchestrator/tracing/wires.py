@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import threading
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,18 +20,7 @@ if TYPE_CHECKING:
     from orchestrator.tracing.destination import Destination
     from orchestrator.tracing.spans import Attributes, Span
 
-_LIBRARIES = ("opentelemetry", "grpc", "urllib3")
 _REDIRECTS = range(300, 400)
-
-
-def keep_quiet() -> None:
-    """Keep the libraries' words off standard error; called before threads start, because gRPC reads its environment."""
-    os.environ.setdefault("GRPC_VERBOSITY", "NONE")
-    for name in _LIBRARIES:
-        logger = logging.getLogger(name)
-        logger.propagate = False
-        if not logger.handlers:
-            logger.addHandler(logging.NullHandler())
 
 
 class _OtlpWire:

@@ -165,8 +165,11 @@ def _write_configuration(spec: EngineSpec) -> None:
     if not _is_ubuntu():
         settings["cliPluginsExtraDirs"] = [str(_packages()[0] / "usr/libexec/docker/cli-plugins")]
     (config / "config.json").write_text(json.dumps(settings))
-    features = {"features": {"containerd-snapshotter": spec.containerd_store}}
-    (spec.folder / "daemon.json").write_text(json.dumps(features))
+    settings = {
+        "features": {"containerd-snapshotter": spec.containerd_store},
+        "builder": {"history": {"maxAge": "5m", "maxEntries": 50}},  # kept for two days by itself, whatever their number
+    }
+    (spec.folder / "daemon.json").write_text(json.dumps(settings))
 
 
 def _daemon_environment() -> dict[str, str]:

@@ -138,8 +138,9 @@ def test_only_the_door_to_the_index_knows_uv_and_the_web() -> None:
 
 
 def test_only_tracing_knows_opentelemetry() -> None:
-    """OpenTelemetry, and what its exporters send with, is behind one package."""
-    assert {name for name in importers("opentelemetry", "grpc", "requests") if not is_of(name, "orchestrator.tracing")} == set()
+    """OpenTelemetry, and what its exporters send with, is behind one package; a builder's own API is gRPC, too."""
+    assert {name for name in importers("opentelemetry", "requests") if not is_of(name, "orchestrator.tracing")} == set()
+    assert {name for name in importers("grpc") if not is_of(name, "orchestrator.tracing")} == {"orchestrator.docker.dial"}
 
 
 def test_only_the_command_line_prints_results() -> None:

@@ -18,7 +18,6 @@ from tests.unit.test_buildkit_trace import make_stub
 from tests.unit.test_trace_complete import VERTICES
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
     from datetime import datetime
 
     from orchestrator.tracing.spans import Span
@@ -26,24 +25,35 @@ if TYPE_CHECKING:
 
 @dataclass
 class FakeHistory:
-    """A builder's history; a record that it does not have spoils the export, as buildx has it."""
+    """A builder that tells of its builds, and that may have forgotten one."""
 
     records: dict[str, str] = field(default_factory=dict)
     failed: list[str] = field(default_factory=list)
-    asked: list[list[str]] = field(default_factory=list)
+    asked: list[str] = field(default_factory=list)
+    connections: int = 0
 
-    def export(self, refs: Sequence[str]) -> list[str]:
-        """Give records, or nothing at all."""
-        self.asked.append(list(refs))
-        if missing := set(refs) - set(self.records):
-            message = f"no record found for {missing}"
+    def connect(self) -> None:
+        """Count connections."""
+        self.connections += 1
+
+    def trace_of(self, ref: str, platform: str | None) -> str:
+        """Give a record, if it is still there."""
+        assert platform is None
+        self.asked.append(ref)
+        if ref not in self.records:
+            message = f"no record found for {ref}"
             raise EngineError(message)
-        return [self.records[ref] for ref in refs]
+        return self.records[ref]
 
-    def failed_since(self, moment: datetime) -> list[str]:
+    def failed_since(self, moment: datetime, platform: str | None) -> list[str]:
         """Give what did not succeed."""
+        assert platform is None
         assert moment < (parse_time("2100-01-01T00:00:00Z") or moment)
         return self.failed
+
+    def close(self) -> None:
+        """Count what is given back."""
+        self.connections -= 1
 
 
 @dataclass
@@ -131,26 +141,52 @@ def test_a_joined_step_is_linked_to_the_cell_that_ran_it_although_that_one_ended
 
 
 def test_a_record_that_is_gone_costs_no_other_cell_its_trace() -> None:
-    """One missing record spoils an export of many: the others are asked for one by one."""
+    """It is said once, and the steps are those that its progress tells."""
+    kept = make_kept(one=MAKE, two=COMMON)
+    kept.run(("a", "one"), ("b", "gone"), ("c", "two"), ("d", "gone"))
+    assert [cell for cell in "abcd" if "buildkit" in sources(kept.files[cell])] == ["a", "c"]
+    assert sources(kept.files["b"]) == sources(kept.files["d"]) == {"matrix", "progress"}
+    assert kept.warnings == ["no record found for gone; the steps of such builds are traced from their progress"]
+    assert kept.history.connections == 0
+
+
+def test_a_builder_that_often_forgets_is_still_asked() -> None:
+    """Only a builder that tells nothing of several cells in a row is given up."""
+    kept = make_kept(**{f"kept{number}": MAKE for number in range(10)})
+    kept.run(*((f"{kind}{number}", f"{kind}{number}") for number in range(10) for kind in ("gone", "kept")))
+    assert len(kept.history.asked) == 20
+    assert len(kept.warnings) == 1
+
+
+def test_a_builder_that_cannot_be_reached_is_said_once_and_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It may be there when the first cell has ended."""
     kept = make_kept(one=MAKE)
-    kept.run(("a", "one"), ("b", "gone"))
+
+    def refuse(_: FakeHistory) -> None:
+        message = "nobody answers"
+        raise EngineError(message)
+
+    monkeypatch.setattr(FakeHistory, "connect", refuse)
+    kept.run(("a", "one"))
+    assert kept.warnings == ["nobody answers; the steps of such builds are traced from their progress"]
     assert "buildkit" in sources(kept.files["a"])
-    assert sources(kept.files["b"]) == {"matrix", "progress"}
 
 
 def test_a_failed_build_is_found_although_buildx_wrote_no_reference_down() -> None:
-    """By its trace, among the builds that did not succeed."""
-    kept = make_kept(**{"a-failed": MAKE})
-    kept.history.failed = ["a-failed"]
+    """By its trace, among the builds that did not succeed; those of others are left out."""
+    kept = make_kept(**{"a-failed": MAKE, "other": MAKE % {"trace": "f" * 32, "parent": "e" * 16}})
+    kept.history.failed = ["other", "a-failed"]
     kept.run(("a", None))
     assert "buildkit" in sources(kept.files["a"])
+    assert {span.trace_id for span in kept.files["a"]} == {kept.files["a"][0].trace_id}
 
 
 def test_a_builder_that_cannot_export_is_given_up_and_said_once() -> None:
     """Progress tells the steps, and not every cell is slowed down by asking in vain."""
     kept = make_kept()
     kept.run(*((str(number), f"gone{number}") for number in range(100)))
-    assert len(kept.history.asked) < 100, "after a few batches nothing is asked any more"
+    assert len(kept.history.asked) == 3, "after a few cells nothing is asked any more"
+    assert kept.history.connections == 0
     assert len(kept.warnings) == 1
     assert "are traced from their progress" in kept.warnings[0]
     assert all(sources(kept.files[str(number)]) == {"matrix", "progress"} for number in range(100))

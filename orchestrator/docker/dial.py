@@ -1,0 +1,75 @@
+"""A connection to a builder's own API: gRPC, whose bytes a buildx carries, wherever the builder is."""
+
+from __future__ import annotations
+
+import socket
+import tempfile
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from orchestrator.docker.engine import child_environment
+from orchestrator.docker.messages import message
+from orchestrator.docker.process import carrying
+from orchestrator.errors import EngineError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from orchestrator.docker.builder import Builder
+    from orchestrator.docker.engine import Engine
+
+_ANSWER_S = 30.0
+_MOST_WORDS = 1000  # of what buildx says of a builder that it cannot reach
+
+
+class Line:
+    """An open connection to one of the builder's nodes."""
+
+    def __init__(self, channel: Any, said: Any) -> None:  # noqa: ANN401  # grpc has no types; a temporary file
+        """Take what is connected, and where buildx says why it may not be."""
+        self._channel = channel
+        self._said = said
+
+    def ask(
+        self, method: str, request: str, answer: str, /, *, timeout_s: float | None = _ANSWER_S, **fields: object
+    ) -> Iterator[Any]:
+        """Call a method, and give its answers as they come; one that answers once gives one."""
+        import grpc  # noqa: PLC0415  # see `dial`
+
+        call = self._channel.unary_stream(
+            method, request_serializer=lambda asked: asked.SerializeToString(), response_deserializer=message(answer).FromString
+        )
+        try:
+            yield from call(message(request)(**fields), timeout=timeout_s)
+        except grpc.RpcError as error:
+            raise EngineError(self._explain(error)) from error
+
+    def _explain(self, error: Any) -> str:  # noqa: ANN401  # as above
+        self._said.seek(0)
+        words = self._said.read(_MOST_WORDS).decode("utf-8", "replace").strip()
+        return f"the builder's history cannot be had: {words or error.details() or error.code().name}"
+
+
+@contextmanager
+def dial(engine: Engine, builder: Builder, platform: str | None) -> Iterator[Line]:
+    """Connect to a builder; of several nodes to the one that builds for the platform.
+
+    gRPC wants an address: a socket in a folder that nobody else may enter, and
+    that is gone as soon as gRPC has come through it.
+    """
+    import grpc  # noqa: PLC0415  # 0.15 s that only a traced run needs
+
+    where = ["--platform", platform] if platform else []
+    argv = [*engine.buildx_argv, "dial-stdio", "--builder", builder.name, "--progress", "quiet", *where]
+    with tempfile.TemporaryFile() as said:
+        with tempfile.TemporaryDirectory(prefix="matrix-") as folder, socket.socket(socket.AF_UNIX) as door:
+            path = str(Path(folder) / "buildkit")
+            door.bind(path)
+            door.listen(1)
+            door.settimeout(_ANSWER_S)
+            channel = grpc.insecure_channel(f"unix:{path}")
+            grpc.channel_ready_future(channel)  # nothing else makes it connect
+            connection, _ = door.accept()
+        with carrying(argv, connection, said, child_environment()), channel:  # buildx ends when the channel is closed
+            yield Line(channel, said)

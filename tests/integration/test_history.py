@@ -1,0 +1,108 @@
+"""A real builder's history, over a connection that a buildx carries."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from contextlib import ExitStack
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+import pytest
+
+from orchestrator.docker.builder import ensure_builder
+from orchestrator.docker.engine import connect
+from orchestrator.docker.history import BuilderHistory
+from orchestrator.errors import EngineError
+from orchestrator.model import BuilderSpec
+from orchestrator.tracing.buildkit import parse_stubs
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+FINALIZE = "/moby.buildkit.v1.Control/UpdateBuildHistory"
+TRACES = ("0af7651916cd43dd8448eb211c80319c", "4bf92f3577b34da6a3ce929d0e0e4736")
+
+
+@pytest.fixture
+def history(engine: None) -> Iterator[BuilderHistory]:
+    """Give the history of the engine's own BuildKit."""
+    here = connect()
+    found = BuilderHistory(here, ensure_builder(here, BuilderSpec(driver="docker")), frozenset([None]))
+    found.connect()
+    yield found
+    found.close()
+
+
+def build(folder: Path, dockerfile: str, trace_id: str) -> str:
+    """Build something, and give the reference that buildx writes down of what succeeds."""
+    folder.joinpath("Dockerfile").write_text(dockerfile)
+    written = folder / "metadata.json"
+    argv = ["docker", "buildx", "build", "--builder", "default", "--no-cache", "--metadata-file", str(written), str(folder)]
+    variables = {**os.environ, "TRACEPARENT": f"00-{trace_id}-b7ad6b7169203331-01"}
+    subprocess.run(argv, env=variables, capture_output=True, check=False)
+    return str(json.loads(written.read_text())["buildx.build.ref"]) if written.exists() else ""
+
+
+def test_the_trace_of_a_build_is_had_as_soon_as_it_has_ended(history: BuilderHistory, tmp_path: Path) -> None:
+    """Every span of it, the client's as well, over one connection for all that is asked."""
+    for trace_id in TRACES:
+        ref = build(tmp_path, "FROM scratch\nCOPY Dockerfile /\n", trace_id)
+        spans = list(parse_stubs(history.trace_of(ref, None)))
+        assert {span.trace_id for span in spans} == {trace_id}
+        assert "[1/1] COPY Dockerfile /" in {span.name for span in spans}
+
+
+def test_a_build_that_failed_is_found_among_those_since_it_began(history: BuilderHistory, tmp_path: Path) -> None:
+    """Its trace says why; one that succeeded is not among them."""
+    before = datetime.now(UTC)
+    good = build(tmp_path, "FROM scratch\nCOPY Dockerfile /\n", TRACES[0])
+    tmp_path.joinpath("metadata.json").unlink()
+    assert build(tmp_path, "FROM scratch\nCOPY missing /\n", TRACES[1]) == ""
+    failed = history.failed_since(before, None)
+    assert good.rpartition("/")[2] not in failed
+    spans = [span for ref in failed for span in parse_stubs(history.trace_of(ref, None))]
+    assert any("/missing" in span.status.message for span in spans if span.trace_id == TRACES[1])
+    assert history.failed_since(datetime.now(UTC) + timedelta(hours=1), None) == []
+
+
+def test_a_trace_that_was_written_meanwhile_is_had_as_well(history: BuilderHistory, tmp_path: Path) -> None:
+    """BuildKit does not wait for long, and a cell's checks may take minutes."""
+    ref = build(tmp_path, "FROM scratch\nCOPY Dockerfile /\n", TRACES[0])
+    list(history._nodes[None].line.ask(FINALIZE, "UpdateBuildHistoryRequest", "Nothing", ref=ref.rpartition("/")[2], finalize=True))  # noqa: SLF001  # as BuildKit does by itself, without waiting
+    assert TRACES[0] in history.trace_of(ref, None)
+
+
+def test_a_build_that_the_builder_never_told_of_is_said(history: BuilderHistory, tmp_path: Path) -> None:
+    """After the error the next question is answered."""
+    with pytest.raises(EngineError, match="the builder told of no trace of a build"):
+        history.trace_of("default/default/nosuchbuild", None)
+    ref = build(tmp_path, "FROM scratch\nCOPY Dockerfile /\n", TRACES[0])
+    assert TRACES[0] in history.trace_of(ref, None)
+
+
+def test_a_builder_that_cannot_be_reached_is_said_in_buildx_words(history: BuilderHistory) -> None:
+    """As soon as buildx has given up, not when a time limit ends."""
+    nobody = replace(history, builder=replace(history.builder, name="no-such-builder"), _nodes={}, _open=ExitStack())
+    with pytest.raises(EngineError, match=r"the builder's history cannot be had: .*no builder \"no-such-builder\" found"):
+        nobody.trace_of("default/default/nosuchbuild", None)
+    nobody.close()
+
+
+def test_a_connection_that_breaks_costs_one_question(engine: None, tmp_path: Path) -> None:
+    """An engine that was restarted is asked anew."""
+    real = connect()
+    broken = replace(real, buildx_argv=(sys.executable, "-c", "print('hung up')"))
+    history = BuilderHistory(broken, ensure_builder(real, BuilderSpec(driver="docker")), frozenset([None]))
+    history.connect()
+    with pytest.raises(EngineError, match="the builder's history cannot be had"):
+        history.trace_of("default/default/nosuchbuild", None)
+    history.engine = real
+    history.connect()
+    ref = build(tmp_path, "FROM scratch\nCOPY Dockerfile /\n", TRACES[0])
+    assert TRACES[0] in history.trace_of(ref, None)
+    history.close()
