@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from orchestrator.docker.engine import child_environment
-from orchestrator.docker.messages import message
 from orchestrator.docker.process import carrying
 from orchestrator.errors import EngineError
 
@@ -36,6 +35,8 @@ class Line:
     ) -> Iterator[Any]:
         """Call a method, and give its answers as they come; one that answers once gives one."""
         import grpc  # noqa: PLC0415  # see `dial`
+
+        from orchestrator.docker.messages import message  # noqa: PLC0415  # as above
 
         call = self._channel.unary_stream(
             method, request_serializer=lambda asked: asked.SerializeToString(), response_deserializer=message(answer).FromString

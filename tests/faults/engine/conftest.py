@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.e2e.conftest import Project
+from tests.e2e.conftest import DOCKERFILE, Project
 from tests.faults.engine.laboratory import engine_on_its_own_disk
 from tests.lab.__main__ import NO_ENGINE
 
@@ -17,15 +17,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.lab.engine import EngineSpec
-
-DOCKERFILE = """\
-FROM scratch
-COPY busybox /bin/busybox
-ARG DO=true
-RUN ["/bin/busybox", "--install", "-s", "/bin"]
-RUN eval "$DO"
-CMD ["sleep", "100"]
-"""
 
 
 @pytest.fixture(autouse=True)
