@@ -42,7 +42,8 @@ def build(folder: Path, dockerfile: str, trace_id: str) -> str:
     """Build something, and give the reference that buildx writes down of what succeeds."""
     folder.joinpath("Dockerfile").write_text(dockerfile)
     written = folder / "metadata.json"
-    argv = ["docker", "buildx", "build", "--builder", "default", "--no-cache", "--metadata-file", str(written), str(folder)]
+    argv = ["docker", "buildx", "build", "--builder", "default", "--no-cache", "--output", "type=cacheonly"]
+    argv += ["--metadata-file", str(written), str(folder)]
     variables = {**os.environ, "TRACEPARENT": f"00-{trace_id}-b7ad6b7169203331-01"}
     subprocess.run(argv, env=variables, capture_output=True, check=False)
     return str(json.loads(written.read_text())["buildx.build.ref"]) if written.exists() else ""

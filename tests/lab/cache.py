@@ -84,9 +84,11 @@ def run_step(step: str, argv: Sequence[str | Path], *, log: str, environment: Ma
         raise LabError(message)
 
 
-def output_of(step: str, argv: Sequence[str | Path]) -> str:
+def output_of(step: str, argv: Sequence[str | Path], environment: Mapping[str, str] | None = None) -> str:
     """Run a command for what it prints; a failure shows what it said on stderr."""
-    done = subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        argv, stdin=subprocess.DEVNULL, capture_output=True, text=True, env={**os.environ, **(environment or {})}, check=False
+    )
     if done.returncode:
         message = f"{step} failed with exit code {done.returncode}: {done.stderr.strip()}"
         raise LabError(message)
