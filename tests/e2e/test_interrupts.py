@@ -120,6 +120,20 @@ def test_a_terminated_smoke_container_is_removed(project: Project) -> None:
     assert leftovers(project) == []
 
 
+def test_a_run_of_another_machine_cannot_be_resumed(project: Project) -> None:
+    """One record would hold figures of two machines; the field that differs is named."""
+    project.write()
+    project.run()
+    path = project.latest / "run.json"
+    record = json.loads(path.read_bytes())
+    record["environment"] |= {"cpus": 64, "platform": "linux/riscv64"}
+    path.write_text(json.dumps(record))
+    refused = project.matrix("run", "--resume", "latest", exit_code=2).stderr
+    assert "was begun with another machine or other tools (CPUs: 64 → " in refused
+    assert "platform: linux/riscv64 → " in refused
+    assert json.loads(path.read_bytes()) == record
+
+
 def test_a_changed_matrix_cannot_be_resumed(project: Project) -> None:
     """Two plans in one record would compare what is not alike."""
     project.write()
