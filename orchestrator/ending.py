@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
 from orchestrator.errors import ExitCode
 from orchestrator.measure.contents import find_unique
 from orchestrator.model import Plan, Status
 from orchestrator.record import CellRecord, RunRecord
 
+if TYPE_CHECKING:
+    from datetime import datetime
 
-def finish_record(record: RunRecord, plan: Plan, cells: dict[str, CellRecord], *, interrupted: bool) -> RunRecord:
+
+def finish_record(record: RunRecord, plan: Plan, cells: dict[str, CellRecord], at: datetime, *, interrupted: bool) -> RunRecord:
     """Put the results in the plan's order, the excluded combinations behind them."""
     done = [cells[cell.id] for cell in plan.cells if cell.id in cells]
     left_out = [
@@ -20,7 +23,7 @@ def finish_record(record: RunRecord, plan: Plan, cells: dict[str, CellRecord], *
     ]
     return replace(
         record,
-        finished_at=datetime.now(UTC),
+        finished_at=at,
         complete=len(done) == len(plan.cells),
         interrupted=interrupted,
         environment=replace(record.environment, stand_in_bases=_stand_ins_of(done)),

@@ -109,7 +109,7 @@ def run_matrix(matrix: Matrix, reports: Reports, options: Options, watch: Callab
         forget_lock(run_lock(run.id))
         with trace.span("judge"):
             is_cut_short = interrupted.is_set() and len(cells) < len(settled.plan.cells)
-            record = finish_record(record, settled.plan, cells, interrupted=is_cut_short)
+            record = finish_record(record, settled.plan, cells, trace.clock.moment(), interrupted=is_cut_short)
             record = judge_record(with_forecasts(record, settled.forecasts), settled.baseline)
             describe_outcome(span, record)
         with trace.span("report"):

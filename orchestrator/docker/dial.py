@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from orchestrator.docker.builder import Builder
     from orchestrator.docker.engine import Engine
 
+_HELLO = "/moby.buildkit.v1.Control/Info"
 _ANSWER_S = 30.0
 _MOST_WORDS = 1000  # of what buildx says of a builder that it cannot reach
 
@@ -29,6 +30,7 @@ class Line:
         """Take what is connected, and where buildx says why it may not be."""
         self._channel = channel
         self._said = said
+        self._is_over = False
 
     def ask(
         self, method: str, request: str, answer: str, /, *, timeout_s: float | None = _ANSWER_S, **fields: object
@@ -44,7 +46,13 @@ class Line:
         try:
             yield from call(message(request)(**fields), timeout=timeout_s)
         except grpc.RpcError as error:
-            raise EngineError(self._explain(error)) from error
+            if not self._is_over:
+                raise EngineError(self._explain(error)) from error
+
+    def hang_up(self) -> None:
+        """End what is still being answered, and buildx, which ends with the connection."""
+        self._is_over = True
+        self._channel.close()
 
     def _explain(self, error: Any) -> str:  # noqa: ANN401  # as above
         self._said.seek(0)
@@ -69,8 +77,12 @@ def dial(engine: Engine, builder: Builder, platform: str | None) -> Iterator[Lin
             door.bind(path)
             door.listen(1)
             door.settimeout(_ANSWER_S)
-            channel = grpc.insecure_channel(f"unix:{path}")
-            grpc.channel_ready_future(channel)  # nothing else makes it connect
+            channel: Any = grpc.insecure_channel(f"unix:{path}")
+            channel.unary_unary(_HELLO).future(b"")  # gRPC connects when something is asked, whatever the answer is
             connection, _ = door.accept()
-        with carrying(argv, connection, said, child_environment()), channel:  # buildx ends when the channel is closed
-            yield Line(channel, said)
+        with carrying(argv, connection, said, child_environment()):
+            line = Line(channel, said)
+            try:
+                yield line
+            finally:
+                line.hang_up()

@@ -36,8 +36,20 @@ class _Node:
     traces: dict[str, Any] = field(default_factory=dict)
     news: Condition = field(default_factory=Condition)
     problem: EngineError | None = None
+    _listener: Thread | None = None
 
-    def listen(self) -> None:
+    def begin(self) -> None:
+        """Listen, in a thread of its own."""
+        self._listener = Thread(target=self._listen, name="history", daemon=True)
+        self._listener.start()
+
+    def end(self) -> None:
+        """Hang up, and see that nobody listens any more."""
+        self.line.hang_up()
+        if self._listener is not None:
+            self._listener.join()
+
+    def _listen(self) -> None:
         """Note what the builder tells, in any order, until the line breaks or is hung up."""
         try:
             for event in self.line.ask(_LISTEN, "BuildHistoryRequest", "BuildHistoryEvent", timeout_s=None, active_only=True):
@@ -108,6 +120,8 @@ class BuilderHistory:
 
     def close(self) -> None:
         """Hang up; whoever asks after this is connected anew."""
+        for node in self._nodes.values():
+            node.end()
         self._nodes.clear()
         self._open.close()
 
@@ -118,7 +132,7 @@ class BuilderHistory:
         if known is not None:
             self.close()
         node = self._nodes[platform] = _Node(self._open.enter_context(dial(self.engine, self.builder, platform)))
-        Thread(target=node.listen, name="history", daemon=True).start()
+        node.begin()
         return node
 
     def _ask(self, node: _Node, method: str, request: str, answer: str, **fields: Any) -> Iterator[Any]:  # noqa: ANN401  # whatever the message has

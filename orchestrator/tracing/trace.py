@@ -6,6 +6,7 @@ import re
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from orchestrator.tracing.names import PART, Part
@@ -67,6 +68,10 @@ class Clock:
     def __call__(self) -> int:
         """Give the time in nanoseconds since 1970."""
         return self._began_ns + time.monotonic_ns()
+
+    def moment(self) -> datetime:
+        """Give the time as a record has it."""
+        return datetime.fromtimestamp(self() / 1e9, UTC)
 
 
 class Trace:
