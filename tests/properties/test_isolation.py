@@ -49,8 +49,13 @@ def test_no_text_becomes_code() -> None:
 
 
 def test_listeners_are_on_the_loopback_only() -> None:
-    """Whatever waits for a connection, probes inside an image included, waits at an address that other machines cannot reach."""
-    listening = [(module, ast.unparse(call)) for module, name, call in calls() if name in LISTENERS + PORTS]
+    """Whatever waits for a connection, probes inside an image included, waits at an address that other machines cannot reach.
+
+    One waits in a folder that no other user can enter.
+    """
+    in_a_folder = [("orchestrator.docker.dial", "door.bind(path)")]
+    found = [(module, ast.unparse(call)) for module, name, call in calls() if name in LISTENERS + PORTS]
+    listening = [one for one in found if one not in in_a_folder]
     assert len(listening) > 3
     assert [one for one in listening if "'127.0.0.1'" not in one[1] and "'127.0.0.1:" not in one[1]] == []
 
