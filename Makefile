@@ -6,7 +6,7 @@ PY := $(VENV)/bin/python
 LAB := $(PY) -m tests.lab
 MATRIX := $(VENV)/bin/matrix
 
-.PHONY: help run nightly test unit check drills audit wheel format lock examples plan engine engine-stop bootstrap jaeger traces jaeger-stop clean
+.PHONY: help run nightly test unit check drills bench audit wheel format lock examples plan engine engine-stop bootstrap jaeger traces jaeger-stop clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
@@ -32,6 +32,10 @@ check: $(VENV)/.ready ## lint and types; run it before every commit
 drills: $(VENV)/.ready ## try faults and hostile files on purpose, for hours; the table goes to docs/reliability.md
 	@DRILLS=yes $(PY) -m pytest -p no:xdist tests/faults/engine $(ARGS)
 	@$(PY) -m tests.faults.files
+
+# ARGS="--only tiny --cells 12 --state cold --rounds 5" measures a part; `python -m bench --help` has the rest.
+bench: $(VENV)/.ready ## matrix against bake and build, side by side; the tables go to docs/performance.md and docs/scale.md
+	@$(PY) -m bench $(ARGS)
 
 audit: $(VENV)/.ready ## ask whether anything that is pinned has a known vulnerability
 	@$(VENV)/bin/pip-audit --disable-pip --require-hashes --progress-spinner off --requirement requirements-dev.txt

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from statistics import median
 from typing import TYPE_CHECKING
 
 from orchestrator.errors import StoreError
+from orchestrator.figures import load_figures
 
 if TYPE_CHECKING:
-    from orchestrator.record import CellRecord, RunRecord
+    from collections.abc import Iterable, Mapping
+
+    from orchestrator.model import Cell
     from orchestrator.store import Reports
 
 _LOOKED_AT = 20  # stored runs, the newest first
@@ -15,23 +19,18 @@ _LOOKED_AT = 20  # stored runs, the newest first
 
 def last_seconds(reports: Reports, name: str) -> dict[str, float]:
     """Give the seconds of each cell in the newest run of this matrix that can be read; a run that built nothing tells nothing."""
-    for run in reversed(reports.run_ids()[-_LOOKED_AT:]):
+    for run_id in reversed(reports.run_ids()[-_LOOKED_AT:]):
         try:
-            record = reports.find(run).load()
+            figures = load_figures(reports.run(run_id))
         except StoreError:
             continue
-        if record.name == name and (found := seconds_of(record)):
+        found = {cell.id: cell.took_s for cell in figures.cells if cell.took_s is not None}
+        if figures.name == name and found:
             return found
     return {}
 
 
-def seconds_of(record: RunRecord) -> dict[str, float]:
-    """Give the seconds that each cell of a run took, checks included."""
-    return {cell.id: seconds for cell in record.cells if (seconds := _seconds(cell)) is not None}
-
-
-def _seconds(cell: CellRecord) -> float | None:
-    if cell.build is None:
-        return None
-    checks = cell.smoke.checks if cell.smoke else ()
-    return (cell.build.alone_s or cell.build.wall_s) + sum(check.duration_s or 0.0 for check in checks)
+def longest_first(cells: Iterable[Cell], seconds: Mapping[str, float]) -> list[Cell]:
+    """Put what took longest first, so that no long cell is left for the end; one nobody timed is like the others."""
+    usual = median(seconds.values()) if seconds else 0.0
+    return sorted(cells, key=lambda cell: -seconds.get(cell.id, usual))

@@ -18,6 +18,7 @@ from orchestrator.docker.builder import ensure_builder
 from orchestrator.docker.engine import connect
 from orchestrator.docker.history import BuilderHistory
 from orchestrator.docker.images import open_store
+from orchestrator.durations import last_seconds, longest_first
 from orchestrator.ending import finish_record
 from orchestrator.environment import builder_spec, make_environment
 from orchestrator.errors import EngineError
@@ -45,7 +46,7 @@ from orchestrator.tracing.begin import begin_trace
 from orchestrator.workshop import Workshop
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from orchestrator.config.load import Matrix
     from orchestrator.docker.builder import Builder
@@ -103,7 +104,7 @@ def run_matrix(matrix: Matrix, reports: Reports, options: Options, watch: Callab
         emit(_opening(run, settled, tools.builder))
         with held(run_lock(run.id)):  # `matrix clean` leaves a living run alone
             carried = partial(carry_over, shop, reports, record) if options.skip_unchanged else None
-            cells = _run_all(settled, shop, carried)
+            cells = _run_all(settled, shop, carried, partial(last_seconds, reports, record.name))
             if options.measure:
                 cells, record = _measure(shop, settled.plan, cells, record, options.measure, trace)
         forget_lock(run_lock(run.id))
@@ -181,7 +182,9 @@ def _opening(run: RunFolder, settled: Settled, builder: Builder) -> Event:
     return Event(kind, None, {"run": run.id, "cells": len(settled.plan.cells), "builder": builder.did})
 
 
-def _run_all(settled: Settled, shop: Workshop, carried: Carry | None) -> dict[str, CellRecord]:
+def _run_all(
+    settled: Settled, shop: Workshop, carried: Carry | None, read_seconds: Callable[[], Mapping[str, float]]
+) -> dict[str, CellRecord]:
     """Run the cells that have no result yet, and cannot take one over; give the results of all that have one."""
     plan, options = settled.plan, settled.options
     if settled.earlier is not None:
@@ -203,6 +206,8 @@ def _run_all(settled: Settled, shop: Workshop, carried: Carry | None) -> dict[st
     for old in carried(todo) if carried else ():
         keep(old)
     todo = [cell for cell in todo if cell.id not in finished]
+    if 1 < options.jobs < len(todo):  # else the order makes no difference
+        todo = longest_first(todo, read_seconds())
     try:
         for record in run_cells(todo, lambda cell: run_cell(shop, cell), jobs=options.jobs, cancel=shop.cancel):
             keep(record)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from pydantic import TypeAdapter
     from pydantic_core import SchemaValidator
 
-_MAX_RECORD = 192 * 1024**2  # a cell takes up to 70 KiB
+MAX_RECORD_BYTES = 192 * 1024**2  # a cell takes up to 70 KiB
 
 
 def dump_record(kind: str, value: object) -> bytes:
@@ -44,7 +44,7 @@ _KINDS = {"run": RunRecord, "cell": CellRecord}
 def read_plain(path: Path) -> object:
     """Read a stored file as plain data."""
     try:
-        if path.stat().st_size > _MAX_RECORD:
+        if path.stat().st_size > MAX_RECORD_BYTES:
             message = f"{path} is too large to be a record of a run"
             raise StoreError(message)
         return parse_json(path.read_bytes())

@@ -155,10 +155,23 @@ def run_build(
         argv,
         on_stdout=on_progress,
         on_stderr=on_progress,
-        env=child_environment(BUILDX_METADATA_PROVENANCE="max", BUILDX_NO_DEFAULT_ATTESTATIONS="1", **(environment or {})),
+        env=build_environment(environment or {}),
         timeout_s=timeout_s,
         cancel=cancel,
     )
+
+
+def build_environment(more: Mapping[str, str]) -> Mapping[str, str]:
+    """Give the variables of a build.
+
+    buildx starts git seven times for each build in a repository, to say in the
+    provenance where the context comes from; a run reads that once. Who wants
+    labels of it asks for them by a variable, and has them.
+    """
+    found = {"BUILDX_METADATA_PROVENANCE": "max", "BUILDX_NO_DEFAULT_ATTESTATIONS": "1"}
+    if not any(name.startswith("BUILDX_GIT_") for name in os.environ):
+        found["BUILDX_GIT_INFO"] = "false"
+    return child_environment(**found, **more)
 
 
 @dataclass(frozen=True, slots=True)

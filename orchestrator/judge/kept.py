@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class CellFigures:
-    """What a trend needs of a cell: how it ended, its size, and its isolated time."""
+    """What a trend needs of a cell: how it ended, its size, and its isolated time; and what it took, for whoever plans."""
 
     id: str
     axes: Mapping[str, str]
@@ -29,6 +29,7 @@ class CellFigures:
     compressed_estimated: bool = False
     uncompressed_bytes: int | None = None
     cold_s: float | None = None
+    took_s: float | None = None  # its build as if it had been alone, and its checks
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,4 +90,12 @@ def _make_cell(cell: CellRecord) -> CellFigures:
         compressed_estimated=image.compressed_estimated if image else False,
         uncompressed_bytes=image.uncompressed_bytes if image else None,
         cold_s=cold_median_of(cell),
+        took_s=_took(cell),
     )
+
+
+def _took(cell: CellRecord) -> float | None:
+    if cell.build is None:
+        return None
+    checks = cell.smoke.checks if cell.smoke else ()
+    return round((cell.build.alone_s or cell.build.wall_s) + sum(check.duration_s or 0.0 for check in checks), 3)

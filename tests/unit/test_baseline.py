@@ -173,6 +173,7 @@ def test_figures_are_those_of_the_record(tmp_path: Path) -> None:
         CellFigures(
             "slim-3.13", {"base": "slim", "python": "3.13"}, Status.PASSED, as_expected=True,
             compressed_bytes=58_303_000, uncompressed_bytes=180_712_000, cold_s=40.0,
+            took_s=45.0,
         ),
     )  # fmt: skip
     assert (figures.noise, figures.exit_code, figures.is_good) == (0.05, ExitCode.OK, True)

@@ -8,7 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.docker.build import BuildMetadata, Target, load_metadata, render_build_argv, render_secret_argv
+from orchestrator.docker.build import (
+    BuildMetadata,
+    Target,
+    build_environment,
+    load_metadata,
+    render_build_argv,
+    render_secret_argv,
+)
 from orchestrator.docker.builder import Builder
 from orchestrator.docker.engine import child_environment
 from orchestrator.errors import UsageError
@@ -195,3 +202,13 @@ def test_a_builds_spans_do_not_arrive_twice(monkeypatch: pytest.MonkeyPatch) -> 
     found = child_environment(ADDED="2")
     assert (found["KEPT"], found["ADDED"]) == ("1", "2")
     assert not [name for name in found if name.startswith("OTEL_") or name == "TRACEPARENT"]
+
+
+def test_buildx_does_not_ask_git_for_each_build(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run reads the commit once; who asks buildx for it by a variable of its own has it."""
+    for name in ("BUILDX_GIT_INFO", "BUILDX_GIT_LABELS", "BUILDX_GIT_CHECK_DIRTY"):
+        monkeypatch.delenv(name, raising=False)
+    found = build_environment({"TRACEPARENT": "00-a-b-01"})
+    assert (found["BUILDX_GIT_INFO"], found["TRACEPARENT"], found["BUILDX_METADATA_PROVENANCE"]) == ("false", "00-a-b-01", "max")
+    monkeypatch.setenv("BUILDX_GIT_LABELS", "full")
+    assert "BUILDX_GIT_INFO" not in build_environment({})

@@ -161,7 +161,7 @@ def test_a_record_that_is_not_there_is_named(run: RunFolder) -> None:
 
 def test_a_file_too_large_to_be_a_record_is_not_read(run: RunFolder, monkeypatch: pytest.MonkeyPatch) -> None:
     """Something put in the place of a record does not fill the memory."""
-    monkeypatch.setattr(reading, "_MAX_RECORD", 10)
+    monkeypatch.setattr(reading, "MAX_RECORD_BYTES", 10)
     run.save_record(make_record())
     with pytest.raises(StoreError, match="is too large to be a record of a run"):
         run.load()

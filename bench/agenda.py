@@ -1,0 +1,72 @@
+"""What the bench measures unless it is told otherwise: cases, contenders, and how often."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from bench.fit import FITTED_ON
+from bench.nouns import ALONE, BAKE, CARRIED, MATRIX, PARALLEL, SERIAL, STATES, WITHOUT_SMOKE, WITHOUT_TRACE, Case
+from bench.projects import REAL_CELLS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+_COLD, _OWN, _UNCHANGED, _FAILING = STATES
+PROJECTS = ("tiny", "large", "real")
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One case, who takes part, and how many samples each gives."""
+
+    case: Case
+    contenders: tuple[str, ...]
+    rounds: int
+    usual: bool
+
+
+def make_agenda(*, has_builder_image: bool) -> Iterator[Item]:
+    """Give all cases, the small ones first; those that are not usual are measured when they are asked for."""
+
+    def item(project: str, cells: int, state: str, contenders: tuple[str, ...], rounds: int, *, usual: bool = True) -> Item:
+        return Item(Case(project, cells, "docker", state), contenders, rounds, usual)
+
+    both = (MATRIX, BAKE)
+    for state in (_COLD, _UNCHANGED):
+        yield item("tiny", 1, state, both, 3)
+        yield item("tiny", FITTED_ON, state, (MATRIX, ALONE), 3)
+    yield item("tiny", 12, _COLD, (*both, PARALLEL, SERIAL), 3)
+    yield item("tiny", 12, _UNCHANGED, (MATRIX, CARRIED, WITHOUT_SMOKE, WITHOUT_TRACE, BAKE, PARALLEL, SERIAL), 3)
+    yield item("large", 12, _UNCHANGED, (MATRIX, CARRIED, BAKE, PARALLEL), 3)
+    if has_builder_image:
+        yield Item(Case("large", 12, "docker-container", _UNCHANGED), (MATRIX, CARRIED, BAKE), 3, usual=True)
+    for state in (_OWN, _FAILING):
+        yield item("tiny", 12, state, both, 1)
+    for cells in (36, 100):
+        for state in (_COLD, _UNCHANGED):
+            yield item("tiny", cells, state, both, 1)
+    yield item("real", REAL_CELLS, _COLD, both, 1)
+    for state in (_OWN, _FAILING):
+        yield item("tiny", 1, state, both, 3, usual=False)
+        for cells in (36, 100):
+            yield item("tiny", cells, state, both, 1, usual=False)
+    for state in (_COLD, _OWN, _FAILING):
+        yield item("large", 12, state, (*both, PARALLEL, SERIAL), 1, usual=False)
+    yield item("real", REAL_CELLS, _OWN, both, 1, usual=False)
+    yield item("real", REAL_CELLS, _UNCHANGED, (MATRIX, CARRIED, BAKE), 1, usual=False)
+
+
+def choose(
+    agenda: Sequence[Item], projects: Sequence[str], cells: Sequence[int], states: Sequence[str], rounds: int | None
+) -> list[Item]:
+    """Keep what was asked for; without any wish, what is usual."""
+    wants_usual = not (projects or cells or states)
+    return [
+        replace(item, rounds=rounds or item.rounds)
+        for item in agenda
+        if (item.usual or not wants_usual)
+        and (not projects or item.case.project in projects)
+        and (not cells or item.case.cells in cells)
+        and (not states or item.case.state in states)
+    ]

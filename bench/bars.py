@@ -1,0 +1,113 @@
+"""What was promised, held against what was measured: each bar with its figure and whether it is met."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from statistics import median
+
+from bench.fit import samples_of
+from bench.nouns import BAKE, CARRIED, FULL, FULL_CELLS, HELP, LARGE_PLAN, MATRIX, PAGE, PLAN, RECORD, REPORT, Case, Measured
+from orchestrator.stored import MAX_RECORD_BYTES
+
+_OWN, _CONTAINER = "docker", "docker-container"
+_PROMISED = 10_000  # cells in one report
+_MOST_BYTES = 1_000_000_000
+_MOST_CPU_S = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """A promise, what was found, and whether it holds; None where nothing was measured that tells."""
+
+    promise: str
+    limit: str
+    figure: str | None
+    met: bool | None
+
+
+def make_bars(measured: Measured, real_cells: int) -> list[Bar]:
+    """Hold all that was measured against all that was promised."""
+    large = {driver: Case("large", 12, driver, "unchanged") for driver in (_CONTAINER, _OWN)}
+    where = {_CONTAINER: "a docker-container builder", _OWN: "the engine's own BuildKit"}
+    bars = [
+        _ratio(measured, large[driver], contender, limit, f"12 cells on a base of 300 MB, nothing changed, {where[driver]}{words}")
+        for contender, words, limits in ((MATRIX, "", (0.25, 2.5)), (CARRIED, ", `--skip-unchanged`", (0.05, 0.5)))
+        for driver, limit in zip((_CONTAINER, _OWN), limits, strict=True)
+    ]
+    bars.append(
+        _ratio(measured, Case("real", real_cells, _OWN, "cold"), MATRIX, 0.8, f"{real_cells} cells of the default matrix, cold")
+    )
+    bars += [
+        _ratio(measured, Case("tiny", cells, _OWN, state), MATRIX, 1.5, f"{cells} tiny cells, {state}")
+        for cells in (12, 100)
+        for state in ("cold", "unchanged")
+    ]
+    bars.append(_failing(measured, Case("tiny", 12, _OWN, "one fails early")))
+    bars.append(_own_cpu(measured))
+    bars += [_seconds(measured, *row) for row in ((HELP, 0.15), (PLAN, 0.3), (LARGE_PLAN, 2.0), (REPORT, 10.0), (PAGE, 10.0))]
+    bars += [_memory(measured, name) for name in (REPORT, PAGE)]
+    bars.append(_full(measured))
+    return bars
+
+
+def _ratio(measured: Measured, case: Case, contender: str, limit: float, words: str) -> Bar:
+    """Compare two medians of the same rounds."""
+    ours, theirs = (samples_of(measured, case, one) for one in (contender, BAKE))
+    promise, bound = f"{words}: time, against `bake --load`", f"≤ {limit:g} of it"
+    if not ours or not theirs:
+        return Bar(promise, bound, None, None)
+    found = median(cost.wall_s for cost in ours) / median(cost.wall_s for cost in theirs)
+    return Bar(promise, bound, f"{found:.2f} of it", found <= limit)
+
+
+def _failing(measured: Measured, case: Case) -> Bar:
+    ours, theirs = (samples_of(measured, case, one) for one in (MATRIX, BAKE))
+    promise = f"{case.cells} tiny cells, one fails early: results"
+    bound = f"{case.cells - 1}, of bake 0"
+    if not ours or not theirs:
+        return Bar(promise, bound, None, None)
+    least, most = min(cost.results or 0 for cost in ours), max(cost.results or 0 for cost in theirs)
+    return Bar(promise, bound, f"{least}, of bake {most}", least == case.cells - 1)
+
+
+def _own_cpu(measured: Measured) -> Bar:
+    """Take what 99 more cells cost us, so that what a run costs without any cell is left out."""
+    case = Case("tiny", 100, _OWN, "unchanged")
+    many, one = samples_of(measured, case, MATRIX), samples_of(measured, replace(case, cells=1), MATRIX)
+    promise, bound = "our own CPU time for each cell, beside buildx's", f"≤ {_MOST_CPU_S:g} s"
+    if not many or not one:
+        return Bar(promise, bound, None, None)
+    found = (median(cost.own_cpu_s for cost in many) - median(cost.own_cpu_s for cost in one)) / (case.cells - 1)
+    return Bar(promise, bound, f"{found:.3f} s", found <= _MOST_CPU_S)
+
+
+def _seconds(measured: Measured, name: str, limit_s: float) -> Bar:
+    """Hold a command of ours against its time."""
+    costs = next((timed.samples for timed in measured.commands if timed.name == name), ())
+    bound = f"≤ {limit_s:g} s"
+    if not costs:
+        return Bar(f"{name}: time", bound, None, None)
+    found = median(cost.wall_s for cost in costs)
+    return Bar(f"{name}: time", bound, f"{found:.2f} s", found <= limit_s)
+
+
+def _memory(measured: Measured, name: str) -> Bar:
+    """Hold a command of ours against the most memory that it may take."""
+    peaks = [cost.peak_bytes for timed in measured.commands if timed.name == name for cost in timed.samples if cost.peak_bytes]
+    bound = f"≤ {_MOST_BYTES / 1e9:g} GB"
+    if not peaks:
+        return Bar(f"{name}: memory", bound, None, None)
+    return Bar(f"{name}: memory", bound, f"{max(peaks) / 1e9:.2f} GB", max(peaks) <= _MOST_BYTES)
+
+
+def _full(measured: Measured) -> Bar:
+    """Say whether so many cells that hold as much as those of the default matrix could be read at all."""
+    promise = f"`matrix report` of {_PROMISED:,} cells with 170 packages"
+    found = [cost.sizes[RECORD] for timed in measured.commands if timed.name == FULL for cost in timed.samples]
+    if not found:
+        return Bar(promise, "≤ 10 s", None, None)
+    needed = found[0] / FULL_CELLS * _PROMISED
+    fits = int(MAX_RECORD_BYTES / found[0] * FULL_CELLS)
+    if needed <= MAX_RECORD_BYTES:
+        return Bar(promise, "≤ 10 s", "is read; not timed", None)
+    return Bar(promise, "≤ 10 s", f"refused: run.json would have {needed / 2**20:.0f} MiB; {fits:,} cells fit", met=False)

@@ -1,0 +1,71 @@
+"""The nouns of the bench: what is built, by whom, and what it cost."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+STATES = ("cold", "own step changed", "unchanged", "one fails early")
+MATRIX = "matrix run"
+CARRIED = "matrix run --skip-unchanged"
+ALONE = "matrix run --jobs 1"
+WITHOUT_SMOKE = "matrix run --no-smoke"
+WITHOUT_TRACE = "matrix run --no-trace"
+BAKE = "bake --load"
+PARALLEL = "build --load, 4 at once"
+SERIAL = "build --load, one by one"
+HELP, PLAN, LARGE_PLAN = "`matrix --help`", "`matrix plan` of 12 cells", "`matrix plan` of 100,000 cells"
+REPORT, PAGE = "`matrix report` of 10,000 cells", "`matrix report --format html` of 10,000 cells"
+RECORD, EVIDENCE, IMAGES, UNIQUE = "record", "logs and traces", "images", "layers of no other cell"
+FULL, FULL_CELLS = "`matrix report` of 4,000 cells with 170 packages", 4_000
+BEFORE, AFTER = "before the cells", "after the cells"  # what a run takes besides its cells, beside a cell's parts
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """What is built: which project, how many cells, with what driver, in which state."""
+
+    project: str
+    cells: int
+    driver: str
+    state: str
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """What one run of a command took; None is unknown."""
+
+    wall_s: float
+    cpu_s: float  # its own and that of all its children
+    own_cpu_s: float  # its own alone
+    peak_bytes: int | None = None
+    processes: int | None = None
+    results: int | None = None  # cells that ended with an image that can be inspected and tested
+    parts: Mapping[str, tuple[float, ...]] = field(default_factory=dict)  # seconds waited for each part, cell by cell
+    sizes: Mapping[str, int] = field(default_factory=dict)  # bytes of all cells together
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """All samples of one contender in one case."""
+
+    case: Case
+    contender: str
+    samples: tuple[Cost, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Timed:
+    """A command of ours that needs no engine, timed again and again."""
+
+    name: str
+    samples: tuple[Cost, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """All that the bench has measured on one machine."""
+
+    machine: Mapping[str, str]
+    rows: tuple[Row, ...] = ()
+    commands: tuple[Timed, ...] = ()
