@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 WHOLE, QUICK = 2_000, 24
 MOST_MORE = 1.2
+BUILDKITS_OWN_KIB = 200  # a build: its trace of 100 to 160 kB, its log, its provenance, which BuildKit keeps for two days
 DOCKERFILE = "FROM scratch\nARG NUMBER\nCOPY Dockerfile /Dockerfile\nLABEL number=$NUMBER\n"
 
 
@@ -90,14 +91,15 @@ def test_a_long_run_takes_no_more_at_its_end_than_at_its_start(fresh: Callable[[
         check_ended(project)
         begun = [sample for sample in samples if count // 20 <= sample.cells < count]  # then come the reports
         first, last = begun[0], begun[-1]
+        kept_kib = (last.engine_kib - first.engine_kib) / (last.cells - first.cells)
         assert last.threads <= first.threads + 1, samples
         assert last.handles <= first.handles + 12, samples
         if count > QUICK:
             assert last.memory_kib <= first.memory_kib * MOST_MORE, samples
-            assert last.engine_kib - first.engine_kib < 200 * 1024, samples
+            assert kept_kib <= BUILDKITS_OWN_KIB, samples
     seen = (
         f"memory {first.memory_kib / 1024:.0f} MiB at cell {first.cells:,}, {last.memory_kib / 1024:.0f} MiB at {last.cells:,}; "
         f"handles {first.handles} and {last.handles}, threads {first.threads} and {last.threads}; "
-        f"the engine's disk {first.engine_kib / 1024:.0f} and {last.engine_kib / 1024:.0f} MiB"
+        f"the engine's disk {first.engine_kib / 1024:.0f} and {last.engine_kib / 1024:.0f} MiB, {kept_kib:.0f} KiB a build"
     )
     tally.save("long runs", f"{count:,} cells of tiny images", seen)
