@@ -77,7 +77,7 @@ def _try_cell(shop: Workshop, cell: Cell, record: CellRecord, trace: CellTrace) 
     asked = choose_runners(shop, cell)
     wants_engine, wants_graph = CONTAINER in asked.values(), GRAPH in asked.values()
     with ExitStack() as stack:
-        target = make_target(shop, cell, wants_engine=wants_engine, wants_layout=wants_graph)
+        target = make_target(shop, cell, wants_engine=wants_engine)
         with trace.build({"matrix.build.attempt": len(trace.builds) + 1}) as traced:
             built = build_cell(shop, cell, target, traced)
             if built.failure is not None:

@@ -7,6 +7,7 @@ import json
 from collections import deque
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING
 
 from orchestrator.disk import passing_folder
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
     from orchestrator.workshop import Workshop
 
 
-def make_target(shop: Workshop, cell: Cell, *, wants_engine: bool, wants_layout: bool = False) -> Target:
+def make_target(shop: Workshop, cell: Cell, *, wants_engine: bool) -> Target:
     """Choose the way out of the builder that moves least.
 
     Where OCI layouts can be written, all cells share one store, and an engine
@@ -49,9 +50,9 @@ def make_target(shop: Workshop, cell: Cell, *, wants_engine: bool, wants_layout:
     name = image_name(shop, cell) if in_place else None
     if not builder.exports_oci:
         return Target(None, name)
-    must_leave = wants_layout or (builder.loads_by_copy and (wants_engine or shop.keep))
+    must_leave = builder.loads_by_copy and (wants_engine or shop.keep)
     if not must_leave and (expected := recall_expected(*_place(shop, cell))) and recall_image(expected):
-        return Target(None, name)
+        return Target(None, name)  # for checks in the graph, too: the builder has its layers
     return Target(shop.store.prepare(cell.id), name)
 
 
@@ -66,18 +67,19 @@ def choose_runners(shop: Workshop, cell: Cell) -> dict[Check, str]:
 
 
 def open_graph(shop: Workshop, cell: Cell, target: Target, known: KnownImage) -> Graph:
-    """Let the builder run what is in a cell's image."""
-    if target.oci is None or known.manifest is None or known.config is None:
+    """Let the builder run what is in a cell's image; of one that has not left it, manifest and configuration are enough."""
+    if known.manifest is None or known.config is None:
         message = "the image is not in an OCI layout, so its checks cannot be steps of a build"
         raise EngineError(message)
     place = Place(
         buildx_argv=shop.engine.buildx_argv,
         builder=shop.builder.name,
         platform=cell.settings.platform,
-        layout=target.oci,
+        layout=target.oci or shop.store.prepare(cell.id),
         manifest=json.loads(known.manifest),
         config=json.loads(known.config),
         cancel=shop.cancel,
+        export=None if target.oci else partial(_export, shop, cell),
     )
     return Graph(place)
 

@@ -20,7 +20,7 @@ from orchestrator.errors import EngineError
 from orchestrator.measure.progress import Progress
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
     from threading import Event
 
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 Ends = tuple[Ended, ...]
 _FILES_S = 300.0
+_LOST = "NotFound"
 _BEGIN_S = 120.0  # until a command begins: the builder may have to fetch the image's layers, and to wait for other builds
 
 
@@ -42,6 +43,7 @@ class Place:
     manifest: dict[str, Any]
     config: dict[str, Any]
     cancel: Event
+    export: Callable[[], object] | None = None  # brings the layers into the layout, should the builder have lost them
 
 
 class Graph:
@@ -74,10 +76,14 @@ class Graph:
         if self._batch is not None and (ends := self._batch.wait_for(task, timeout_s)):
             return ends
         self.close()
-        self._batch = self._start([(task, timeout_s), *rest])
-        ends = self._batch.wait_for(task, timeout_s)
+        batch = self._batch = self._start([(task, timeout_s), *rest])
+        ends = batch.wait_for(task, timeout_s)
+        if ends is None and self.place.export and _LOST in batch.explain():
+            self.place.export()
+            batch = self._batch = self._start([(task, timeout_s), *rest])
+            ends = batch.wait_for(task, timeout_s)
         if ends is None:
-            raise EngineError(self._batch.explain())
+            raise EngineError(batch.explain())
         return ends
 
     @contextmanager

@@ -61,16 +61,22 @@ def _mark(nonce: str, task: int, number: int) -> str:
 
 
 def _render_argv(argv: Sequence[str]) -> str:
-    """Write the exec form, which no shell sees, so that neither a here-document nor a comment can be found in it."""
-    text = json.dumps(list(argv)).replace("<", r"\u003c").replace("#", r"\u0023")
-    pieces, rest = [], text
-    while len(rest) > _LINE:
-        at = _LINE
-        while rest[at - 1] in "\\ ":  # BuildKit would take two backslashes, or a blank line, for something else
-            at -= 1
-        pieces.append(rest[:at])
-        rest = rest[at:]
-    return "\\\n".join([*pieces, rest])
+    """Write the exec form, which no shell sees, so that neither a here-document nor a comment can be found in it.
+
+    A command that is too long for a line is cut: no piece may be blank or end
+    with a backslash, which BuildKit would take for something else.
+    """
+    text = json.dumps(list(argv), separators=(",", ":")).replace("<", r"\u003c").replace("#", r"\u0023")
+    if len(text) <= _LINE:
+        return text
+    text = re.sub(r"\\(.)", lambda found: r"\u005c" if found[1] == "\\" else found[0], text).replace(" ", r"\u0020")
+    pieces, start = [], 0
+    while start < len(text):
+        end = start + _LINE
+        end -= text[end - 1 : end] == "\\"
+        pieces.append(text[start:end])
+        start = end
+    return "\\\n".join(pieces)
 
 
 def find_step(name: str, nonce: str) -> tuple[int, int] | None:

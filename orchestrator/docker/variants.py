@@ -29,6 +29,8 @@ def make_variant(config: dict[str, Any], env: Pairs, user: str | None) -> dict[s
 
 def save_variant(layout: Path, manifest: dict[str, Any], config: dict[str, Any]) -> str:
     """Put a configuration, and a manifest that names it, into a layout; give the manifest's digest."""
+    with disk_errors(layout):
+        layout.joinpath("oci-layout").write_text('{"imageLayoutVersion": "1.0.0"}')
     config_digest, size = _save_blob(layout, config)
     digest, _ = _save_blob(layout, {**manifest, "config": {**manifest["config"], "digest": config_digest, "size": size}})
     return digest
