@@ -5,8 +5,10 @@ from __future__ import annotations
 import secrets
 import time
 from collections import deque
+from collections.abc import Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import takewhile
 from threading import Condition, Thread
 from typing import TYPE_CHECKING, Any
 
@@ -20,13 +22,14 @@ from orchestrator.errors import EngineError
 from orchestrator.measure.progress import Progress
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator
     from pathlib import Path
     from threading import Event
 
     from orchestrator.docker.process import Exit
 
 Ends = tuple[Ended, ...]
+Foreseen = Sequence[tuple[Task, float] | None]
 _FILES_S = 300.0
 _LOST = "NotFound"
 _BEGIN_S = 120.0  # until a command begins: the builder may have to fetch the image's layers, and to wait for other builds
@@ -58,24 +61,19 @@ class Graph:
         """Know the image; nothing is started before the first task is asked for."""
         self.place = place
         self._variants: dict[tuple[object, ...], str] = {}
-        self._foreseen: list[tuple[Task, float]] = []
+        self._foreseen: Foreseen = ()
         self._batch: _Batch | None = None
 
-    def foresee(self, tasks: Sequence[tuple[Task, float]]) -> None:
-        """Know what is likely to be asked for, with the time limit of each."""
-        self._foreseen = list(tasks)
+    def foresee(self, tasks: Foreseen) -> None:
+        """Know what is likely to be asked for, with the time limit of each; None stands for what is not known yet."""
+        self._foreseen = tasks
 
     def run(self, task: Task, timeout_s: float) -> Ends:
         """Run a task, or wait for it where it is under way; give the end of each command that was begun."""
-        for at, (expected, _) in enumerate(self._foreseen):
-            if expected == task:
-                rest, self._foreseen = self._foreseen[at + 1 :], self._foreseen[at + 1 :]
-                break
-        else:
-            rest = []
         if self._batch is not None and (ends := self._batch.wait_for(task, timeout_s)):
             return ends
         self.close()
+        rest = self._following(task)
         batch = self._batch = self._start([(task, timeout_s), *rest])
         ends = batch.wait_for(task, timeout_s)
         if ends is None and self.place.export and _LOST in batch.explain():
@@ -101,6 +99,14 @@ class Graph:
                 message = f"the builder did not hand out the files of the image: {last}"
                 raise EngineError(message)
             yield Tree(archive)
+
+    def _following(self, task: Task) -> list[tuple[Task, float]]:
+        """Give what can go into the same build as a task, and expect it no more."""
+        at = next((at for at, one in enumerate(self._foreseen) if one is not None and one[0] == task), None)
+        if at is None:
+            return []
+        self._foreseen = self._foreseen[at + 1 :]
+        return [one for one in takewhile(lambda one: one is not None, self._foreseen) if one is not None]
 
     def close(self) -> None:
         """End what is still under way."""

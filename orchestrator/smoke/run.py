@@ -79,8 +79,8 @@ def run_checks(subject: Subject, checks: Sequence[Check], runners: Mapping[Check
 def foresee_calls(subject: Subject, checks: Sequence[Check], runners: Mapping[Check, Runner]) -> None:
     """Tell each runner what it will be asked for, as far as that is known before any check has ended."""
     for runner in set(runners.values()):
-        own = [check for check in checks if runners[check] is runner]
-        runner.foresee([(call, _limit_s(check)) for check in own if (call := _make_call(replace(subject, runner=runner), check))])
+        own = [(check, _make_call(replace(subject, runner=runner), check)) for check in checks if runners[check] is runner]
+        runner.foresee([(call, _limit_s(check)) if call else None for check, call in own])
 
 
 def _make_call(subject: Subject, check: Check) -> Call | None:

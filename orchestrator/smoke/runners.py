@@ -45,8 +45,8 @@ class Runner(Protocol):
     def run(self, call: Call, timeout_s: float) -> Ended:
         """Run a program."""
 
-    def foresee(self, calls: Sequence[tuple[Call, float]]) -> None:
-        """Know what is likely to be asked for next, with the time limit of each."""
+    def foresee(self, calls: Sequence[tuple[Call, float] | None]) -> None:
+        """Know what is likely to be asked for, with the time limit of each; None stands for what is not known yet."""
 
     def close(self) -> None:
         """End what is under way."""
@@ -75,7 +75,7 @@ class ContainerRunner:
         ) as (_, ended):
             return ended
 
-    def foresee(self, calls: Sequence[tuple[Call, float]]) -> None:
+    def foresee(self, calls: Sequence[tuple[Call, float] | None]) -> None:
         """Do nothing: each container is started when it is asked for."""
 
     def close(self) -> None:
@@ -97,9 +97,9 @@ class GraphRunner:
         """Run a program; a script is one of its arguments, since a step has no standard input."""
         return self.graph.run(make_task([make_argv(call)], call.confinement), timeout_s)[-1]
 
-    def foresee(self, calls: Sequence[tuple[Call, float]]) -> None:
+    def foresee(self, calls: Sequence[tuple[Call, float] | None]) -> None:
         """Put what follows into the same build."""
-        self.graph.foresee([(make_task([make_argv(call)], call.confinement), limit_s) for call, limit_s in calls])
+        self.graph.foresee([one and (make_task([make_argv(one[0])], one[0].confinement), one[1]) for one in calls])
 
     def close(self) -> None:
         """End a build that is under way."""

@@ -40,7 +40,7 @@ def check_http_inside(subject: Subject, check: HttpCheck, timeout_s: float) -> C
     answer = _serve(subject, check, name, task, timeout_s)
     if isinstance(answer, CheckResult):
         return answer
-    tail = inert(str(answer.get("tail", "")))[-4000:] or None
+    tail = inert(str(answer.get("tail", ""))).rstrip()[-4000:] or None
     problem = _judge_http(check, _found(answer))
     if problem is None:
         return CheckResult(name, "passed")

@@ -64,13 +64,13 @@ def check_http(subject: Subject, check: HttpCheck, timeout_s: float) -> CheckRes
                 return CheckResult(name, "passed")
             problem = answered
             if gone := _gone(box, check):
-                return CheckResult(name, "failed", gone, inert(tail_of(box))[-4000:] or None)
+                return CheckResult(name, "failed", gone, inert(tail_of(box)).rstrip()[-4000:] or None)
             if time.monotonic() >= until:
                 break
             subject.cancel.wait(_POLL_S)
         if gone := _gone(box, check):
             problem = gone
-        tail = inert(tail_of(box))[-4000:] or None
+        tail = inert(tail_of(box)).rstrip()[-4000:] or None
     if subject.cancel.is_set():
         return CheckResult(name, "error", "cancelled")
     return CheckResult(name, "failed", shorten(f"after {check.within_s:.0f} s: {problem}"), tail)

@@ -85,7 +85,10 @@ def test_a_node_names_its_own_platform_first() -> None:
     ],
 )
 def test_emulation_is_said_where_it_can_be_known(
-    platform: str | None, native: tuple[str, ...], others: tuple[str, ...], emulated: bool | None
+    platform: str | None,
+    native: tuple[str, ...],
+    others: tuple[str, ...],
+    emulated: bool | None,  # noqa: FBT001  # what is expected
 ) -> None:
     """A platform that some node is itself is built there; another architecture can only be emulated."""
     assert tell_emulation(platform, native, others) is emulated

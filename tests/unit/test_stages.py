@@ -17,16 +17,16 @@ FAILED = 'process "sh -c x" did not complete successfully: '
 def test_each_task_is_a_stage_that_waits_for_the_one_before() -> None:
     """No shell, no network, nothing that a step could see of the others; the one before is mounted where nothing is kept."""
     tasks = [Task((("echo", "a b"),)), Task((("touch", "/x"), ("ls", "/x")), network="default", tmpfs=False)]
+    start = "RUN --mount=type=secret,id=matrix-n0"
+    before = "--mount=type=bind,from=after0,target=/dev/matrix-before"
     assert render_dockerfile(tasks, ["cell0", "cell1"], "n0").splitlines() == [
         "FROM cell0 AS check0",
-        'RUN --mount=type=secret,id=matrix-n0-0-0 --network=none --mount=type=tmpfs,target=/tmp,size=64m ["echo","a b"]',
+        f'{start}-0-0 --network=none --mount=type=tmpfs,target=/tmp,size=64m ["echo","a b"]',
         "FROM scratch AS after0",
         "COPY --from=check0 /matrix-copies-nothing* /",
         "FROM cell1 AS check1",
-        "RUN --mount=type=secret,id=matrix-n0-1-0 --network=default "
-        '--mount=type=bind,from=after0,target=/dev/matrix-before ["touch","/x"]',
-        "RUN --mount=type=secret,id=matrix-n0-1-1 --network=default "
-        '--mount=type=bind,from=after0,target=/dev/matrix-before ["ls","/x"]',
+        f'{start}-1-0 --network=default {before} ["touch","/x"]',
+        f'{start}-1-1 --network=default {before} ["ls","/x"]',
         "FROM scratch AS after1",
         "COPY --from=check1 /matrix-copies-nothing* /",
     ]
@@ -103,7 +103,7 @@ def test_what_buildkit_leaves_out_is_known() -> None:
 
 def test_trouble_of_the_builder_is_not_the_images() -> None:
     """A step that was not run, or could not be, has no verdict."""
-    with pytest.raises(EngineError, match="^the builder could not run a check: no space left on device$"):
+    with pytest.raises(EngineError, match=r"^the builder could not run a check: no space left on device$"):
         make_end(vertex(f"{FAILED}no space left on device"), "", "")
-    with pytest.raises(EngineError, match="^the builder took a check from its cache instead of running it$"):
+    with pytest.raises(EngineError, match=r"^the builder took a check from its cache instead of running it$"):
         make_end(vertex(cached=True), "", "")
