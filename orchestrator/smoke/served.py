@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from orchestrator.smoke.run import Subject
 
 NO_STARTER = "it needs a container: inside a build only a Python could start the image's command and ask it, and the image has none"
+_SHELL = "/bin/sh -c".split()  # of the image, where it names no other
 _SECOND_NS = 10**9
 
 
@@ -133,7 +134,7 @@ def _read_health(subject: Subject) -> _Health | None:
     kind, *words = found.get("Test") or ["NONE"]
     if kind not in ("CMD", "CMD-SHELL") or not words:
         return None
-    shell = inner.get("Shell") or ["/bin/sh", "-c"]
+    shell = inner.get("Shell") or _SHELL
     test = [*shell, *words] if kind == "CMD-SHELL" else words
     return _Health(
         test=tuple(map(str, test)),
