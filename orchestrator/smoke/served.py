@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from orchestrator.smoke.run import Subject
 
 NO_STARTER = "it needs a container: inside a build only a Python could start the image's command and ask it, and the image has none"
-_SHELL = "/bin/sh -c".split()  # of the image, where it names no other
+_SHELL = ("/bin/sh", "-c")  # of the image, where it names no other
 _SECOND_NS = 10**9
 
 
