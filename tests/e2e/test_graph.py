@@ -12,7 +12,7 @@ from tests.conftest import places
 from tests.e2e.conftest import DOCKERFILE, Project
 from tests.lab.registry import serve_registry
 
-NO_ENGINE = {"DOCKER_HOST": "unix:///nowhere/docker.sock"}
+NO_ENGINE: dict[str, Any] = {"DOCKER_HOST": "unix:///nowhere/docker.sock"}
 STRUCTURE = """\
 schemaVersion: "2.0.0"
 globalEnvVars: [{key: WHO, value: me}]
@@ -53,7 +53,7 @@ def builder(project: Project, smoke: str) -> dict[str, str]:
     return {"driver": "docker", "name": "matrix-tests", "smoke": smoke}
 
 
-def checks_of(project: Project, smoke: str, *checks: dict[str, Any], exit_code: int = 1, **more: str) -> list[dict[str, Any]]:
+def checks_of(project: Project, smoke: str, *checks: dict[str, Any], exit_code: int = 1, **more: Any) -> list[dict[str, Any]]:
     """Run a matrix of one cell with these checks; give what became of each."""
     project.write(builder=builder(project, smoke), defaults={"smoke": list(checks), "retries": 0, "env": {"MINE": "a'b\"c $HOME"}})
     record = project.run(exit_code=exit_code, **more)
