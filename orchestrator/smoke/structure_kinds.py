@@ -123,22 +123,35 @@ def try_command(scene: Scene, test: CommandTest, timeout_s: float) -> Findings:
 
 
 def _try_in_graph(scene: Scene, test: CommandTest, timeout_s: float) -> Findings:
-    """Run a command after its setup, as steps of one stage; the stage is thrown away, so there is nothing to tear down."""
+    """Run a command between its setup and its teardown, as steps of one stage.
+
+    A step that ends otherwise than with 0 is the stage's last: then there is no
+    teardown, and nothing left to tear down.
+    """
     graph = scene.subject.graph
     if graph is None:
         message = "the cell's image cannot be run by its builder"
         raise EngineError(message)
     until, env = time.monotonic() + timeout_s, scene.env(test.env_vars)
-    confinement = Confinement(scene.subject.run, scene.subject.cell, scene.limits, tuple(env.items()), tmpfs=not test.setup)
-    argvs = [*test.setup, [test.command, *test.args]]
+    keeps = bool(test.setup or test.teardown)
+    confinement = Confinement(scene.subject.run, scene.subject.cell, scene.limits, tuple(env.items()), tmpfs=not keeps)
+    argvs = [*test.setup, [test.command, *test.args], *test.teardown]
     ends = graph.run(make_task([_fill_in(argv, env) for argv in argvs], confinement), timeout_s)
-    ended = ends[-1]
-    log_output(scene.subject, ended)
-    if len(ends) < len(argvs):
-        failure = explain_end(ended, timeout_s, scene.limits.memory_bytes) or ("error", "it ended the build")
-        return [(failure[0], f"setup '{' '.join(argvs[len(ends) - 1])}': {failure[1]}")], tail_of_output(ended)
-    problems = _judge_command(test, ended, scene.limits, timeout_s, until)
-    return problems, tail_of_output(ended) if problems else None
+    for ended in ends:
+        log_output(scene.subject, ended)
+    own = len(test.setup)
+    if len(ends) <= own:
+        failure = explain_end(ends[-1], timeout_s, scene.limits.memory_bytes) or ("error", "it ended the build")
+        return [(failure[0], f"setup '{' '.join(argvs[len(ends) - 1])}': {failure[1]}")], tail_of_output(ends[-1])
+    problems = _judge_command(test, ends[own], scene.limits, timeout_s, until)
+    detail = [_explain_teardown(argvs[len(ends) - 1], ends[-1], scene.limits) if len(ends) > own + 1 else None]
+    detail += [tail_of_output(ends[own]) if problems else None]
+    return problems, "\n".join(filter(None, detail)) or None
+
+
+def _explain_teardown(argv: Sequence[str], ended: Ended, limits: Limits) -> str | None:
+    failure = explain_end(ended, 0.0, limits.memory_bytes)
+    return f"teardown '{' '.join(argv)}': {failure[1]}" if failure else None
 
 
 def _judge_command(test: CommandTest, ended: Ended, limits: Limits, timeout_s: float, until: float) -> list[Problem]:
@@ -158,8 +171,8 @@ def _tear_down(stage: _Stage, image: str, commands: Sequence[Sequence[str]]) -> 
     """
     for argv in commands:
         ended, image = stage.run(image, argv, snapshot_after=argv is not commands[-1])
-        if failure := explain_end(ended, max(0.0, stage.until - time.monotonic()), stage.limits.memory_bytes):
-            return f"teardown '{' '.join(argv)}': {failure[1]}"
+        if note := _explain_teardown(argv, ended, stage.limits):
+            return note
     return None
 
 
