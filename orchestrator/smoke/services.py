@@ -63,17 +63,13 @@ def check_http(subject: Subject, check: HttpCheck, timeout_s: float) -> CheckRes
             if answered is None:
                 return CheckResult(name, "passed")
             problem = answered
-            if gone := _gone(box, check):
-                return CheckResult(name, "failed", gone, inert(tail_of(box)).rstrip()[-4000:] or None)
-            if time.monotonic() >= until:
+            if _gone(box, check) or time.monotonic() >= until:
                 break
             subject.cancel.wait(_POLL_S)
-        if gone := _gone(box, check):
-            problem = gone
-        tail = inert(tail_of(box)).rstrip()[-4000:] or None
+        gone, tail = _gone(box, check), inert(tail_of(box)).rstrip()[-4000:] or None
     if subject.cancel.is_set():
         return CheckResult(name, "error", "cancelled")
-    return CheckResult(name, "failed", shorten(f"after {check.within_s:.0f} s: {problem}"), tail)
+    return CheckResult(name, "failed", gone or shorten(f"after {check.within_s:.0f} s: {problem}"), tail)
 
 
 def _ask(address: str, check: HttpCheck, until: float) -> str | None:

@@ -31,6 +31,25 @@ fileContentTests:
   - {name: wrong, path: /etc/motd, expectedContents: ["bye"]}
 metadataTest: {cmd: [sleep, "100"], exposedPorts: ["80"]}
 """
+PYTHON = """\
+FROM python:3.13-slim
+COPY app.py /app.py
+USER 1000
+HEALTHCHECK --interval=30s CMD ["python3", "-c", "import urllib.request as u; u.urlopen('http://127.0.0.1:8000/')"]
+ENTRYPOINT ["python3"]
+CMD ["/app.py"]
+"""
+SERVICE = """\
+from http.server import BaseHTTPRequestHandler, HTTPServer
+class Handler(BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(404 if self.path == "/missing" else 200)
+        self.send_header("X-Id", "abc")
+        self.end_headers()
+        self.wfile.write(b"hello")
+print('{"service": "0", "last": {"status": 200}}', flush=True)
+HTTPServer(("", 8000), Handler).serve_forever()
+"""
 CHECKS: list[dict[str, Any]] = [
     {"run": ["echo", "hello"], "stdout": "^hel+o$"},
     {"run": ["sh", "-c", 'echo "$MINE"'], "stdout": "^a'b\"c .HOME$"},
@@ -81,6 +100,32 @@ def test_steps_and_containers_tell_the_same(project: Project) -> None:
     assert {check["runner"] for check in stepped} == {"graph"}
     assert without(stepped, "runner", "duration_s") == without(contained, "runner", "duration_s")
     assert [check["outcome"] for check in stepped[:10]] == ["passed"] * 3 + ["failed"] * 4 + ["timeout", "failed", "passed"]
+
+
+@pytest.mark.lab
+def test_a_service_is_the_same_from_inside(project: Project) -> None:
+    """Where the image has a Python, it starts the image's own command and asks it; import and probe use that Python, too."""
+    project.folder.joinpath("app.py").write_text(SERVICE)
+    project.folder.joinpath("Dockerfile").write_text(PYTHON)
+    port = {"port": 8000, "within": "8s"}
+    checks: list[dict[str, Any]] = [
+        {"import": ["json", "nosuch"]},
+        {"http": {**port, "body": "hello", "header": {"x-id": "^a"}}},
+        {"http": {**port, "path": "/missing", "status": 404}},
+        {"http": {"port": 8000, "within": "2s", "status": 201}},
+        {"http": {"port": 9, "within": "2s"}},
+        {"healthy": {"within": "8s"}},
+        {"probe": "locale"},
+        {"probe": "tls"},
+    ]
+    contained, stepped = (checks_of(project, smoke, *checks) for smoke in ("container", "graph"))
+    outcomes = ["passed", "failed", "passed", "passed", "failed", "failed", "passed"]
+    assert [check["outcome"] for check in stepped[:7]] == outcomes
+    assert without(stepped, "runner", "duration_s", "detail") == without(contained, "runner", "duration_s", "detail")
+    project.folder.joinpath("app.py").write_text("import sys; sys.exit('no config')")
+    contained, stepped = (checks_of(project, smoke, *checks[1:2], *checks[5:6]) for smoke in ("container", "graph"))
+    assert without(stepped, "runner", "duration_s") == without(contained, "runner", "duration_s")
+    assert stepped[0]["reason"] == "the container ended: exit 1: no config"
 
 
 def test_an_unchanged_image_is_tested_again(project: Project) -> None:
