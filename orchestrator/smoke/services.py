@@ -127,8 +127,9 @@ def check_health(subject: Subject, check: HealthyCheck, timeout_s: float) -> Che
                 return CheckResult("healthy", "passed")
             probes = state.health.log or []
             problem = f"HEALTHCHECK says: {last_line(str(probes[-1].output)) or 'nothing'}" if probes else problem
-            if state.health.status == "unhealthy" or (gone := _gone(box, check)):
-                problem = gone if state.health.status != "unhealthy" and gone else problem
+            gone = _gone(box, check)  # the engine calls a container that has ended unhealthy
+            if gone or state.health.status == "unhealthy":
+                problem = gone or problem
                 break
             subject.cancel.wait(_POLL_S)
     if subject.cancel.is_set():
