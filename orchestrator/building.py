@@ -5,11 +5,12 @@ from __future__ import annotations
 import signal
 import time
 from collections import deque
-from dataclasses import dataclass, field
-from typing import IO, TYPE_CHECKING, Self
+from dataclasses import dataclass, field, replace
+from typing import IO, TYPE_CHECKING, Any, Self
 
 from orchestrator.disk import disk_errors, passing_folder
 from orchestrator.docker.build import BuildMetadata, Target, load_metadata, read_secret_args, render_build_argv, run_build
+from orchestrator.docker.nodes import tell_emulation
 from orchestrator.events import Event
 from orchestrator.failures import BuildFailure, classify_failure
 from orchestrator.measure.installs import InstallLog, Origin
@@ -68,7 +69,8 @@ def _build(shop: Workshop, cell: Cell, target: Target, traced: TracedBuild, meta
     traced.vertices, traced.platform = followed.progress.told, cell.settings.platform
     if followed.ended.cancelled:
         raise CancelledError
-    built = _judge(cell, followed, _make_build(followed.progress, shop.jobs, followed.wall_s), metadata_file)
+    build = replace(_make_build(followed.progress, shop.jobs, followed.wall_s), **_platform(shop, cell))
+    built = _judge(cell, followed, build, metadata_file)
     traced.ref = built.metadata.ref
     return built
 
@@ -127,6 +129,13 @@ def _judge(cell: Cell, followed: Followed, build: Build, metadata_file: Path) ->
         return Built(build, BuildMetadata(), failure, Status.BUILD_FAILED if failure.is_ours else Status.ERROR)
     metadata = load_metadata(metadata_file)
     return Built(with_usage(build, metadata.usage), metadata, None, None, followed.origins)
+
+
+def _platform(shop: Workshop, cell: Cell) -> dict[str, Any]:
+    """Say for which platform a cell is built, and whether by a machine of that kind."""
+    builder, asked = shop.builder, cell.settings.platform
+    platform = asked or next(iter(builder.native), None)
+    return {"platform": platform, "emulated": tell_emulation(asked, builder.native, builder.others)}
 
 
 def _make_build(progress: Progress, jobs: int, wall_s: float) -> Build:

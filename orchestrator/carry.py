@@ -66,6 +66,8 @@ def _is_same(shop: Workshop, cell: Cell, old: CellRecord) -> bool:
     settings = cell.settings
     if old.status not in _KEPT or old.image is None or settings.push or shop.keep or (settings.smoke and not shop.smoke):
         return False
+    if old.smoke and shop.runner != "auto" and any((check.runner or "container") != shop.runner for check in old.smoke.checks):
+        return False
     now = read_inputs(settings, shop.folder, shop.contexts)
     return _are_equal(now, old.inputs) and (old.smoke is not None and (old.smoke.outcome != "skipped") == bool(settings.smoke))
 

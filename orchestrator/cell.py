@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from orchestrator.building import build_cell
@@ -12,16 +12,22 @@ from orchestrator.docker.images import load_image, remove_image
 from orchestrator.errors import EngineError
 from orchestrator.events import Event
 from orchestrator.inputs import read_inputs
-from orchestrator.measuring import image_name, look_into, make_target, measure_image
+from orchestrator.measuring import choose_runners, image_name, look_into, make_target, measure_image, open_graph
 from orchestrator.model import STAND_IN_LABEL, Cell, Status
 from orchestrator.record import CellRecord, Smoke
+from orchestrator.smoke.choose import CONTAINER, GRAPH
 from orchestrator.smoke.run import Subject, run_checks
+from orchestrator.smoke.runners import ContainerRunner, GraphRunner
 from orchestrator.tracing.attributes import describe_cell, describe_result
 from orchestrator.tracing.names import Part
 from orchestrator.workshop import CancelledError, Workshop
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from orchestrator.docker.graph import Graph
     from orchestrator.known import KnownImage
+    from orchestrator.model import Check
     from orchestrator.tracing.collect import CellTrace
 
 _BACKOFF_S = 1.0
@@ -68,7 +74,8 @@ def _run_cell(shop: Workshop, cell: Cell, trace: CellTrace) -> CellRecord:
 
 def _try_cell(shop: Workshop, cell: Cell, record: CellRecord, trace: CellTrace) -> tuple[CellRecord, bool]:
     """Try once; tell besides whether the same may end otherwise when it is tried again."""
-    wants_engine = shop.smoke and bool(cell.settings.smoke)
+    asked = choose_runners(shop, cell)
+    wants_engine, wants_graph = CONTAINER in asked.values(), GRAPH in asked.values()
     with ExitStack() as stack:
         target = make_target(shop, cell, wants_engine=wants_engine)
         with trace.build({"matrix.build.attempt": len(trace.builds) + 1}) as traced:
@@ -93,18 +100,30 @@ def _try_cell(shop: Workshop, cell: Cell, record: CellRecord, trace: CellTrace) 
                 load_image(shop.store, target.oci, image)
             if not shop.keep:
                 stack.callback(_forget_image, shop, image, trace)
-        if not wants_engine:
+        if not asked:
             return replace(record, status=Status.PASSED, reason=None, smoke=Smoke("skipped")), False
         with trace.span("smoke", Part.SMOKE) as span:
-            record = _smoke(shop, cell, record, image, known, trace)
+            graph = open_graph(shop, cell, target, known) if wants_graph else None
+            record = _smoke(_Tested(shop, cell, image, known, graph, asked), record, trace)
             if record.status is not Status.PASSED:
                 span.fail(record.reason or "", record.status.value)
         return record, False
 
 
-def _smoke(  # the parts of one cell
-    shop: Workshop, cell: Cell, record: CellRecord, image: str, known: KnownImage, trace: CellTrace
-) -> CellRecord:
+@dataclass(frozen=True, slots=True)
+class _Tested:
+    """A cell's image, and the ways in which its checks are run."""
+
+    shop: Workshop
+    cell: Cell
+    image: str
+    known: KnownImage
+    graph: Graph | None
+    asked: Mapping[Check, str]
+
+
+def _smoke(tested: _Tested, record: CellRecord, trace: CellTrace) -> CellRecord:
+    shop, cell = tested.shop, tested.cell
     shop.emit(Event("cell-smoke", cell.id))
     folder = shop.run.cell(cell.id)
     with disk_errors(folder):
@@ -116,21 +135,26 @@ def _smoke(  # the parts of one cell
                 log.write(shop.run.redactor.text(text) + "\n")
                 log.flush()
 
+        in_container = ContainerRunner(shop.engine, tested.image, shop.cancel)
+        in_graph = GraphRunner(tested.graph) if tested.graph else in_container
         subject = Subject(
             engine=shop.engine,
             run=shop.run.id,
             cell=cell.id,
-            image=image,
+            image=tested.image,
             folder=shop.folder,
             env=cell.settings.env,
-            command=known.command,
-            port=known.port,
-            user=known.user,
+            command=tested.known.command,
+            port=tested.known.port,
+            user=tested.known.user,
             cancel=shop.cancel,
             log=write,
             trace=trace,
+            runner=in_container,
+            graph=tested.graph,
         )
-        smoke = run_checks(subject, cell.settings.smoke, cell.settings.timeout.smoke_s)
+        runners = {check: in_graph if name == GRAPH else in_container for check, name in tested.asked.items()}
+        smoke = run_checks(subject, cell.settings.smoke, runners, cell.settings.timeout.smoke_s)
     bad = [check for check in smoke.checks if check.outcome in ("failed", "error", "timeout")]
     worst = min(bad, key=lambda check: ("failed", "error", "timeout").index(check.outcome), default=None)
     status = {"failed": Status.SMOKE_FAILED, "timeout": Status.TIMEOUT}.get(smoke.outcome, Status.PASSED)

@@ -11,6 +11,8 @@ from orchestrator.docker.builder import remove_builder, was_made_here
 from orchestrator.docker.containers import list_containers, list_networks, remove_container, remove_network
 from orchestrator.docker.engine import connect
 from orchestrator.docker.images import list_images, remove_image
+from orchestrator.environment import builder_spec
+from orchestrator.model import BuilderSpec
 from orchestrator.paths import cache_folder, is_held, run_lock
 from orchestrator.store import Reports
 
@@ -23,7 +25,8 @@ if TYPE_CHECKING:
 
 def clean_up(file: Path, reports: Path | None) -> Iterator[str]:
     """Remove containers, networks, images and the builder by label, and stored runs when asked."""
-    engine = connect()
+    spec = builder_spec(load_matrix(file)) if file.is_file() else BuilderSpec()
+    engine = connect(is_needed=spec.needs_engine)
     living: set[str] = set()
 
     def is_over(run: str) -> bool:
@@ -36,10 +39,9 @@ def clean_up(file: Path, reports: Path | None) -> Iterator[str]:
             if is_over(run):
                 remove(name)
                 yield f"removed {kind} {name}"
-    builder = load_matrix(file).file.builder.name if file.is_file() else "matrix"
-    if was_made_here(engine, builder) and not living:
-        remove_builder(engine, builder)
-        yield f"removed builder {builder}"
+    if was_made_here(engine, spec.name) and not living:
+        remove_builder(engine, spec.name)
+        yield f"removed builder {spec.name}"
     if reports is not None:
         yield f"removed {Reports(reports).remove_all(is_over)} stored runs"
     yield from (f"left alone: run {run}, which is under way, and the builder" for run in sorted(living))
@@ -48,7 +50,8 @@ def clean_up(file: Path, reports: Path | None) -> Iterator[str]:
 def _things(engine: Engine) -> Iterator[tuple[str, list[tuple[str, str]], Callable[[str], object]]]:
     """Give all that matrix makes, with its run and the way to remove it; what uses a thing comes before it."""
     folders = cache_folder("images")
-    yield "container", list_containers(engine), partial(remove_container, engine)
-    yield "network", list_networks(engine), partial(remove_network, engine)
-    yield "image", list_images(engine), partial(remove_image, engine)
+    if engine.answers:
+        yield "container", list_containers(engine), partial(remove_container, engine)
+        yield "network", list_networks(engine), partial(remove_network, engine)
+        yield "image", list_images(engine), partial(remove_image, engine)
     yield "image folder", [(folder.name, folder.name) for folder in folders.iterdir()], lambda name: shutil.rmtree(folders / name)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, TypeVar
 from orchestrator.config.load import load_matrix
 from orchestrator.docker.builder import inspect_builder
 from orchestrator.docker.engine import connect
+from orchestrator.environment import builder_spec
 from orchestrator.errors import ExitCode, MatrixError
 from orchestrator.paths import cache_folder
 
@@ -19,8 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from orchestrator.docker.builder import Existing
     from orchestrator.docker.engine import Engine
+    from orchestrator.docker.nodes import Existing
 
 T = TypeVar("T")
 _ROOM_BYTES = 5 * 1000**3
@@ -40,9 +41,10 @@ def examine(file: Path) -> list[Examined]:
     """Look at everything that a run needs; one thing missing does not hide the next."""
     findings = [Examined("python", ok=True, words=sys.version.split()[0])]
     matrix = _try(findings, "matrix file", lambda: load_matrix(file), lambda found: f"{file}: {len(found.plan.cells)} cells")
-    engine = _try(findings, "engine", connect, _describe_engine)
+    is_needed = matrix is None or builder_spec(matrix).needs_engine
+    engine = _try(findings, "engine", partial(connect, is_needed=is_needed), _describe_engine)
     if engine is not None:
-        findings.append(_examine_store(engine))
+        findings += [_examine_store(engine)] if engine.answers else []
         name = matrix.file.builder.name if matrix else "matrix"
         _try(findings, "builder", lambda: inspect_builder(engine, name), partial(_describe_builder, name))
     folder = _try(findings, "cache folder", cache_folder, lambda folder: f"{folder}, {_free(folder)}")
@@ -63,6 +65,8 @@ def _try(findings: list[Examined], what: str, look: Callable[[], T], describe: C
 
 
 def _describe_engine(engine: Engine) -> str:
+    if not engine.answers:
+        return f"none answers, and none is needed: the builder is elsewhere; buildx {engine.buildx}"
     return f"Docker {engine.version}, buildx {engine.buildx}, {engine.platform}, {engine.cpus} CPUs"
 
 
@@ -76,7 +80,8 @@ def _examine_store(engine: Engine) -> Examined:
 def _describe_builder(name: str, found: Existing | None) -> str:
     if found is None:
         return f"'{name}' is not there yet; `matrix bootstrap`, or the first run, makes it"
-    return f"'{name}': {found.driver}, BuildKit {found.buildkit or 'not running'}"
+    nodes = f", {len(found.nodes)} nodes" if found.others else ""
+    return f"'{name}': {found.driver}, BuildKit {found.buildkit or 'not running'}{nodes}"
 
 
 def _free(folder: Path) -> str:

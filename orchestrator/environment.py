@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from orchestrator import __version__
 from orchestrator.load import cpu_model
-from orchestrator.model import BuilderSpec
+from orchestrator.model import BuilderSpec, NodeSpec
 from orchestrator.record import Environment
 
 if TYPE_CHECKING:
@@ -30,23 +30,26 @@ def builder_spec(matrix: Matrix) -> BuilderSpec:
         env=tuple(asked.env.items()),
         options=tuple(asked.options.items()),
         mirrors=tuple((registry, tuple(mirrors)) for registry, mirrors in asked.mirrors.items()),
+        platforms=tuple(asked.platforms),
+        nodes=tuple(NodeSpec(node.endpoint, tuple(node.platforms), tuple(node.options.items())) for node in asked.nodes),
+        smoke=asked.smoke,
     )
 
 
 def make_environment(engine: Engine, builder: Builder, spec: BuilderSpec) -> Environment:
-    """Say what a run's figures were measured with."""
+    """Say what a run's figures were measured with; of an engine that does not answer nothing is known."""
     limits = {name: value for name, value in spec.options if name.startswith(_LIMITS)}
     return Environment(
-        docker=engine.version,
+        docker=engine.version or None,
         buildx=engine.buildx,
         buildkit=builder.buildkit,
         driver=builder.driver,
         builder=builder.name,
-        storage="containerd" if engine.containerd_store else engine.storage,
-        cpus=engine.cpus,
-        memory_bytes=engine.memory_bytes,
-        platform=engine.platform,
-        cgroup=engine.cgroup,
+        storage=("containerd" if engine.containerd_store else engine.storage) or None,
+        cpus=engine.cpus or None,
+        memory_bytes=engine.memory_bytes or None,
+        platform=engine.platform or next(iter(builder.native), None),
+        cgroup=engine.cgroup or None,
         python=platform.python_version(),
         tool=__version__,
         cpu=cpu_model() if engine.is_local else None,

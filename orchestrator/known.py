@@ -16,7 +16,7 @@ from orchestrator.strict import dump_json
 if TYPE_CHECKING:
     from pydantic import TypeAdapter
 
-_FORM = 2  # of an entry, and of what is found in an image: another number forgets them all
+_FORM = 3  # of an entry, and of what is found in an image: another number forgets them all
 SHELF = Shelf("known", f"matrix-image-{_FORM}-{__version__}\n".encode(), max_bytes=256 * 1024**2, max_entry_bytes=32 * 1024**2)
 _EXPECTED = Shelf("expected", b"matrix-expected-1\n", max_bytes=4 * 1024**2, max_entry_bytes=200)
 
@@ -32,6 +32,8 @@ class KnownImage:
     user: str = ""
     port: int = 8000
     sbom: str | None = None  # none where a layer could not be read
+    manifest: str | None = None  # as JSON; none of an image that only an engine has
+    config: str | None = None
 
 
 def recall_image(digest: str) -> KnownImage | None:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections import deque
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING
 
 from orchestrator.disk import passing_folder
 from orchestrator.docker.build import ONCE_MORE, Target, read_secret_args, render_build_argv, run_build
+from orchestrator.docker.graph import Graph, Place
 from orchestrator.docker.images import read_from_engine
 from orchestrator.errors import EngineError
 from orchestrator.events import Event
@@ -18,6 +21,7 @@ from orchestrator.layers.sbom import render_sbom
 from orchestrator.measure.contents import analyse
 from orchestrator.measure.image import make_image, over_base_bytes
 from orchestrator.scanners import scan_sbom
+from orchestrator.smoke.choose import choose_runner
 from orchestrator.workshop import CancelledError
 
 if TYPE_CHECKING:
@@ -28,7 +32,7 @@ if TYPE_CHECKING:
     from orchestrator.inside import Vulnerabilities
     from orchestrator.measure.image import RawImage
     from orchestrator.measure.installs import Origin
-    from orchestrator.model import Cell
+    from orchestrator.model import Cell, Check
     from orchestrator.record import Image
     from orchestrator.workshop import Workshop
 
@@ -48,8 +52,36 @@ def make_target(shop: Workshop, cell: Cell, *, wants_engine: bool) -> Target:
         return Target(None, name)
     must_leave = builder.loads_by_copy and (wants_engine or shop.keep)
     if not must_leave and (expected := recall_expected(*_place(shop, cell))) and recall_image(expected):
-        return Target(None, name)
+        return Target(None, name)  # for checks in the graph, too: the builder has its layers
     return Target(shop.store.prepare(cell.id), name)
+
+
+def choose_runners(shop: Workshop, cell: Cell) -> dict[Check, str]:
+    """Say how each check of a cell is run."""
+    checks = cell.settings.smoke if shop.smoke else ()
+    has_engine, moves = shop.engine.answers, shop.builder.loads_by_copy
+    return {
+        check: choose_runner(shop.runner, check, shop.folder, has_engine=has_engine, moves=moves and shop.builder.exports_oci)
+        for check in checks
+    }
+
+
+def open_graph(shop: Workshop, cell: Cell, target: Target, known: KnownImage) -> Graph:
+    """Let the builder run what is in a cell's image; of one that has not left it, manifest and configuration are enough."""
+    if known.manifest is None or known.config is None:
+        message = "the image is not in an OCI layout, so its checks cannot be steps of a build"
+        raise EngineError(message)
+    place = Place(
+        buildx_argv=shop.engine.buildx_argv,
+        builder=shop.builder.name,
+        platform=cell.settings.platform,
+        layout=target.oci or shop.store.prepare(cell.id),
+        manifest=json.loads(known.manifest),
+        config=json.loads(known.config),
+        cancel=shop.cancel,
+        export=None if target.oci else partial(_export, shop, cell),
+    )
+    return Graph(place)
 
 
 def image_name(shop: Workshop, cell: Cell) -> str:
@@ -105,7 +137,7 @@ def make_known(cell: Cell, raw: RawImage, origins: Mapping[str, Origin]) -> Know
     """Weigh an image that was read, and look into it."""
     image, contents = analyse(raw, make_image(raw, None), origins)
     sbom = render_sbom(contents, cell.id, raw.digest, datetime.now(UTC)) if contents else None
-    return KnownImage(image, raw.diff_ids, raw.labels, raw.command, raw.user, raw.port, sbom)
+    return KnownImage(image, raw.diff_ids, raw.labels, raw.command, raw.user, raw.port, sbom, raw.manifest, raw.config)
 
 
 def _export(shop: Workshop, cell: Cell) -> Path:

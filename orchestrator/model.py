@@ -180,6 +180,15 @@ class Plan:
 
 
 @dataclass(frozen=True, slots=True)
+class NodeSpec:
+    """A further node of a builder: another machine, or another platform of the same cluster."""
+
+    endpoint: str | None = None
+    platforms: tuple[str, ...] = ()
+    options: Pairs = ()
+
+
+@dataclass(frozen=True, slots=True)
 class BuilderSpec:
     """The builder that matrix.yaml asks for."""
 
@@ -191,3 +200,11 @@ class BuilderSpec:
     env: Pairs = ()
     options: Pairs = ()
     mirrors: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    platforms: tuple[str, ...] = ()
+    nodes: tuple[NodeSpec, ...] = ()
+    smoke: str = "auto"
+
+    @property
+    def needs_engine(self) -> bool:
+        """Tell whether nothing can be built or tested without an engine on this side."""
+        return self.driver not in ("remote", "kubernetes") or self.smoke == "container"

@@ -100,6 +100,7 @@ def run_matrix(matrix: Matrix, reports: Reports, options: Options, watch: Callab
             heal=partial(_heal, tools, emit),
             contexts=_contexts(matrix, reports, emit),
             scanner=find_scanner(),
+            runner=tools.spec.smoke,
         )
         emit(_opening(run, settled, tools.builder))
         with held(run_lock(run.id)):  # `matrix clean` leaves a living run alone
@@ -129,9 +130,18 @@ class _Tools(NamedTuple):
 
 
 def _bootstrap(matrix: Matrix, settled: Settled) -> _Tools:
-    spec, engine = builder_spec(matrix), connect()
-    settled.locked.check_engine(engine.docker)
-    return _Tools(engine, ensure_builder(engine, spec), spec)
+    spec = builder_spec(matrix)
+    engine = connect(is_needed=spec.needs_engine or settled.options.keep)
+    if engine.answers:
+        settled.locked.check_engine(engine.docker)
+    builder = ensure_builder(engine, spec)
+    if spec.smoke == "graph" and not builder.exports_oci:
+        message = (
+            "builder.smoke: graph needs OCI layouts, which the engine's older image store cannot write; "
+            "turn on its containerd image store, or take another builder.driver"
+        )
+        raise EngineError(message)
+    return _Tools(engine, builder, spec)
 
 
 @contextmanager

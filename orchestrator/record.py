@@ -162,6 +162,8 @@ class Build:
     steps: tuple[Step, ...] = ()
     scenarios: tuple[Scenario, ...] = ()
     cpu_s: float | None = None  # of all steps that ran, here or in a cell that was joined
+    platform: str | None = None  # the one asked for, or the builder's own
+    emulated: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,6 +175,7 @@ class CheckResult:
     reason: str | None = None
     detail: str | None = None
     duration_s: float | None = None
+    runner: str | None = None  # container or graph; a run that is older had containers only
 
 
 @dataclass(frozen=True, slots=True)

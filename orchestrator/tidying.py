@@ -21,7 +21,7 @@ def tidy(shop: Workshop, plan: Plan, *, was_cut_short: bool) -> None:
     A cell that ended by itself has removed its containers; an engine that is
     gone has kept nothing to remove.
     """
-    has_network = any(isinstance(check, HttpCheck) for cell in plan.cells for check in cell.settings.smoke)
+    has_network = shop.engine.answers and any(isinstance(check, HttpCheck) for cell in plan.cells for check in cell.settings.smoke)
     shop.store.remove()
     try:
         if was_cut_short:
@@ -43,6 +43,8 @@ def clear_remains(shop: Workshop) -> None:
 
 def _remove_everything(shop: Workshop) -> None:
     """Remove all that carries the run's name; the images of `--keep` stay."""
+    if not shop.engine.answers:
+        return
     _remove_containers(shop)
     _remove_networks(shop)
     if not shop.keep:

@@ -41,6 +41,7 @@ class Workshop:
     heal: Callable[[], None]
     contexts: Contexts
     scanner: Scanner | None = None
+    runner: str = "auto"
 
 
 class CancelledError(Exception):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import shutil
 import subprocess
 from functools import cache
 from pathlib import Path
@@ -57,9 +58,16 @@ def places() -> tuple[str, ...]:
     found = ["containerd"]
     if missing_engine() is None:
         words = ["docker", "image", "inspect", BUILDER_IMAGE]
-        found += OF_THE_IMAGE if subprocess.run(words, capture_output=True, check=False).returncode == 0 else ()
+        has_image = subprocess.run(words, capture_output=True, check=False).returncode == 0
+        found += OF_THE_IMAGE if has_image else ["remote"] if buildkitd() else []
         found += ["classic"] if os.environ.get(HAS_CLASSIC) == "yes" else []
     return tuple(found)
+
+
+@cache
+def buildkitd() -> str | None:
+    """Find a BuildKit that can be started beside the engine; it takes root to run steps."""
+    return shutil.which("buildkitd") if os.geteuid() == 0 else None
 
 
 def pytest_report_header() -> str:

@@ -36,7 +36,8 @@ def bootstrap(
     from orchestrator.docker.engine import connect
     from orchestrator.environment import builder_spec
 
-    builder = ensure_builder(connect(), builder_spec(load_matrix(file)), force=force)
+    spec = builder_spec(load_matrix(file))
+    builder = ensure_builder(connect(is_needed=spec.needs_engine), spec, force=force)
     sys.stdout.write(f"{builder.did}; driver {builder.driver}, BuildKit {builder.buildkit or 'of the engine'}\n")
 
 

@@ -5,61 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag, WithJsonSchema
+from pydantic import AfterValidator, BaseModel, ConfigDict, Discriminator, Field, Tag
 
+from orchestrator.config.words import AxisName, AxisValue, Duration, Name, Noun, Percent, Size, Text, Values, Where
 from orchestrator.rules import Metric, Relation, Requirement
-from orchestrator.units import DURATION_PATTERN, SIZE_PATTERN, parse_duration, parse_size
 
 
-def _as_text(value: object) -> object:
-    """Take a bare word for the text it is: 3, true and 3.10 are fine as an argument."""
-    if isinstance(value, bool):
-        return str(value).lower()
-    return str(value) if isinstance(value, int) else value
-
-
-def _as_list(value: object) -> object:
-    return value if isinstance(value, list) else [value]
-
-
-_WORDS = [{"type": "string"}, {"type": "number"}, {"type": "boolean"}]  # editors read 3.12 as a number; matrix does not
-Text = Annotated[str, BeforeValidator(_as_text), WithJsonSchema({"anyOf": _WORDS})]
-Duration = Annotated[
-    float,
-    BeforeValidator(parse_duration),
-    WithJsonSchema({"anyOf": [{"type": "string", "pattern": DURATION_PATTERN}, {"type": "integer", "minimum": 1}]}),
-]
-Size = Annotated[
-    int,
-    BeforeValidator(parse_size),
-    WithJsonSchema({"anyOf": [{"type": "string", "pattern": SIZE_PATTERN}, {"type": "integer", "minimum": 1}]}),
-]
-Percent = Annotated[str, Field(pattern=r"^\d+(\.\d+)?%$", description="a share, such as 10%")]
-AxisValue = Annotated[
-    Text,
-    Field(
-        min_length=1,
-        max_length=100,
-        pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.+:@/-]*$",
-        description="names folders and images, so letters, digits and _ . + : @ / - only",
-    ),
-]
-AxisName = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_-]*$", max_length=60)]
-OneOrMore = BeforeValidator(_as_list)
-Values = Annotated[
-    list[Text],
-    OneOrMore,
-    WithJsonSchema({"anyOf": [*_WORDS, {"type": "array", "items": {"anyOf": _WORDS}}]}),
-]
-Where = dict[str, Values]
-Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_.-]*$", max_length=60)]
-
-
-class _Noun(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
-
-
-class _Check(_Noun):
+class _Check(Noun):
     timeout: Duration | None = Field(None, description="how long this check may take")
     memory: Size | None = Field(None, description="memory limit of its container; 512MiB unless told")
     pids: int | None = Field(None, ge=1, le=100_000, description="process limit of its container; 256 unless told")
@@ -83,7 +35,7 @@ class RunCheck(_Check):
     stdout: str | None = Field(None, description="a regular expression that its output must hold")
 
 
-class Http(_Noun):
+class Http(Noun):
     """A request to the running image and the answer it must give."""
 
     port: int = Field(ge=1, le=65535)
@@ -100,7 +52,7 @@ class HttpCheck(_Check):
     http: Http
 
 
-class Healthy(_Noun):
+class Healthy(Noun):
     """How long the image's own HEALTHCHECK may take to pass."""
 
     within: Duration = 30.0
@@ -156,7 +108,7 @@ Check = Annotated[
 ]
 
 
-class Secret(_Noun):
+class Secret(Noun):
     """Where a build secret comes from: a file, a variable, or a variable that names a file."""
 
     file: str | None = None
@@ -165,21 +117,21 @@ class Secret(_Noun):
     optional: bool = False
 
 
-class Timeout(_Noun):
+class Timeout(Noun):
     """How long a cell's build, and all its checks together, may take."""
 
     build: Duration | None = None
     smoke: Duration | None = None
 
 
-class Cache(_Noun):
+class Cache(Noun):
     """Caches to read and to write, as buildx takes them."""
 
     from_: list[str] = Field(default_factory=list, alias="from")
     to: list[str] = Field(default_factory=list)
 
 
-class Settings(_Noun):
+class Settings(Noun):
     """Settings of a cell."""
 
     dockerfile: str | None = None
@@ -226,7 +178,7 @@ class Expect(_Selection):
     outcome: Literal["passed", "build-failed", "smoke-failed", "timeout", "error"]
 
 
-class Claim(_Noun):
+class Claim(Noun):
     """A statement put to the test."""
 
     say: str = Field(min_length=1)
@@ -239,14 +191,14 @@ class Claim(_Noun):
     must: bool = False
 
 
-class Preference(_Noun):
+class Preference(Noun):
     """A figure that decides, and how much it weighs."""
 
     metric: Metric
     weight: Annotated[float, Field(gt=0, le=1_000_000)] = 1.0
 
 
-class Decide(_Noun):
+class Decide(Noun):
     """The rule by which one value of an axis is taken."""
 
     between: str
@@ -254,14 +206,14 @@ class Decide(_Noun):
     prefer: list[Preference] = Field(default_factory=list, description="what decides between those; the size unless told")
 
 
-class Growth(_Noun):
+class Growth(Noun):
     """How much a figure may grow against the baseline; times only where both runs were measured with --measure."""
 
     size: Percent | None = None
     build_time: Percent | None = None
 
 
-class Budget(_Noun):
+class Budget(Noun):
     """A limit on figures."""
 
     where: Where = Field(default_factory=dict)
@@ -273,7 +225,15 @@ class Budget(_Noun):
     compiled: int | None = Field(None, ge=0, description="how many packages may be compiled in cells with such a step")
 
 
-class Builder(_Noun):
+class Node(Noun):
+    """A further node of the builder."""
+
+    endpoint: str | None = Field(None, description="of another remote builder, or a context of docker")
+    platforms: list[str] = Field(default_factory=list, description="what it builds for, where it is to be told")
+    options: dict[str, Text] = Field(default_factory=dict, description="its own driver options, besides those of the builder")
+
+
+class Builder(Noun):
     """The builder that builds every cell."""
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_.-]*$")] = "matrix"
@@ -284,15 +244,21 @@ class Builder(_Noun):
     env: dict[str, Text] = Field(default_factory=dict)
     options: dict[str, Text] = Field(default_factory=dict, description="further driver options, as buildx takes them")
     mirrors: dict[str, list[str]] = Field(default_factory=dict)
+    platforms: list[str] = Field(default_factory=list, description="what its first node builds for, where it is to be told")
+    nodes: list[Node] = Field(default_factory=list, description="further nodes; each cell goes to one that fits its platform")
+    smoke: Literal["auto", "container", "graph"] = Field(
+        "auto",
+        description="where checks run: in containers of the engine, as steps of builds, or where the image need not be moved",
+    )
 
 
-class Traces(_Noun):
+class Traces(Noun):
     """Where traces can be looked at."""
 
     ui: str | None = Field(None, pattern=r"^https?://[^/\s@]+/\S*\{trace_id\}\S*$", description="a page on a cell's trace")
 
 
-class MatrixFile(_Noun):
+class MatrixFile(Noun):
     """matrix.yaml: base images, Python versions and dependency sets to build and compare."""
 
     version: Literal[1]

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic.alias_generators import to_camel
 
-from orchestrator.config.schema import Text as PlainText
 from orchestrator.config.source import Source, parse_source
+from orchestrator.config.words import Text as PlainText
 from orchestrator.errors import ConfigError, did_you_mean
 
 if TYPE_CHECKING:

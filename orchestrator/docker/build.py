@@ -19,7 +19,6 @@ from orchestrator.record import Base, Usage
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
-    from threading import Event
 
     from orchestrator.docker.builder import Builder
     from orchestrator.model import Cell, Secret, Settings
@@ -147,8 +146,9 @@ def run_build(
     *,
     on_progress: Callable[[bytes], None],
     timeout_s: float,
-    cancel: Event,
+    cancel: process.Signal,
     environment: Mapping[str, str] | None = None,
+    dockerfile: bytes = b"",
 ) -> process.Exit:
     """Run a build, with more in its environment; every line of its progress goes to the callback."""
     return process.stream(
@@ -156,6 +156,7 @@ def run_build(
         on_stdout=on_progress,
         on_stderr=on_progress,
         env=build_environment(environment or {}),
+        stdin=dockerfile,
         timeout_s=timeout_s,
         cancel=cancel,
     )

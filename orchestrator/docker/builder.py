@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
-import shlex
 import tempfile
 import tomllib
 from dataclasses import dataclass
@@ -13,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from orchestrator.docker import process
+from orchestrator.docker.nodes import Existing, native_platforms, other_platforms, parse_inspection
 from orchestrator.errors import EngineError
 from orchestrator.paths import cache_folder, held
 
@@ -20,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from orchestrator.docker.engine import Engine
-    from orchestrator.model import BuilderSpec
+    from orchestrator.model import BuilderSpec, NodeSpec
 
 MARK = "env.MATRIX_BUILDER"  # buildx cannot label a builder; a variable in its environment can
 _BOOT_S = 180.0
@@ -35,22 +34,13 @@ class Builder:
     buildkit: str | None
     exports_oci: bool
     did: str
+    native: tuple[str, ...] = ()  # what its nodes are themselves
+    others: tuple[str, ...] = ()  # what they build besides
 
     @property
     def loads_by_copy(self) -> bool:
         """Tell whether an image must be copied to reach the engine."""
         return self.driver != "docker"
-
-
-@dataclass(frozen=True, slots=True)
-class Existing:
-    """A builder as buildx knows it."""
-
-    driver: str
-    options: dict[str, str]
-    config: str
-    endpoint: str
-    buildkit: str | None
 
 
 def ensure_builder(engine: Engine, spec: BuilderSpec, *, force: bool = False) -> Builder:
@@ -79,7 +69,8 @@ def ensure_builder(engine: Engine, spec: BuilderSpec, *, force: bool = False) ->
 
 def _own_buildkit(engine: Engine, why: str) -> Builder:
     """Use the BuildKit inside the engine; it has no settings to heal."""
-    return Builder(engine.context, "docker", None, engine.containerd_store, f"using the engine's own BuildKit ({why})")
+    did = f"using the engine's own BuildKit ({why})"
+    return Builder(engine.context, "docker", None, engine.containerd_store, did, native=(engine.platform,))
 
 
 def _differences(spec: BuilderSpec, driver: str, existing: Existing) -> list[str]:
@@ -92,7 +83,19 @@ def _differences(spec: BuilderSpec, driver: str, existing: Existing) -> list[str
         found.append("mirrors")
     if driver == "remote" and spec.endpoint != existing.endpoint:
         found.append("endpoint")
+    if set(spec.platforms) != set(existing.pinned):
+        found.append("platforms")
+    pairs = zip(spec.nodes, existing.others, strict=False)
+    if len(spec.nodes) != len(existing.others) or any(_is_other_node(spec, driver, wanted, node) for wanted, node in pairs):
+        found.append("nodes")
     return found
+
+
+def _is_other_node(spec: BuilderSpec, driver: str, wanted: NodeSpec, found: Existing) -> bool:
+    """Tell whether a further node is not what the file asks for."""
+    options = {key: value for key, value in found.options.items() if key != MARK}
+    moved = wanted.endpoint is not None and wanted.endpoint != found.endpoint
+    return moved or set(wanted.platforms) != set(found.pinned) or options != driver_options(spec, driver) | dict(wanted.options)
 
 
 def _parse_toml(text: str) -> dict[str, Any]:
@@ -124,19 +127,24 @@ def render_buildkitd_toml(spec: BuilderSpec) -> str:
     return "".join(blocks)
 
 
-def render_create_argv(buildx: Sequence[str], spec: BuilderSpec, driver: str, config: Path | None) -> list[str]:
-    """Write the buildx command that makes the builder."""
+def render_create_argv(
+    buildx: Sequence[str], spec: BuilderSpec, driver: str, config: Path | None, node: NodeSpec | None = None
+) -> list[str]:
+    """Write the buildx command that makes the builder, or appends a further node to it."""
     argv = [*buildx, "create", "--name", spec.name, "--driver", driver, "--bootstrap"]
-    options = driver_options(spec, driver)
+    argv += ["--append"] if node else []
+    options = driver_options(spec, driver) | (dict(node.options) if node else {})
     if driver == "docker-container":
         options[MARK] = hashlib.sha256(render_buildkitd_toml(spec).encode()).hexdigest()[:12]
         argv += ["--buildkitd-flags", "--allow-insecure-entitlement network.host"]
     for key, value in options.items():
         argv += ["--driver-opt", f'"{key}={value}"' if "," in value else f"{key}={value}"]
+    if platforms := node.platforms if node else spec.platforms:
+        argv += ["--platform", ",".join(platforms)]
     if config is not None:
         argv += ["--buildkitd-config", str(config)]
-    if spec.endpoint:
-        argv.append(spec.endpoint)
+    if endpoint := node.endpoint if node else spec.endpoint:
+        argv.append(endpoint)
     return argv
 
 
@@ -146,13 +154,13 @@ def _create(engine: Engine, spec: BuilderSpec, driver: str, did: str) -> Builder
         config = Path(folder, "buildkitd.toml") if toml and driver != "remote" else None
         if config is not None:
             config.write_text(toml)
-        argv = render_create_argv(engine.buildx_argv, spec, driver, config)
-        answer = process.run(argv, timeout_s=_BOOT_S)
-    if not answer.ok:
-        remove_builder(engine, spec.name)
-        reason = _last_line(answer.stderr) or "no reason given"
-        message = f"builder '{spec.name}' ({driver}) could not be made: {reason}"
-        raise EngineError(message)
+        for node in (None, *spec.nodes):
+            answer = process.run(render_create_argv(engine.buildx_argv, spec, driver, config, node), timeout_s=_BOOT_S)
+            if not answer.ok:
+                remove_builder(engine, spec.name)
+                reason = _last_line(answer.stderr) or "no reason given"
+                message = f"builder '{spec.name}' ({driver}) could not be made: {reason}"
+                raise EngineError(message)
     _mark_file(spec.name).touch()
     return _boot(engine, spec.name, driver, did)
 
@@ -163,7 +171,10 @@ def _boot(engine: Engine, name: str, driver: str, did: str) -> Builder:
         message = f"builder '{name}' does not start: {_last_line(answer.stderr)}; `matrix clean` removes it"
         raise EngineError(message)
     existing = inspect_builder(engine, name)
-    return Builder(name, driver, existing.buildkit if existing else None, exports_oci=True, did=did)
+    if existing is None:
+        return Builder(name, driver, None, exports_oci=True, did=did)
+    native, others = native_platforms(existing), other_platforms(existing)
+    return Builder(name, driver, existing.buildkit, exports_oci=True, did=did, native=native, others=others)
 
 
 def remove_builder(engine: Engine, name: str) -> bool:
@@ -196,21 +207,6 @@ def inspect_builder(engine: Engine, name: str) -> Existing | None:
         return None
     message = f"buildx cannot inspect builder '{name}': {_last_line(answer.stderr)}"
     raise EngineError(message)
-
-
-def parse_inspection(text: str) -> Existing:
-    """Read what `buildx inspect` prints of a builder and its first node."""
-    fields: dict[str, str] = {}
-    config: list[str] = []
-    for line in text.splitlines():
-        if line.startswith(" > "):
-            config.append(line[3:])
-        elif found := re.match(r"(Driver|Endpoint|Driver Options|BuildKit version):\s*(.*)", line):
-            fields.setdefault(found[1], found[2].strip())
-    options = dict(word.split("=", 1) for word in shlex.split(fields.get("Driver Options", "")) if "=" in word)
-    version = fields.get("BuildKit version", "")
-    known = version if version and not version.startswith("v0.0.0") else None
-    return Existing(fields.get("Driver", ""), options, "\n".join(config), fields.get("Endpoint", ""), known)
 
 
 def _builder_image_is_there(engine: Engine, image: str) -> bool:

@@ -49,6 +49,7 @@ class Ended:
     start_error: str
     stdout: str
     stderr: str
+    clipped: bool = False  # BuildKit left out a part of what was printed
 
 
 def _name_for(confinement: Confinement) -> str:

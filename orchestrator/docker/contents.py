@@ -11,7 +11,7 @@ import threading
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, Any
 
 from orchestrator.docker import process
 from orchestrator.docker.client import client, engine_errors
@@ -19,7 +19,7 @@ from orchestrator.docker.images import remove_image
 from orchestrator.errors import EngineError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from orchestrator.docker.engine import Engine
 
@@ -72,6 +72,25 @@ def read_config(image: str) -> ImageConfig:
     )
 
 
+def parse_config(config: dict[str, Any]) -> ImageConfig:
+    """Read an image's configuration as it is stored."""
+    found = config.get("config") or {}
+    return ImageConfig(
+        env={key: value for key, _, value in (pair.partition("=") for pair in found.get("Env") or ())},
+        labels=dict(found.get("Labels") or {}),
+        ports=tuple(found.get("ExposedPorts") or ()),
+        volumes=tuple(found.get("Volumes") or ()),
+        entrypoint=_words(found.get("Entrypoint")),
+        cmd=_words(found.get("Cmd")),
+        workdir=str(found.get("WorkingDir") or ""),
+        user=str(found.get("User") or ""),
+    )
+
+
+def _words(value: str | Sequence[str] | None) -> tuple[str, ...]:
+    return (value,) if isinstance(value, str) else tuple(value or ())
+
+
 def read_entry(engine: Engine, box: str, path: str, *, limit: int, timeout_s: float) -> Entry | None:
     """Read what lies at a path of a container, links not followed, or None when nothing does.
 
@@ -122,10 +141,11 @@ def _first_entry(stream: IO[bytes], limit: int) -> Entry | None:
     except tarfile.TarError:  # the stream is empty or ends early: what the engine said tells why
         return None
     link = found.linkname if found.issym() else None
-    return Entry(_kind_of(found) | found.mode & 0o7777, found.uid, found.gid, link, content, found.size)
+    return Entry(kind_of(found) | found.mode & 0o7777, found.uid, found.gid, link, content, found.size)
 
 
-def _kind_of(found: tarfile.TarInfo) -> int:
+def kind_of(found: tarfile.TarInfo) -> int:
+    """Give the kind of an archive's entry as in `stat`; a hard link is the file that it is."""
     kinds = {
         tarfile.DIRTYPE: stat.S_IFDIR,
         tarfile.SYMTYPE: stat.S_IFLNK,

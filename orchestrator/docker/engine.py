@@ -37,15 +37,21 @@ class Engine:
     platform: str
     cgroup: str
     is_local: bool
+    answers: bool = True  # a remote builder needs the client only
 
 
-def connect() -> Engine:
-    """Find the engine that the user's environment names, or say what is missing; client and engine in one question."""
+def connect(*, is_needed: bool = True) -> Engine:
+    """Find the engine that the user's environment names, or say what is missing; client and engine in one question.
+
+    Where none is needed and none answers, only what concerns the client is known.
+    """
     docker = find_client()
     answer = process.run([docker, "info", "--format", "{{json .}}"], timeout_s=_ANSWER_S)
     info = _parse(answer.stdout)
     client = info.get("ClientInfo") or {}
     plugin = _buildx_of(client) if client else {}  # without it docker said nothing at all: see below
+    if not info.get("ServerVersion") and plugin and not is_needed:
+        return _client_only(docker, plugin, str(client.get("Context") or "default"))
     if not answer.ok or not info.get("ServerVersion"):
         errors = [*map(str, info.get("ServerErrors") or ()), answer.stderr.strip()]
         raise EngineError(explain_silence(" ".join(filter(None, errors)), _endpoint(docker), timed_out=answer.exit.timed_out))
@@ -63,6 +69,24 @@ def connect() -> Engine:
         platform=_platform(str(info.get("OSType", "linux")), str(info.get("Architecture", ""))),
         cgroup=f"v{info.get('CgroupVersion') or '1'}",
         is_local=_endpoint(docker).startswith(("unix://", "npipe://")),
+    )
+
+
+def _client_only(docker: str, plugin: dict[str, Any], context: str) -> Engine:
+    return Engine(
+        docker=docker,
+        buildx_argv=_argv_of(plugin, docker),
+        version="",
+        buildx=_version_of(plugin),
+        context=context,
+        storage="",
+        containerd_store=False,
+        cpus=0,
+        memory_bytes=0,
+        platform="",
+        cgroup="",
+        is_local=False,
+        answers=False,
     )
 
 

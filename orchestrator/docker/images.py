@@ -9,6 +9,7 @@ import re
 import shutil
 import tarfile
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
@@ -60,7 +61,8 @@ class ImageStore:
         digest, manifest = self._manifest(layout)
         config = self._json(manifest["config"]["digest"])
         layers = [str(layer["digest"]) for layer in manifest["layers"]]
-        return make_raw_image(digest, config, [read_blob(self._blob(layer), layer) for layer in layers])
+        image = make_raw_image(digest, config, [read_blob(self._blob(layer), layer) for layer in layers])
+        return replace(image, manifest=json.dumps(manifest), config=json.dumps(config))
 
     def archive(self, layout: Path, image: str) -> Iterator[bytes]:
         """Write an image as the archive that an engine of any age loads, part by part."""

@@ -13,17 +13,23 @@ import time
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cache
-from typing import IO, TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     import socket
     from collections.abc import Callable, Iterator, Mapping, Sequence
-    from threading import Event
 
 MAX_LINE = 1024 * 1024
 _CHUNK = 64 * 1024
 _POLL_S = 0.1
 _GRACE_S = 3.0  # buildx needs a moment to tell the daemon that a build is cancelled
+
+
+class Signal(Protocol):
+    """Something that says when a command is to be ended: an event, or whoever knows its time."""
+
+    def is_set(self) -> bool:
+        """Tell whether to end it now."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +89,7 @@ def stream(  # noqa: PLR0913  # each is one independent limit or destination
     env: Mapping[str, str] | None = None,
     stdin: bytes = b"",
     timeout_s: float | None = None,
-    cancel: Event | None = None,
+    cancel: Signal | None = None,
 ) -> Exit:
     """Run a command in a session of its own and hand over its lines as they come."""
     with tempfile.TemporaryFile() as source:
@@ -133,7 +139,7 @@ def _follow(
     on_stdout: Callable[[bytes], None],
     on_stderr: Callable[[bytes], None],
     timeout_s: float | None,
-    cancel: Event | None,
+    cancel: Signal | None,
 ) -> Exit:
     deadline = None if timeout_s is None else time.monotonic() + timeout_s
     linger: float | None = None  # a grandchild may hold the pipes open after the child has ended

@@ -44,6 +44,8 @@ class RawImage:
     indices: tuple[LayerIndex, ...] = ()
     ports: tuple[str, ...] = ()
     entrypoint: tuple[str, ...] = ()
+    manifest: str | None = None  # as JSON; none of an image that only an engine has
+    config: str | None = None
 
 
 def make_image(raw: RawImage, base_layers: int | None) -> Image:

@@ -15,6 +15,7 @@ from orchestrator.strict import parse_json
 
 _STEP = re.compile(r"^\[(?:(?P<stage>[^\]]{0,300}?) {1,9})?(?P<at>\d{1,9})/(?P<of>\d{1,9})\] (?P<instruction>.*)$", re.DOTALL)
 _FRACTION = re.compile(r"\.(\d{1,6})\d*")
+_STDERR = 2
 _PULL = ("pulling", "extracting", "resolve", "sha256:")
 
 
@@ -42,6 +43,7 @@ class LogLine:
     name: str
     text: str
     at: datetime | None = None
+    is_error: bool = False  # printed to standard error
 
 
 @dataclass(slots=True)
@@ -104,7 +106,8 @@ class Progress:
     def _make_log(self, raw: dict[str, Any]) -> LogLine:
         digest = str(raw.get("vertex", ""))
         vertex = self.vertices.get(digest)
-        return LogLine(digest, vertex.name if vertex else "", _decode(raw.get("data")), parse_time(raw.get("timestamp")))
+        name, at = vertex.name if vertex else "", parse_time(raw.get("timestamp"))
+        return LogLine(digest, name, _decode(raw.get("data")), at, raw.get("stream") == _STDERR)
 
     @property
     def told(self) -> list[Vertex]:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
-    from orchestrator.config.schema import Budget, MatrixFile
+    from orchestrator.config.schema import Budget, Builder, MatrixFile
     from orchestrator.model import Cell, ExcludedCell, Pairs, Plan
 
 Where = tuple[str | int, ...]
@@ -43,6 +43,23 @@ def find_name_problems(matrix: MatrixFile) -> Iterator[Problem]:
         yield from _budget_problems(("budgets", at), budget)
     if matrix.decide and matrix.decide.between not in matrix.axes:
         yield ("decide", "between"), _unknown_axis(matrix, matrix.decide.between)
+    yield from _builder_problems(matrix.builder)
+
+
+def _builder_problems(builder: Builder) -> Iterator[Problem]:
+    """Find builders that nobody could make."""
+    if builder.driver == "remote" and builder.endpoint is None:
+        yield ("builder", "driver"), "remote needs an endpoint, such as tcp://build.example:1234"
+    if builder.driver in ("auto", "docker"):
+        for key in ("nodes", "platforms"):
+            if getattr(builder, key):
+                yield (
+                    ("builder", key),
+                    f"needs a driver that has nodes: docker-container, kubernetes or remote, not {builder.driver}",
+                )
+    for at, node in enumerate(builder.nodes):
+        if builder.driver == "remote" and node.endpoint is None:
+            yield ("builder", "nodes", at), "needs an endpoint, such as tcp://build.example:1234"
 
 
 def _budget_problems(path: Where, budget: Budget) -> Iterator[Problem]:

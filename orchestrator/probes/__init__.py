@@ -33,6 +33,7 @@ class ContainerNeeds:
     writable_root: bool = False
     capabilities: tuple[str, ...] = ()
     sysctls: tuple[tuple[str, str], ...] = ()
+    no_graph: str | None = None  # why it cannot be a step of a build
     tmpfs: tuple[str, ...] = ("/tmp",)  # noqa: S108 - a folder of the container, and only it
 
 
@@ -44,7 +45,12 @@ PROBE_NEEDS: Mapping[str, ContainerNeeds] = MappingProxyType(
         "tls": ContainerNeeds(user="0", writable_root=True),
         # The probe tries several settings in one container by writing /etc/resolv.conf, which is root's and read-only
         # where the root is; and its resolver listens on port 53.
-        "dns": ContainerNeeds(user="0", writable_root=True, sysctls=(("net.ipv4.ip_unprivileged_port_start", "0"),)),
+        "dns": ContainerNeeds(
+            user="0",
+            writable_root=True,
+            sysctls=(("net.ipv4.ip_unprivileged_port_start", "0"),),
+            no_graph="it writes /etc/resolv.conf, which BuildKit mounts read-only",
+        ),
     }
 )
 

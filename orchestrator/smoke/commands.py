@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from importlib import resources
 from typing import TYPE_CHECKING
 
-from orchestrator.docker.containers import Confinement, Ended, ended_container
+from orchestrator.docker.containers import Confinement
 from orchestrator.record import CheckResult
+from orchestrator.smoke.runners import Call
 from orchestrator.smoke.words import explain_code, explain_start, inert, last_line, shorten
 from orchestrator.strict import parse_json
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
+    from orchestrator.docker.containers import Ended
     from orchestrator.model import ImportCheck, RunCheck
     from orchestrator.smoke.run import Subject
 
+DEFAULT_CHECK_S = 60.0
+PYTHON = "python3"
 NO_PYTHON = "there is no Python in the image ('python3' and 'python' are not on its PATH)"
 _MATCH_LENGTH = 100_000  # a pattern meets no more of an image's output than this
 
@@ -24,14 +27,28 @@ _MATCH_LENGTH = 100_000  # a pattern meets no more of an image's output than thi
 def check_command(subject: Subject, check: RunCheck, timeout_s: float) -> CheckResult:
     """Run one command and compare its exit code and output."""
     name = f"run {' '.join(check.argv)}"
-    confinement = Confinement(subject.run, subject.cell, check.limits, subject.env)
-    ended = run_to_the_end(subject, check.argv, confinement, timeout_s)
+    ended = run_to_the_end(subject, make_command_call(subject, check), timeout_s)
     if failure := explain_end(ended, timeout_s, check.limits.memory_bytes, wanted=check.exit):
         return CheckResult(name, *failure, detail=tail_of_output(ended))
     if check.stdout is not None and not re.search(check.stdout, ended.stdout[:_MATCH_LENGTH]):
+        if ended.clipped:
+            return CheckResult(name, "error", f"BuildKit left out a part of its output; the rest does not match '{check.stdout}'")
         shown = shorten(ended.stdout) or "nothing"
         return CheckResult(name, "failed", f"its output does not match '{check.stdout}': {shown}", tail_of_output(ended))
     return CheckResult(name, "passed")
+
+
+def make_command_call(subject: Subject, check: RunCheck) -> Call:
+    """Say how a command is run."""
+    return Call(check.argv, Confinement(subject.run, subject.cell, check.limits, subject.env))
+
+
+def make_import_call(subject: Subject, check: ImportCheck) -> Call:
+    """Say how modules are imported: each may take as long as the whole check."""
+    source = resources.files("orchestrator.smoke").joinpath("import_modules.py").read_text(encoding="utf-8")
+    limit_s = check.limits.timeout_s or DEFAULT_CHECK_S
+    confinement = Confinement(subject.run, subject.cell, check.limits, subject.env)
+    return Call((PYTHON, f"{limit_s:.1f}", *check.modules), confinement, source)
 
 
 def explain_end(ended: Ended, timeout_s: float, memory_bytes: int, *, wanted: int = 0) -> tuple[str, str] | None:
@@ -54,30 +71,24 @@ def explain_end(ended: Ended, timeout_s: float, memory_bytes: int, *, wanted: in
 
 def check_imports(subject: Subject, check: ImportCheck, timeout_s: float) -> list[CheckResult]:
     """Import modules in the image's own Python, each in a process of its own."""
-    source = resources.files("orchestrator.smoke").joinpath("import_modules.py").read_bytes()
-    confinement = Confinement(subject.run, subject.cell, check.limits, subject.env)
-    ended = run_python(subject, confinement, ["-", f"{timeout_s:.1f}", *check.modules], source, timeout_s)
+    ended = run_python(subject, make_import_call(subject, check), timeout_s)
     if ended is None:
         return [CheckResult(f"import {module}", "failed", NO_PYTHON) for module in check.modules]
     answers = parse_answers(ended.stdout, "module")
     return [_judge_import(module, answers.get(module), ended, check, timeout_s) for module in check.modules]
 
 
-def run_to_the_end(
-    subject: Subject, argv: Sequence[str], confinement: Confinement, timeout_s: float, *, stdin: bytes = b""
-) -> Ended:
-    """Run a program in a container of its own, and keep what it printed in the log."""
-    with ended_container(
-        subject.engine, subject.image, argv, confinement, stdin=stdin, timeout_s=timeout_s, cancel=subject.cancel
-    ) as (_, ended):
-        log_output(subject, ended)
-        return ended
+def run_to_the_end(subject: Subject, call: Call, timeout_s: float) -> Ended:
+    """Run a program, and keep what it printed in the log."""
+    ended = subject.runner.run(call, timeout_s)
+    log_output(subject, ended)
+    return ended
 
 
-def run_python(subject: Subject, confinement: Confinement, argv: list[str], source: bytes, timeout_s: float) -> Ended | None:
-    """Feed a script to the image's Python on its standard input: no path of this machine is needed there."""
-    for python in ("python3", "python"):
-        ended = run_to_the_end(subject, [python, *argv], confinement, timeout_s, stdin=source)
+def run_python(subject: Subject, call: Call, timeout_s: float) -> Ended | None:
+    """Give a script to the image's Python: no path of this machine is needed there."""
+    for python in (PYTHON, "python"):
+        ended = run_to_the_end(subject, replace(call, words=(python, *call.words[1:])), timeout_s)
         if "not in the image" not in explain_start(ended.start_error):
             return ended
     return None
@@ -113,7 +124,9 @@ def _judge_import(module: str, answer: dict[str, object] | None, ended: Ended, c
 
 
 def tail_of_output(ended: Ended) -> str | None:
-    """Give the end of what a container printed, as a check's detail."""
+    """Give the end of what a program printed, as a check's detail; of one that never began, the reason says all."""
+    if ended.start_error:
+        return None
     text = inert(ended.stdout + ended.stderr).strip()
     return text[-4000:] or None
 

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 from orchestrator.docker.containers import Confinement
 from orchestrator.probes import INPUT_VARIABLE, PROBE_NEEDS, load_probe
 from orchestrator.record import CheckResult
-from orchestrator.smoke.commands import NO_PYTHON, explain_end, parse_answers, run_python, tail_of_output
+from orchestrator.smoke.commands import NO_PYTHON, PYTHON, explain_end, parse_answers, run_python, tail_of_output
+from orchestrator.smoke.runners import Call
 from orchestrator.smoke.words import inert, shorten
 
 if TYPE_CHECKING:
@@ -19,9 +20,8 @@ if TYPE_CHECKING:
 _OUTCOMES = ("passed", "failed", "skipped", "error")
 
 
-def check_probe(subject: Subject, check: ProbeCheck, timeout_s: float) -> CheckResult:
-    """Feed a probe to the image's Python and read the one line that it answers."""
-    name = f"probe {check.probe}"
+def make_probe_call(subject: Subject, check: ProbeCheck) -> Call:
+    """Say how a probe is run: with what its container must have, and what it must know of the image."""
     needs = PROBE_NEEDS[check.probe]
     limits = replace(
         check.limits,
@@ -31,14 +31,21 @@ def check_probe(subject: Subject, check: ProbeCheck, timeout_s: float) -> CheckR
     )
     question = json.dumps({"command": list(subject.command), "port": subject.port, "user": subject.user})
     confinement = Confinement(subject.run, subject.cell, limits, (*subject.env, (INPUT_VARIABLE, question)), tuple(needs.sysctls))
-    source = load_probe(check.probe).encode()
-    ended = run_python(subject, confinement, ["-"], source, timeout_s)
+    return Call((PYTHON,), confinement, load_probe(check.probe))
+
+
+def check_probe(subject: Subject, check: ProbeCheck, timeout_s: float) -> CheckResult:
+    """Feed a probe to the image's Python and read the one line that it answers."""
+    name = f"probe {check.probe}"
+    if subject.runner.name == "graph" and (why := PROBE_NEEDS[check.probe].no_graph):
+        return CheckResult(name, "skipped", f"it needs a container: {why}")
+    ended = run_python(subject, make_probe_call(subject, check), timeout_s)
     if ended is None:
         return CheckResult(name, "skipped", NO_PYTHON)
     answers = parse_answers(ended.stdout, "probe")
     answer = answers.get(check.probe)
     if answer is None or answer.get("outcome") not in _OUTCOMES:
-        failure = explain_end(ended, timeout_s, limits.memory_bytes)
+        failure = explain_end(ended, timeout_s, check.limits.memory_bytes)
         return CheckResult(name, *(failure or ("error", "the probe gave no answer")), detail=tail_of_output(ended))
     detail = inert(json.dumps(answer.get("detail"), ensure_ascii=False)) if answer.get("detail") else None
     return CheckResult(name, str(answer["outcome"]), shorten(str(answer.get("reason") or "")) or None, detail)

@@ -1,4 +1,4 @@
-"""Run a cell's checks, one after another, each in a container of its own."""
+"""Run a cell's checks, one after another, each in a container of its own or as a step of a throw-away build."""
 
 from __future__ import annotations
 
@@ -8,23 +8,27 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from orchestrator.model import HealthyCheck, HttpCheck, ImportCheck, ProbeCheck, RunCheck, StructureCheck
+from orchestrator.probes import PROBE_NEEDS
 from orchestrator.record import CheckResult, Smoke
-from orchestrator.smoke.commands import check_command, check_imports
-from orchestrator.smoke.probes import check_probe
+from orchestrator.smoke.choose import GRAPH, find_unheld_limits
+from orchestrator.smoke.commands import DEFAULT_CHECK_S, check_command, check_imports, make_command_call, make_import_call
+from orchestrator.smoke.probes import check_probe, make_probe_call
+from orchestrator.smoke.served import check_health_inside, check_http_inside
 from orchestrator.smoke.services import NotStartedError, check_health, check_http
 from orchestrator.smoke.structure import check_structure
 from orchestrator.tracing.attributes import describe_check
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
     from threading import Event
 
     from orchestrator.docker.engine import Engine
+    from orchestrator.docker.graph import Graph
     from orchestrator.model import Check, Pairs
+    from orchestrator.smoke.runners import Call, Runner
     from orchestrator.tracing.trace import Trace
 
-DEFAULT_CHECK_S = 60.0
 PROBE_S = 120.0
 
 
@@ -44,24 +48,52 @@ class Subject:
     cancel: Event
     log: Callable[[str], None]
     trace: Trace
+    runner: Runner
+    graph: Graph | None = None
 
 
-def run_checks(subject: Subject, checks: Sequence[Check], timeout_s: float) -> Smoke:
-    """Run all checks within one time limit; what is left over when it ends is a timeout."""
+def run_checks(subject: Subject, checks: Sequence[Check], runners: Mapping[Check, Runner], timeout_s: float) -> Smoke:
+    """Run all checks within one time limit, each by its runner; what is left over when it ends is a timeout."""
     deadline = time.monotonic() + timeout_s
     results: list[CheckResult] = []
-    for check in checks:
-        left = deadline - time.monotonic()
-        if subject.cancel.is_set():
-            break
-        if left <= 0:
-            results.append(CheckResult(describe(check), "timeout", f"not started: the cell's checks took {timeout_s:.0f} s"))
-            continue
-        with subject.trace.span(describe(check)) as span:
-            found = _run_check(subject, check, min(left, _limit_s(check)))
-            describe_check(span, found)
-        results += found
+    foresee_calls(subject, checks, runners)
+    try:
+        for check in checks:
+            left = deadline - time.monotonic()
+            if subject.cancel.is_set():
+                break
+            if left <= 0:
+                late = f"not started: the cell's checks took {timeout_s:.0f} s"
+                results.append(CheckResult(describe(check), "timeout", late))
+                continue
+            with subject.trace.span(describe(check)) as span:
+                found = _run_check(replace(subject, runner=runners[check]), check, min(left, _limit_s(check)))
+                describe_check(span, found)
+            results += found
+    finally:
+        for runner in runners.values():
+            runner.close()
     return Smoke(summarize(results), tuple(results))
+
+
+def foresee_calls(subject: Subject, checks: Sequence[Check], runners: Mapping[Check, Runner]) -> None:
+    """Tell each runner what it will be asked for, as far as that is known before any check has ended."""
+    for runner in set(runners.values()):
+        own = [(check, _make_call(replace(subject, runner=runner), check)) for check in checks if runners[check] is runner]
+        runner.foresee([(call, _limit_s(check)) if call else None for check, call in own])
+
+
+def _make_call(subject: Subject, check: Check) -> Call | None:
+    if any(find_unheld_limits(check)):
+        return None
+    match check:
+        case ImportCheck():
+            return make_import_call(subject, check)
+        case RunCheck():
+            return make_command_call(subject, check)
+        case ProbeCheck() if PROBE_NEEDS[check.probe].no_graph is None:
+            return make_probe_call(subject, check)
+    return None
 
 
 def _limit_s(check: Check) -> float:
@@ -80,7 +112,10 @@ def _limit_s(check: Check) -> float:
 
 def _run_check(subject: Subject, check: Check, timeout_s: float) -> list[CheckResult]:
     started = time.monotonic()
+    in_graph = subject.runner.name == GRAPH
     subject.log(f"--- {describe(check)}")
+    if in_graph and (unheld := ", ".join(find_unheld_limits(check))):
+        return [CheckResult(describe(check), "skipped", f"it needs a container, since it asks for {unheld}", runner=GRAPH)]
     try:
         match check:
             case ImportCheck():
@@ -88,9 +123,9 @@ def _run_check(subject: Subject, check: Check, timeout_s: float) -> list[CheckRe
             case RunCheck():
                 results = [check_command(subject, check, timeout_s)]
             case HttpCheck():
-                results = [check_http(subject, check, timeout_s)]
+                results = [(check_http_inside if in_graph else check_http)(subject, check, timeout_s)]
             case HealthyCheck():
-                results = [check_health(subject, check, timeout_s)]
+                results = [(check_health_inside if in_graph else check_health)(subject, check, timeout_s)]
             case ProbeCheck():
                 results = [check_probe(subject, check, timeout_s)]
             case StructureCheck():
@@ -100,7 +135,8 @@ def _run_check(subject: Subject, check: Check, timeout_s: float) -> list[CheckRe
     for result in results:
         subject.log(f"{result.name}: {result.outcome}{f' ({result.reason})' if result.reason else ''}")
     took = time.monotonic() - started
-    return [result if result.duration_s is not None else replace(result, duration_s=took) for result in results]
+    name = subject.runner.name
+    return [replace(result, duration_s=took if result.duration_s is None else result.duration_s, runner=name) for result in results]
 
 
 def describe(check: Check) -> str:

@@ -63,17 +63,13 @@ def check_http(subject: Subject, check: HttpCheck, timeout_s: float) -> CheckRes
             if answered is None:
                 return CheckResult(name, "passed")
             problem = answered
-            if gone := _gone(box, check):
-                return CheckResult(name, "failed", gone, inert(tail_of(box))[-4000:] or None)
-            if time.monotonic() >= until:
+            if _gone(box, check) or time.monotonic() >= until:
                 break
             subject.cancel.wait(_POLL_S)
-        if gone := _gone(box, check):
-            problem = gone
-        tail = inert(tail_of(box))[-4000:] or None
+        gone, tail = _gone(box, check), inert(tail_of(box)).rstrip()[-4000:] or None
     if subject.cancel.is_set():
         return CheckResult(name, "error", "cancelled")
-    return CheckResult(name, "failed", shorten(f"after {check.within_s:.0f} s: {problem}"), tail)
+    return CheckResult(name, "failed", gone or shorten(f"after {check.within_s:.0f} s: {problem}"), tail)
 
 
 def _ask(address: str, check: HttpCheck, until: float) -> str | None:
@@ -92,8 +88,8 @@ def _ask(address: str, check: HttpCheck, until: float) -> str | None:
     return judge_answer(check, answer.status, {name.lower(): value for name, value in answer.getheaders()}, body)
 
 
-def judge_answer(check: HttpCheck, status: int, headers: dict[str, str], body: str) -> str | None:
-    """Compare an answer with what the check asks for."""
+def judge_answer(check: HttpCheck, status: int, headers: dict[str, str], body: str, *, fits: bool | None = None) -> str | None:
+    """Compare an answer with what the check asks for; who had all of a body may have found out whether it fits."""
     if status != check.status:
         return f"status {status} instead of {check.status}: {last_line(body)}"
     for name, pattern in check.header:
@@ -102,7 +98,7 @@ def judge_answer(check: HttpCheck, status: int, headers: dict[str, str], body: s
             return f"the answer has no header '{name}'"
         if not re.search(pattern, value[:8192]):
             return f"header '{name}' is '{value[:100]}', which does not match '{pattern}'"
-    if check.body is not None and not re.search(check.body, body):
+    if check.body is not None and not (re.search(check.body, body) if fits is None else fits):
         return f"the body does not match '{check.body}': {shorten(body)}"
     return None
 
@@ -131,8 +127,9 @@ def check_health(subject: Subject, check: HealthyCheck, timeout_s: float) -> Che
                 return CheckResult("healthy", "passed")
             probes = state.health.log or []
             problem = f"HEALTHCHECK says: {last_line(str(probes[-1].output)) or 'nothing'}" if probes else problem
-            if state.health.status == "unhealthy" or (gone := _gone(box, check)):
-                problem = gone if state.health.status != "unhealthy" and gone else problem
+            gone = _gone(box, check)  # the engine calls a container that has ended unhealthy
+            if gone or state.health.status == "unhealthy":
+                problem = gone or problem
                 break
             subject.cancel.wait(_POLL_S)
     if subject.cancel.is_set():

@@ -10,15 +10,16 @@ from typing import TYPE_CHECKING, Any
 
 from orchestrator.config.structure import StructureFile, find_unknown_keys, load_structure
 from orchestrator.docker.containers import Confinement, container
-from orchestrator.docker.contents import read_config
+from orchestrator.docker.contents import parse_config, read_config
 from orchestrator.errors import ConfigError, EngineError
 from orchestrator.record import CheckResult
-from orchestrator.smoke.structure_kinds import Findings, Scene, try_command, try_content, try_existence, try_metadata
+from orchestrator.smoke.structure_kinds import Box, Findings, Scene, try_command, try_content, try_existence, try_metadata
 from orchestrator.smoke.structure_rules import summarize_problems
 from orchestrator.smoke.words import inert, shorten
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from contextlib import AbstractContextManager
 
     from orchestrator.model import StructureCheck
     from orchestrator.smoke.run import Subject
@@ -33,7 +34,7 @@ class _Test:
     name: str
     noun: Any
     find: Callable[[Any, float], Findings]
-    lacks: str = ""
+    why_not: str = ""
 
 
 def check_structure(subject: Subject, check: StructureCheck, timeout_s: float) -> list[CheckResult]:
@@ -61,8 +62,8 @@ def _run_test(subject: Subject, test: _Test, deadline: float, limit_s: float) ->
         return CheckResult(test.name, "error", "cancelled")
     if unknown := find_unknown_keys(test.noun):  # what they mean to test would go untested, so this cannot pass
         return CheckResult(test.name, "error", shorten("; ".join(unknown)))
-    if test.lacks:
-        return CheckResult(test.name, "skipped", f"not run, as the file asks for {test.lacks}")
+    if test.why_not:
+        return CheckResult(test.name, "skipped", test.why_not)
     if started >= deadline:
         return CheckResult(test.name, "timeout", "not started: the time of the cell's checks is over")
     try:
@@ -77,24 +78,33 @@ def _run_test(subject: Subject, test: _Test, deadline: float, limit_s: float) ->
 
 def _list_tests(subject: Subject, check: StructureCheck, file: StructureFile, stack: ExitStack) -> Iterator[_Test]:
     """Give the tests, kind by kind."""
+    in_graph = subject.runner.name == "graph"
     options = file.container_run_options
     limits = replace(
         check.limits,
         user=options.user or check.limits.user,
         capabilities=(*check.limits.capabilities, *options.capabilities),
     )
-    scene = Scene(subject, limits, read_config(subject.image), tuple(file.global_env_vars))
-    lacks = ", ".join(file.unsupported_options)
+    config = parse_config(subject.graph.place.config) if subject.graph and in_graph else read_config(subject.image)
+    scene = Scene(subject, limits, config, tuple(file.global_env_vars))
+    lacks = f"not run, as the file asks for {', '.join(file.unsupported_options)}" if file.unsupported_options else ""
+    if in_graph and options.capabilities:
+        lacks = "it needs a container, since the file asks for capabilities"
     start = f"structure {check.file}:"
     for command in file.command_tests:
         yield _Test(f"{start} command {shorten(command.name)}", command, partial(try_command, scene), lacks)
     if file.file_existence_tests or file.file_content_tests:
-        # One container for all of them: it is never started, so nothing changes in it. No tmpfs hides the image's /tmp.
-        confinement = Confinement(subject.run, subject.cell, check.limits, tmpfs=False)
-        box = stack.enter_context(container(subject.engine, subject.image, confinement))
+        files: AbstractContextManager[Box] = subject.graph.files() if subject.graph and in_graph else _still(subject, check)
+        box = stack.enter_context(files)
         for existence in file.file_existence_tests:
             yield _Test(f"{start} file {shorten(existence.name)}", existence, partial(try_existence, scene, box))
         for content in file.file_content_tests:
             yield _Test(f"{start} content {shorten(content.name)}", content, partial(try_content, scene, box))
     if file.metadata_test:
         yield _Test(f"{start} metadata", file.metadata_test, partial(try_metadata, scene))
+
+
+def _still(subject: Subject, check: StructureCheck) -> AbstractContextManager[str]:
+    """Make one container to read files from: it is never started, so nothing changes in it. No tmpfs hides the image's /tmp."""
+    confinement = Confinement(subject.run, subject.cell, check.limits, tmpfs=False)
+    return container(subject.engine, subject.image, confinement)

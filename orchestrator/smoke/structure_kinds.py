@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING
 
 from orchestrator.docker.containers import KEEP_BYTES, Confinement, ended_container
 from orchestrator.docker.contents import Entry, ImageConfig, read_entry, snapshot
+from orchestrator.docker.tree import Tree
 from orchestrator.errors import EngineError
 from orchestrator.smoke.commands import explain_end, log_output, tail_of_output
 from orchestrator.smoke.patterns import Problem, judge_patterns
+from orchestrator.smoke.runners import make_task
 from orchestrator.smoke.structure_rules import (
     expand,
     expand_variables,
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
     from orchestrator.model import Limits
     from orchestrator.smoke.run import Subject
 
+Box = str | Tree  # where files are read: the name of a container, or what a builder handed out
 Findings = tuple[list[Problem], str | None]  # what is wrong, and the detail to it
 
 _CONTENT_BYTES = 4 * 1024 * 1024
@@ -69,10 +72,7 @@ class _Stage:
     def run(self, image: str, argv: Sequence[str], *, snapshot_after: bool) -> tuple[Ended, str]:
         """Run a command in a container of its own; give how it ended, and the image of what it left."""
         subject = self.scene.subject
-        program, *words = [expand(word, self.env) for word in argv]
-        if not program:
-            message = f"'{argv[0]}' is empty once its variables are filled in"
-            raise EngineError(message)
+        program, *words = _fill_in(argv, self.env)
         # A snapshot holds no tmpfs: what is written to /tmp must be in the container itself.
         confinement = Confinement(subject.run, subject.cell, self.limits, tuple(self.env.items()), tmpfs=not self.keeps)
         left = max(0.1, self.until - time.monotonic())
@@ -87,6 +87,15 @@ class _Stage:
         return ended, image
 
 
+def _fill_in(argv: Sequence[str], env: dict[str, str]) -> list[str]:
+    """Fill in the variables of a command."""
+    words = [expand(word, env) for word in argv]
+    if not words[0]:
+        message = f"'{argv[0]}' is empty once its variables are filled in"
+        raise EngineError(message)
+    return words
+
+
 def try_command(scene: Scene, test: CommandTest, timeout_s: float) -> Findings:
     """Run a command between its setup and its teardown, and judge what it printed and how it ended.
 
@@ -94,6 +103,8 @@ def try_command(scene: Scene, test: CommandTest, timeout_s: float) -> Findings:
     the one before has written, as the format has it: an image needs no shell,
     and no program that would keep a container alive for them.
     """
+    if scene.subject.runner.name == "graph":
+        return _try_in_graph(scene, test, timeout_s)
     until = time.monotonic() + timeout_s
     keeps = bool(test.setup or test.teardown)
     limits = replace(scene.limits, writable=scene.limits.writable or keeps)
@@ -109,6 +120,38 @@ def try_command(scene: Scene, test: CommandTest, timeout_s: float) -> Findings:
         notes = [_tear_down(stage, image, test.teardown)] if ended.code is not None else []
     detail = [*notes, tail_of_output(ended) if problems else None]
     return problems, "\n".join(filter(None, detail)) or None
+
+
+def _try_in_graph(scene: Scene, test: CommandTest, timeout_s: float) -> Findings:
+    """Run a command between its setup and its teardown, as steps of one stage.
+
+    A step that ends otherwise than with 0 is the stage's last: then there is no
+    teardown, and nothing left to tear down.
+    """
+    graph = scene.subject.graph
+    if graph is None:
+        message = "the cell's image cannot be run by its builder"
+        raise EngineError(message)
+    until, env = time.monotonic() + timeout_s, scene.env(test.env_vars)
+    keeps = bool(test.setup or test.teardown)
+    confinement = Confinement(scene.subject.run, scene.subject.cell, scene.limits, tuple(env.items()), tmpfs=not keeps)
+    argvs = [*test.setup, [test.command, *test.args], *test.teardown]
+    ends = graph.run(make_task([_fill_in(argv, env) for argv in argvs], confinement), timeout_s)
+    for ended in ends:
+        log_output(scene.subject, ended)
+    own = len(test.setup)
+    if len(ends) <= own:
+        failure = explain_end(ends[-1], timeout_s, scene.limits.memory_bytes) or ("error", "it ended the build")
+        return [(failure[0], f"setup '{' '.join(argvs[len(ends) - 1])}': {failure[1]}")], tail_of_output(ends[-1])
+    problems = _judge_command(test, ends[own], scene.limits, timeout_s, until)
+    detail = [_explain_teardown(argvs[len(ends) - 1], ends[-1], scene.limits) if len(ends) > own + 1 else None]
+    detail += [tail_of_output(ends[own]) if problems else None]
+    return problems, "\n".join(filter(None, detail)) or None
+
+
+def _explain_teardown(argv: Sequence[str], ended: Ended, limits: Limits) -> str | None:
+    failure = explain_end(ended, 0.0, limits.memory_bytes)
+    return f"teardown '{' '.join(argv)}': {failure[1]}" if failure else None
 
 
 def _judge_command(test: CommandTest, ended: Ended, limits: Limits, timeout_s: float, until: float) -> list[Problem]:
@@ -128,22 +171,22 @@ def _tear_down(stage: _Stage, image: str, commands: Sequence[Sequence[str]]) -> 
     """
     for argv in commands:
         ended, image = stage.run(image, argv, snapshot_after=argv is not commands[-1])
-        if failure := explain_end(ended, max(0.0, stage.until - time.monotonic()), stage.limits.memory_bytes):
-            return f"teardown '{' '.join(argv)}': {failure[1]}"
+        if note := _explain_teardown(argv, ended, stage.limits):
+            return note
     return None
 
 
-def try_existence(scene: Scene, box: str, test: FileExistenceTest, timeout_s: float) -> Findings:
+def try_existence(scene: Scene, box: Box, test: FileExistenceTest, timeout_s: float) -> Findings:
     """Judge what lies at a path: a link is looked at itself, and followed only for who may execute it."""
     until = time.monotonic() + timeout_s
     path = expand(test.path, scene.env())
-    entry = read_entry(scene.subject.engine, box, path, limit=0, timeout_s=timeout_s)
+    entry = _read(scene, box, path, limit=0, timeout_s=timeout_s)
     follows = entry is not None and test.is_executable_by and test.should_exist
     target = _follow(scene, box, path, until, limit=0) if follows else entry
     return list(judge_existence(test, entry, target)), None
 
 
-def try_content(scene: Scene, box: str, test: FileContentTest, timeout_s: float) -> Findings:
+def try_content(scene: Scene, box: Box, test: FileContentTest, timeout_s: float) -> Findings:
     """Judge what a file holds, through links."""
     until = time.monotonic() + timeout_s
     entry = _follow(scene, box, expand(test.path, scene.env()), until, limit=_CONTENT_BYTES)
@@ -160,11 +203,18 @@ def try_metadata(scene: Scene, test: MetadataTest, timeout_s: float) -> Findings
     return problems, None
 
 
-def _follow(scene: Scene, box: str, path: str, until: float, *, limit: int) -> Entry | None:
+def _read(scene: Scene, box: Box, path: str, *, limit: int, timeout_s: float) -> Entry | None:
+    """Read what lies at a path, from a container or from what the builder handed out."""
+    if isinstance(box, Tree):
+        return box.read_entry(path, limit=limit)
+    return read_entry(scene.subject.engine, box, path, limit=limit, timeout_s=timeout_s)
+
+
+def _follow(scene: Scene, box: Box, path: str, until: float, *, limit: int) -> Entry | None:
     """Read what a path leads to inside the image; a link that leads nowhere, or in a circle, leads to nothing."""
     for _ in range(_MAX_LINKS):
         left = max(1.0, until - time.monotonic())
-        entry = read_entry(scene.subject.engine, box, path, limit=limit, timeout_s=left)
+        entry = _read(scene, box, path, limit=limit, timeout_s=left)
         if entry is None or entry.link is None:
             return entry
         path = posixpath.join(posixpath.dirname(path.rstrip("/")), entry.link)

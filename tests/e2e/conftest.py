@@ -8,6 +8,7 @@ import shutil
 import socket
 import subprocess
 import sys
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import yaml
 
-from tests.conftest import BUILDER_IMAGE, OF_THE_IMAGE
+from tests.conftest import BUILDER_IMAGE, OF_THE_IMAGE, buildkitd
 from tests.lab.engine import CLASSIC
 
 if TYPE_CHECKING:
@@ -127,16 +128,37 @@ def project(tmp_path: Path, engine: None, busybox: Path) -> Project:
 
 
 @pytest.fixture(scope="session")
-def daemon(engine: None) -> Iterator[str]:
-    """Start a BuildKit that no builder of docker's knows of, and give its address."""
+def daemon(engine: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Start a BuildKit that no builder of docker's knows of, and give its address: by its program, or by its image."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         address = f"tcp://127.0.0.1:{free.getsockname()[1]}"
+    program = buildkitd()
+    with _started(program, address, tmp_path_factory.mktemp("buildkit")) if program else _contained(address):
+        yield address
+        subprocess.run(["docker", "buildx", "rm", "--force", name_for(address)], capture_output=True, check=False)
+
+
+@contextmanager
+def _started(program: str, address: str, folder: Path) -> Iterator[None]:
+    config = folder / "buildkitd.toml"
+    config.write_text("[worker.containerd]\nenabled = false\n")
+    words = [program, "--config", str(config), "--root", str(folder / "root"), "--addr", address]
+    with folder.joinpath("log").open("wb") as log, subprocess.Popen(words, stdout=log, stderr=log) as child:
+        try:
+            yield
+        finally:
+            child.terminate()
+
+
+@contextmanager
+def _contained(address: str) -> Iterator[None]:
     words = ["docker", "run", "--detach", "--rm", "--privileged", "--network", "host", BUILDER_IMAGE, "--addr", address]
     box = subprocess.run(words, capture_output=True, text=True, check=True).stdout.strip()
-    yield address
-    subprocess.run(["docker", "buildx", "rm", "--force", name_for(address)], capture_output=True, check=False)
-    subprocess.run(["docker", "rm", "--force", "--volumes", box], capture_output=True, check=True)
+    try:
+        yield
+    finally:
+        subprocess.run(["docker", "rm", "--force", "--volumes", box], capture_output=True, check=True)
 
 
 @pytest.fixture

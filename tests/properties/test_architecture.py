@@ -12,7 +12,8 @@ import pytest
 import orchestrator
 
 ROOT = Path(orchestrator.__file__).parent
-INSIDE_IMAGES = ("orchestrator.probes.", "orchestrator.smoke.import_modules")  # scripts that run in an image's Python, not in ours
+# Scripts that run in an image's Python, not in ours.
+INSIDE_IMAGES = ("orchestrator.probes.", "orchestrator.smoke.import_modules", "orchestrator.smoke.service_inside")
 MAX_LINES = 310
 
 

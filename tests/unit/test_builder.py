@@ -10,15 +10,14 @@ import pytest
 
 from orchestrator.docker import process
 from orchestrator.docker.builder import (
-    Existing,
     driver_options,
     ensure_builder,
-    parse_inspection,
     remove_builder,
     render_buildkitd_toml,
     render_create_argv,
     was_made_here,
 )
+from orchestrator.docker.nodes import Existing, parse_inspection
 from orchestrator.errors import EngineError
 from orchestrator.model import BuilderSpec
 from tests.unit.docker_fake import Answer, FakeDocker, make_engine

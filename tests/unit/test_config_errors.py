@@ -39,6 +39,26 @@ ONE_PROBLEM = {
         "builder: {zzz: 1}",
         "4: builder.zzz: unknown key; known here: name, driver, image, network, endpoint, ",
     ),
+    "a remote builder without an address": (
+        "builder: {driver: remote}",
+        "4: builder.driver: remote needs an endpoint, such as tcp://build.example:1234",
+    ),
+    "a node without an address": (
+        "builder: {driver: remote, endpoint: 'tcp://a:1', nodes: [{platforms: [linux/arm64]}]}",
+        "4: builder.nodes[0]: needs an endpoint, such as tcp://build.example:1234",
+    ),
+    "nodes of the engine's own builder": (
+        "builder: {driver: docker, nodes: [{endpoint: 'tcp://a:1'}]}",
+        "4: builder.nodes: needs a driver that has nodes: docker-container, kubernetes or remote, not docker",
+    ),
+    "platforms of a builder that is chosen later": (
+        "builder: {platforms: [linux/arm64]}",
+        "4: builder.platforms: needs a driver that has nodes: docker-container, kubernetes or remote, not auto",
+    ),
+    "no such way to run checks": (
+        "builder: {smoke: contaner}",
+        "4: builder.smoke: 'contaner' must be 'auto', 'container' or 'graph'; did you mean 'container'?",
+    ),
     "unknown axis in settings": ("settings: {bas: {slim: {}}}", "4: settings.bas: 'bas' is not an axis; did you mean 'base'?"),
     "unknown axis without a near one": (
         "settings: {os: {slim: {}}}",

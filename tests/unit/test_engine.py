@@ -127,6 +127,19 @@ def test_a_silent_engine_is_explained_in_its_own_words(monkeypatch: pytest.Monke
     assert str(caught.value) == explain_silence("Cannot connect to the Docker daemon", "unix:///var/run/docker.sock")
 
 
+def test_where_none_is_needed_a_silent_engine_is_fine(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The client and buildx are enough for a builder elsewhere; one that answers is used all the same."""
+    client = {"Context": "far", "Plugins": [{"Name": "buildx", "Version": "v0.23.0"}]}
+    use(monkeypatch, FakeDocker(info=json.dumps({"ServerVersion": "", "ServerErrors": ["no"], "ClientInfo": client})))
+    engine = connect(is_needed=False)
+    assert (engine.answers, engine.version, engine.buildx, engine.context) == (False, "", "0.23.0", "far")
+    use(monkeypatch, FakeDocker(info=with_plugins([])))
+    with pytest.raises(EngineError, match="docker has no buildx"):
+        connect(is_needed=False)
+    use(monkeypatch, FakeDocker(info=json.dumps(INFO), context_inspect="unix:///var/run/docker.sock\n"))
+    assert connect(is_needed=False).answers
+
+
 def test_an_engine_that_hangs_is_told_from_one_that_refuses(monkeypatch: pytest.MonkeyPatch) -> None:
     """No answer in time is said to be that."""
     use(monkeypatch, FakeDocker(info=Exit(None, timed_out=True)))

@@ -81,6 +81,18 @@ def test_doctor_finds_a_machine_that_has_everything(folder: Path, monkeypatch: p
     assert examined(folder, monkeypatch, buildx_inspect=text)["builder"][1] == "'matrix': docker-container, BuildKit v0.21.0"
 
 
+def test_doctor_misses_no_engine_where_the_builder_is_elsewhere(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The docker client with buildx is enough for a remote builder, unless checks are to run in containers."""
+    silent = json.dumps({"ServerVersion": "", "ServerErrors": ["Cannot connect"], "ClientInfo": CLIENT})
+    remote = "version: 1\nname: m\naxes: {a: [x]}\nbuilder: {driver: remote, endpoint: 'tcp://b:1', smoke: %s}\n"
+    (folder / "matrix.yaml").write_text(remote % "auto")
+    found = examined(folder, monkeypatch, info=silent)
+    assert found["engine"] == (True, "none answers, and none is needed: the builder is elsewhere; buildx 0.23.0")
+    assert "image store" not in found
+    (folder / "matrix.yaml").write_text(remote % "container")
+    assert not examined(folder, monkeypatch, info=silent)["engine"][0]
+
+
 def test_doctor_goes_on_after_the_first_thing_that_is_missing(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """One thing missing does not hide the next, and the exit code is that of the worst."""
     (folder / "matrix.yaml").write_text("version: 1\nname: m\naxes: {}\n")

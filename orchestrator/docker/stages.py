@@ -1,0 +1,113 @@
+"""Commands as throw-away stages of a build: the Dockerfile that runs them one after another, and what their ends mean."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from orchestrator.docker.containers import Ended
+from orchestrator.errors import EngineError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from orchestrator.measure.progress import Vertex
+    from orchestrator.model import Pairs
+
+_LINE = 60_000  # BuildKit reads no longer line of a Dockerfile than 65,535 bytes
+_NOTHING = "/matrix-copies-nothing*"  # a pattern may fit nothing: what is copied is only that it is over
+_CODE = re.compile(r"did not complete successfully: exit code: (\d{1,3})\b")
+_NOT_FOR_LACK = re.compile(r"unable to find (?:user|group) .*")
+_NOT_STARTED = re.compile(r"(?:runc run failed|crun): .*")
+_CLIPPED = "[output clipped, log limit "
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """Commands to run one after another in the same file system, and what they are run with."""
+
+    argvs: tuple[tuple[str, ...], ...]
+    env: Pairs = ()
+    user: str | None = None
+    network: str = "none"
+    tmpfs: bool = True
+
+
+def render_dockerfile(tasks: Sequence[Task], images: Sequence[str], nonce: str) -> str:
+    """Write a stage for each task; each waits for the one before, so no task has to share the machine with another.
+
+    The name of a secret that nobody gives is part of a step and of nothing that
+    the step can see: no two builds have a step in common, which BuildKit would
+    run once for both.
+    """
+    lines: list[str] = []
+    for at, (task, image) in enumerate(zip(tasks, images, strict=True)):
+        lines.append(f"FROM {image} AS check{at}")
+        options = [f"--network={task.network}"]
+        options += ["--mount=type=tmpfs,target=/tmp,size=64m"] if task.tmpfs else []
+        # /dev is made anew for each step, so the place of the mount is left nowhere in the image.
+        options += [f"--mount=type=bind,from=after{at - 1},target=/dev/matrix-before"] if at else []
+        for number, argv in enumerate(task.argvs):
+            words = " ".join([f"--mount=type=secret,id={_mark(nonce, at, number)}", *options])
+            lines.append(f"RUN {words} {_render_argv(argv)}")
+        lines += [f"FROM scratch AS after{at}", f"COPY --from=check{at} {_NOTHING} /"]
+    return "\n".join(lines) + "\n"
+
+
+def _mark(nonce: str, task: int, number: int) -> str:
+    return f"matrix-{nonce}-{task}-{number}"
+
+
+def _render_argv(argv: Sequence[str]) -> str:
+    """Write the exec form, which no shell sees, so that neither a here-document nor a comment can be found in it.
+
+    A command that is too long for a line is cut: no piece may be blank or end
+    with a backslash, which BuildKit would take for something else.
+    """
+    text = json.dumps(list(argv), separators=(",", ":")).replace("<", r"\u003c").replace("#", r"\u0023")
+    if len(text) <= _LINE:
+        return text
+    text = re.sub(r"\\(.)", lambda found: r"\u005c" if found[1] == "\\" else found[0], text).replace(" ", r"\u0020")
+    pieces, start = [], 0
+    while start < len(text):
+        end = start + _LINE
+        end -= text[end - 1 : end] == "\\"
+        pieces.append(text[start:end])
+        start = end
+    return "\\\n".join(pieces)
+
+
+def find_step(name: str, nonce: str) -> tuple[int, int] | None:
+    """Tell which command of which task a step of the build is."""
+    found = re.match(rf"\[[^\]]*\] RUN --mount=type=secret,id=matrix-{nonce}-(\d+)-(\d+) ", name)
+    return (int(found[1]), int(found[2])) if found else None
+
+
+def make_end(vertex: Vertex, stdout: str, stderr: str) -> Ended:
+    """Say how a command ended, by BuildKit's word for it; what the command printed has no say in it.
+
+    One that could not be started ends with 1 as well: then the only thing
+    printed is the runtime's own message. An image that prints the same thing
+    is taken at its word, and has not passed.
+    """
+    if vertex.cached:
+        message = "the builder took a check from its cache instead of running it"
+        raise EngineError(message)
+    clipped = _CLIPPED in stdout or _CLIPPED in stderr
+    if vertex.error is None:
+        return _ended(0, "", stdout, stderr, clipped=clipped)
+    codes = _CODE.findall(vertex.error)
+    if codes:
+        code, said = int(codes[-1]), stderr.strip()
+        never = code == 1 and not stdout.strip() and "\n" not in said and _NOT_STARTED.fullmatch(said)
+        return _ended(code, said if never else "", stdout, stderr, clipped=clipped)
+    if lacking := _NOT_FOR_LACK.search(vertex.error):
+        return _ended(None, lacking[0], stdout, stderr, clipped=clipped)
+    message = f"the builder could not run a check: {vertex.error.rpartition('successfully: ')[2][-300:]}"
+    raise EngineError(message)
+
+
+def _ended(code: int | None, start_error: str, stdout: str, stderr: str, *, clipped: bool) -> Ended:
+    return Ended(code, False, False, False, start_error, stdout, stderr, clipped)  # noqa: FBT003  # by position

@@ -1,0 +1,144 @@
+"""`http` and `healthy` as a step of a build: the image's Python starts the image's own command and asks it."""
+
+from __future__ import annotations
+
+import json
+import secrets
+from dataclasses import dataclass
+from importlib import resources
+from typing import TYPE_CHECKING, Any
+
+from orchestrator.docker.containers import Confinement
+from orchestrator.record import CheckResult
+from orchestrator.smoke.commands import PYTHON, explain_end, parse_answers, run_python
+from orchestrator.smoke.runners import Call
+from orchestrator.smoke.services import judge_answer
+from orchestrator.smoke.words import explain_code, inert, last_line, shorten
+
+if TYPE_CHECKING:
+    from orchestrator.model import HealthyCheck, HttpCheck
+    from orchestrator.smoke.run import Subject
+
+NO_STARTER = "it needs a container: inside a build only a Python could start the image's command and ask it, and the image has none"
+_SHELL = ("/bin/sh", "-c")  # of the image, where it names no other
+_SECOND_NS = 10**9
+
+
+@dataclass(frozen=True, slots=True)
+class _Health:
+    """What an image says of its own HEALTHCHECK."""
+
+    test: tuple[str, ...]
+    each_s: float
+    start_s: float
+    retries: int
+
+
+def check_http_inside(subject: Subject, check: HttpCheck, timeout_s: float) -> CheckResult:
+    """Ask the image's command until it answers as it should, or its time is over."""
+    name = f"http :{check.port}{check.path}"
+    task = {"port": check.port, "path": check.path, "status": check.status, "header": check.header, "body": check.body}
+    answer = _serve(subject, check, name, task, timeout_s)
+    if isinstance(answer, CheckResult):
+        return answer
+    tail = inert(str(answer.get("tail", ""))).rstrip()[-4000:] or None
+    problem = _judge_http(check, _found(answer))
+    if problem is None:
+        return CheckResult(name, "passed")
+    if gone := _gone(answer):
+        return CheckResult(name, "failed", gone, tail)
+    return CheckResult(name, "failed", shorten(f"after {check.within_s:.0f} s: {problem}"), tail)
+
+
+def check_health_inside(subject: Subject, check: HealthyCheck, timeout_s: float) -> CheckResult:
+    """Run the image's own HEALTHCHECK every second, beside the image's command, until it passes."""
+    health = _read_health(subject)
+    if health is None:
+        return CheckResult("healthy", "failed", "the image has no HEALTHCHECK")
+    task = {"test": health.test, "each_s": health.each_s, "start_s": health.start_s, "retries": health.retries}
+    answer = _serve(subject, check, "healthy", task, timeout_s)
+    if isinstance(answer, CheckResult):
+        return answer
+    found = _found(answer)
+    if found.get("code") == 0:
+        return CheckResult("healthy", "passed")
+    problem = _gone(answer) or f"HEALTHCHECK says: {last_line(str(found.get('output', ''))) or 'nothing'}"
+    return CheckResult("healthy", "failed", shorten(f"not healthy within {check.within_s:.0f} s: {problem}"))
+
+
+def _serve(
+    subject: Subject, check: HttpCheck | HealthyCheck, name: str, task: dict[str, Any], timeout_s: float
+) -> dict[str, Any] | CheckResult:
+    """Have the image's command started and asked; give what was found, or why that is not known.
+
+    The image's Python reports it, so an image could report what it likes. It
+    could answer what it likes as well, which is all that these checks are
+    about. The nonce keeps a report from being taken for something printed.
+    """
+    if not subject.command:
+        return CheckResult(name, "failed", "the image has no command to start")
+    nonce = secrets.token_hex(8)
+    question = {**task, "command": subject.command, "within_s": min(check.within_s, timeout_s), "nonce": nonce}
+    source = resources.files("orchestrator.smoke").joinpath("service_inside.py").read_text(encoding="utf-8")
+    confinement = Confinement(subject.run, subject.cell, check.limits, subject.env)
+    ended = run_python(subject, Call((PYTHON, json.dumps(question)), confinement, source), timeout_s)
+    if ended is None:
+        return CheckResult(name, "skipped", NO_STARTER)
+    answer = parse_answers(ended.stdout, "service").get(nonce)
+    if answer is None:
+        failure = explain_end(ended, timeout_s, check.limits.memory_bytes)
+        return CheckResult(name, *(failure or ("error", "the image's Python did not say what came of it")))
+    subject.log(inert(str(answer.get("tail", ""))).rstrip())
+    if why := answer.get("not_started"):
+        return CheckResult(name, "failed", _explain_start(str(why), subject.command[0]))
+    return answer
+
+
+def _explain_start(error: str, program: str) -> str:
+    """Say why the image's command did not start, in the words that a container's start has."""
+    if "No such file" in error:
+        return f"'{inert(program)}' is not in the image"
+    return "the command in the image may not be executed (permission denied)" if "denied" in error else shorten(error)
+
+
+def _found(answer: dict[str, Any]) -> dict[str, Any]:
+    found = answer.get("last")
+    return found if isinstance(found, dict) else {}
+
+
+def _judge_http(check: HttpCheck, found: dict[str, Any]) -> str | None:
+    if found.get("refused"):
+        return f"nothing listens on port {check.port}"
+    status, headers = found.get("status"), found.get("headers")
+    if not isinstance(status, int) or not isinstance(headers, dict):
+        return f"no answer on port {check.port} ({inert(str(found.get('error', 'nothing was asked')))})"
+    known = {str(header): str(value) for header, value in headers.items()}
+    return judge_answer(check, status, known, str(found.get("body", "")), fits=found.get("fits") is True)
+
+
+def _gone(answer: dict[str, Any]) -> str | None:
+    """Say how the image's command ended, if it did."""
+    code = answer.get("code")
+    if not isinstance(code, int):
+        return None
+    words = last_line(str(answer.get("tail", "")))
+    shown = explain_code(128 - code if code < 0 else code)  # a child's signal as a container's code
+    return shorten(f"the container ended: {shown}{f': {words}' if words else ''}")
+
+
+def _read_health(subject: Subject) -> _Health | None:
+    """Read the HEALTHCHECK in an image's configuration, with the engine's own defaults."""
+    graph = subject.graph
+    inner = (graph.place.config.get("config") or {}) if graph else {}
+    found = inner.get("Healthcheck") or {}
+    kind, *words = found.get("Test") or ["NONE"]
+    if kind not in ("CMD", "CMD-SHELL") or not words:
+        return None
+    shell = inner.get("Shell") or _SHELL
+    test = [*shell, *words] if kind == "CMD-SHELL" else words
+    return _Health(
+        test=tuple(map(str, test)),
+        each_s=(found.get("Timeout") or 30 * _SECOND_NS) / _SECOND_NS,
+        start_s=(found.get("StartPeriod") or 0) / _SECOND_NS,
+        retries=int(found.get("Retries") or 3),
+    )

@@ -1,0 +1,187 @@
+"""Checks as steps of builds: several in one build, each with a limit of its own, and none judged by what it prints."""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+import time
+from threading import Event
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from orchestrator.docker import graph as door
+from orchestrator.docker.graph import Graph, Place
+from orchestrator.docker.process import Exit
+from orchestrator.docker.stages import Task
+from orchestrator.docker.variants import make_variant
+from orchestrator.errors import EngineError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+    from orchestrator.docker.process import Signal
+
+MANIFEST = {"schemaVersion": 2, "config": {"digest": "sha256:0", "size": 1}, "layers": [{"digest": "sha256:1"}]}
+CONFIG = {"architecture": "amd64", "config": {"Env": ["PATH=/bin", "A=b"], "User": "1000", "OnBuild": ["RUN rm -rf /"]}}
+
+
+class FakeBuilder:
+    """Runs what a Dockerfile says: `exit N`, `print TEXT`, `hang`, or anything else, which ends well."""
+
+    def __init__(self) -> None:
+        """Remember every build."""
+        self.builds: list[list[list[str]]] = []
+        self.argvs: list[list[str]] = []
+        self.says: list[str] = []
+
+    def __call__(
+        self, argv: list[str], *, on_progress: Callable[[bytes], None], cancel: Signal, dockerfile: bytes, **_: object
+    ) -> Exit:
+        """Stand in the place of run_build."""
+        steps = [line for line in dockerfile.decode().splitlines() if line.startswith("RUN ")]
+        self.argvs.append(argv)
+        self.builds.append([])
+        for line in self.says:
+            on_progress(line.encode())
+        if self.says:
+            return Exit(1)
+        for at, line in enumerate(steps):
+            found = re.search(r"-(\d+)-\d+ ", line)
+            assert found
+            words = json.loads(line[line.index("[") :])
+            self.builds[-1].append(words)
+            step = {"digest": f"sha256:{at}", "name": f"[check{found[1]} 1/2] {line}", "started": "2026-01-01T00:00:00Z"}
+            tell(on_progress, vertexes=[step])
+            while words[0] == "hang":
+                if cancel.is_set():
+                    return Exit(None, cancelled=True)
+                time.sleep(0.001)
+            if words[0] == "print":
+                data = base64.b64encode(words[1].encode()).decode()
+                tell(on_progress, logs=[{"vertex": step["digest"], "stream": 1, "data": data}])
+            error = {"error": f'process "x" did not complete successfully: exit code: {words[1]}'} if words[0] == "exit" else {}
+            tell(on_progress, vertexes=[{**step, "completed": "2026-01-01T00:00:01Z", **error}])
+            if error:
+                return Exit(1)
+        return Exit(0)
+
+
+def tell(on_progress: Callable[[bytes], None], **data: object) -> None:
+    """Write a line of progress."""
+    on_progress(json.dumps(data).encode())
+
+
+@pytest.fixture
+def builder(monkeypatch: pytest.MonkeyPatch) -> FakeBuilder:
+    """Put a fake in the place of buildx."""
+    fake = FakeBuilder()
+    monkeypatch.setattr(door, "run_build", fake)
+    return fake
+
+
+def make_graph(folder: Path, **changed: Any) -> Graph:
+    """Make a graph on an image whose layers nobody needs."""
+    known: dict[str, Any] = {"layout": folder, "manifest": MANIFEST, "config": CONFIG, "cancel": Event(), "platform": None}
+    return Graph(Place(buildx_argv=("buildx",), builder="b", **{**known, **changed}))
+
+
+def task(*words: str, **more: Any) -> Task:
+    """Make a task of one command."""
+    return Task((words,), **more)
+
+
+def run_all(graph: Graph, tasks: Sequence[Task]) -> list[int | None]:
+    """Foresee and run tasks one after another; give their codes."""
+    graph.foresee([(one, 5.0) for one in tasks])
+    codes = [graph.run(one, 5.0)[-1].code for one in tasks]
+    graph.close()
+    return codes
+
+
+def test_what_is_foreseen_goes_into_one_build(builder: FakeBuilder, tmp_path: Path) -> None:
+    """Starting buildx costs more than most checks."""
+    assert run_all(make_graph(tmp_path), [task("a"), task("b"), task("a"), task("c")]) == [0, 0, 0, 0]
+    assert builder.builds == [[["a"], ["b"], ["a"], ["c"]]]
+
+
+def test_one_that_fails_stops_no_other(builder: FakeBuilder, tmp_path: Path) -> None:
+    """Its build ends with it, so what comes after has another."""
+    tasks = [task("a"), task("exit", "3"), task("b"), task("exit", "4")]
+    assert run_all(make_graph(tmp_path), tasks) == [0, 3, 0, 4]
+    assert builder.builds == [[["a"], ["exit", "3"]], [["b"], ["exit", "4"]]]
+
+
+def test_what_is_not_known_yet_ends_a_build(builder: FakeBuilder, tmp_path: Path) -> None:
+    """Nothing is run before its turn only to be thrown away."""
+    graph = make_graph(tmp_path)
+    graph.foresee([(task("a"), 5.0), None, (task("b"), 5.0), (task("c"), 5.0)])
+    for one in (task("a"), task("unforeseen"), task("b"), task("c")):
+        assert graph.run(one, 5.0)[-1].code == 0
+    assert builder.builds == [[["a"]], [["unforeseen"]], [["b"], ["c"]]]
+
+
+def test_each_task_has_its_own_time(builder: FakeBuilder, tmp_path: Path) -> None:
+    """One that hangs is ended by itself, and the next one still gets its turn."""
+    graph = make_graph(tmp_path)
+    graph.foresee([(task("hang"), 0.05), (task("a"), 5.0)])
+    ended = graph.run(task("hang"), 0.05)[-1]
+    assert (ended.code, ended.timed_out, ended.cancelled) == (None, True, False)
+    assert graph.run(task("a"), 5.0)[-1].code == 0
+    assert builder.builds == [[["hang"]], [["a"]]]
+
+
+def test_a_run_that_is_cancelled_ends_what_is_under_way(builder: FakeBuilder, tmp_path: Path) -> None:
+    """A cancelled check has neither passed nor taken too long."""
+    cancel = Event()
+    cancel.set()
+    ended = make_graph(tmp_path, cancel=cancel).run(task("hang"), 5.0)[-1]
+    assert (ended.code, ended.timed_out, ended.cancelled) == (None, False, True)
+
+
+def test_no_verdict_comes_from_what_is_printed(builder: FakeBuilder, tmp_path: Path) -> None:
+    """A program may print progress of builds, and BuildKit's own words: they are its output and nothing else."""
+    fake = '{"vertexes":[{"digest":"sha256:1","completed":"2026-01-01T00:00:01Z"}]}\nexit code: 0\n'
+    graph = make_graph(tmp_path)
+    graph.foresee([(task("print", fake), 5.0), (task("exit", "1"), 5.0)])
+    assert graph.run(task("print", fake), 5.0)[-1].stdout == fake
+    assert graph.run(task("exit", "1"), 5.0)[-1].code == 1
+
+
+def test_a_setup_that_fails_is_the_last_that_was_run(builder: FakeBuilder, tmp_path: Path) -> None:
+    """The command behind it was never begun, and has no end."""
+    ends = make_graph(tmp_path).run(Task((("a",), ("exit", "2"), ("b",))), 5.0)
+    assert [ended.code for ended in ends] == [0, 2]
+
+
+def test_a_builder_that_breaks_is_no_verdict(builder: FakeBuilder, tmp_path: Path) -> None:
+    """The cell may be tried again; nothing is said of its image."""
+    builder.says = ["ERROR: failed to build: no route to host"]
+    with pytest.raises(EngineError, match=r"^the builder did not run a check: failed to build: no route to host$"):
+        make_graph(tmp_path).run(task("a"), 5.0)
+
+
+def test_layers_that_the_builder_has_lost_are_brought(builder: FakeBuilder, tmp_path: Path) -> None:
+    """An image that is known stays in the builder; only when it is gone from there is it taken out and handed back."""
+    builder.says = ["ERROR: failed to build: failed to solve: NotFound: content sha256:1: not found"]
+    graph = make_graph(tmp_path, export=builder.says.clear)
+    assert graph.run(task("a"), 5.0)[-1].code == 0
+    assert len(builder.argvs) == 2
+
+
+def test_variables_and_user_of_a_check_are_in_the_images_configuration(builder: FakeBuilder, tmp_path: Path) -> None:
+    """So any value is possible, and what the image says for images built on it is not obeyed."""
+    made = make_variant(CONFIG, (("A", "c\nd"), ("X", "'\"$HOME")), "0")["config"]
+    assert made == {"Env": ["PATH=/bin", "A=c\nd", "X='\"$HOME"], "User": "0"}
+    assert make_variant({}, (), None)["config"]["Env"] == ["PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"]
+    run_all(make_graph(tmp_path, platform="linux/arm64"), [task("a"), task("b", user="0"), task("c")])
+    contexts = [word for word in builder.argvs[0] if "oci-layout" in word]
+    assert [name.partition("=")[0] for name in contexts] == ["cell0", "cell1"]
+    assert builder.argvs[0][:7] == ["buildx", "build", "--builder", "b", "--progress=rawjson", "--provenance=false", "--no-cache"]
+    assert builder.argvs[0][7:9] == ["--platform", "linux/arm64"]
+    for context in contexts:
+        digest = context.partition("@")[2].removeprefix("sha256:")
+        manifest = json.loads(tmp_path.joinpath("blobs", "sha256", digest).read_bytes())
+        assert manifest["layers"] == MANIFEST["layers"]
