@@ -26,6 +26,7 @@ OF_THE_IMAGE = ("docker-container", "remote")
 ALL_FAULTS = os.environ.get("FAULTS") == "all"  # they take minutes; tests/golden/logs has what they said, for the unit tests
 QUICK = ("tests/unit/", "tests/properties/", "tests/views/")
 ALONE = ("tests/e2e/", "tests/integration/")
+NEEDS = {"builder_image": "docker-container", "remote": "remote"}
 PLACES = ("containerd", "classic", *OF_THE_IMAGE)
 
 
@@ -116,10 +117,10 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
     Give `lab` and `index` tests what they need.
     """
-    if "docker-container" not in places():
-        left_out = [item for item in items if item.get_closest_marker("builder_image")]
-        config.hook.pytest_deselected(items=left_out)
-        items[:] = [item for item in items if item not in left_out]
+    lacking = [mark for mark, place in NEEDS.items() if place not in places()]
+    left_out = [item for item in items if any(item.get_closest_marker(mark) for mark in lacking)]
+    config.hook.pytest_deselected(items=left_out)
+    items[:] = [item for item in items if item not in left_out]
     if not ALL_FAULTS:
         items[:] = [item for item in items if not item.get_closest_marker("fault")]
     for item in items:

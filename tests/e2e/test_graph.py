@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 import requests
 
-from tests.conftest import places
 from tests.e2e.conftest import DOCKERFILE, Project
 from tests.lab.registry import serve_registry
 
@@ -180,7 +179,7 @@ def test_what_a_step_cannot_do_is_skipped(project: Project) -> None:
     assert found[1]["reason"] == "it needs a container, since it asks for a memory limit"
 
 
-@pytest.mark.skipif("remote" not in places(), reason="there is neither a builder image nor a buildkitd here")
+@pytest.mark.remote
 def test_a_remote_builder_needs_no_engine(project: Project, daemon: str) -> None:
     """Doctor, bootstrap and run, where nothing answers for containers: the same record as on an engine."""
     write_more(project)
@@ -200,7 +199,7 @@ def test_a_remote_builder_needs_no_engine(project: Project, daemon: str) -> None
     project.matrix("clean", **NO_ENGINE)
 
 
-@pytest.mark.skipif("remote" not in places(), reason="there is neither a builder image nor a buildkitd here")
+@pytest.mark.remote
 def test_a_platform_is_passed_on_and_said(project: Project, daemon: str) -> None:
     """An image for another platform is tested as one; whether that is emulation is said where it can be known."""
     project.folder.joinpath("Dockerfile").write_text("FROM scratch\nCOPY busybox /bin/busybox\n")
