@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import secrets
 import tempfile
 from contextlib import contextmanager
@@ -15,10 +16,13 @@ from orchestrator.errors import DiskFullError, StoreError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+_DRAFT_BYTES = 4
+_DRAFT = re.compile(rf"\..+\.[0-9a-f]{{{2 * _DRAFT_BYTES}}}")
+
 
 def write_whole(path: Path, data: bytes, mode: int | None = None) -> Path:
     """Write a file under another name, with another's mode if one is given, make sure of it, then give it its own."""
-    draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    draft = path.with_name(f".{path.name}.{secrets.token_hex(_DRAFT_BYTES)}")
     with disk_errors(path):
         try:
             with draft.open("wb") as file:
@@ -31,6 +35,14 @@ def write_whole(path: Path, data: bytes, mode: int | None = None) -> Path:
         finally:
             draft.unlink(missing_ok=True)
     return path
+
+
+def forget_drafts(folder: Path) -> None:
+    """Remove what a process that was killed in the middle of `write_whole` has left in a folder."""
+    with disk_errors(folder):
+        for path in folder.iterdir() if folder.is_dir() else ():
+            if _DRAFT.fullmatch(path.name):
+                path.unlink()
 
 
 @contextmanager

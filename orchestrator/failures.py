@@ -21,6 +21,7 @@ _PASSING = re.compile(
     r"|code = Unavailable|code = Internal desc = stream|transport is closing|error reading from server"
     r"|\b50[0234] |5\d\d (?:Internal|Bad|Service|Gateway)|429 Too Many|toomanyrequests"
     r"|Cannot connect to the Docker daemon|failed to dial|no active session|failed to receive status"
+    r"|failed to list workers|error reading server preface|use of closed network connection"  # a builder that goes away
     r"|failed to (?:create|find) (?:endpoint|builder)|no builder \"|closing transport"
     r"|snapshot (?:\S+ )?does not exist",  # the engine tidied up under the build, or lost what a full disk could not take
     re.IGNORECASE,

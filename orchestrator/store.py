@@ -13,7 +13,7 @@ from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING
 
-from orchestrator.disk import disk_errors, write_whole
+from orchestrator.disk import disk_errors, forget_drafts, write_whole
 from orchestrator.errors import StoreError, UsageError, did_you_mean
 from orchestrator.names import folder_name, is_run_id, make_run_id
 from orchestrator.record import SCHEMA, CellRecord, RunRecord
@@ -61,6 +61,13 @@ class RunFolder:
         """Make the folder of a new run."""
         with disk_errors(self.path):
             self.path.mkdir(parents=True)
+
+    def forget_drafts(self) -> None:
+        """Remove half-written files, before a run that was killed goes on."""
+        cells = self._check(self.path / "cells")
+        for folder in (self.path, *(cells.iterdir() if cells.is_dir() else ())):
+            if folder.is_dir() and not self.leads_out(folder):
+                forget_drafts(folder)
 
     def cell(self, cell_id: str) -> Path:
         """Give a cell's own folder, made if need be."""

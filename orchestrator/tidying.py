@@ -34,6 +34,7 @@ def tidy(shop: Workshop, plan: Plan, *, was_cut_short: bool) -> None:
 
 def clear_remains(shop: Workshop) -> None:
     """Remove what a killed process left of this run, before it goes on."""
+    shop.run.forget_drafts()
     shop.store.remove()
     try:
         _remove_everything(shop)

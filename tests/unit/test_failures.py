@@ -154,6 +154,18 @@ CASES = {
         "failed to receive status: rpc error: code = Unavailable",
         passing=True,
     ),
+    "a builder whose container was killed before the build was sent": Case(
+        "ERROR: failed to build: listing workers for Build: failed to list workers: Unavailable: connection error: "
+        'desc = "error reading server preface: EOF"',
+        "failed to list workers: Unavailable",
+        passing=True,
+    ),
+    "a builder whose container was removed": Case(
+        "ERROR: failed to build: listing workers for Build: failed to list workers: Unavailable: connection error: "
+        'desc = "transport: Error while dialing: use of closed network connection"',
+        "failed to list workers: Unavailable",
+        passing=True,
+    ),
     "a transport that closes": Case(
         "ERROR: failed to solve: rpc error: code = Unavailable desc = transport is closing",
         "rpc error: code = Unavailable desc = transport is closing",

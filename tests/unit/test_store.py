@@ -8,11 +8,13 @@ import os
 import resource
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
-from typing import TYPE_CHECKING, NoReturn
+from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
 from orchestrator import stored as reading
+from orchestrator.disk import write_whole
 from orchestrator.errors import DiskFullError, ExitCode, StoreError, UsageError
 from orchestrator.events import Event
 from orchestrator.model import Status
@@ -21,9 +23,6 @@ from orchestrator.record import SCHEMA
 from orchestrator.report.data import render_json
 from orchestrator.store import Reports, RunFolder
 from tests.unit.records import HOSTILE, make_cell, make_hostile_record, make_record, run_json
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 IDS = ("20260101T000000Z-aaaaaa", "20260102T000000Z-bbbbbb", "20260102T000000Z-cccccc")
 
@@ -179,6 +178,27 @@ def test_a_full_disk_leaves_the_file_as_it_was(run: RunFolder, monkeypatch: pyte
     assert caught.value.exit_code is ExitCode.ENGINE
     assert (run.path / "report.md").read_text() == "before"
     assert [item.name for item in run.path.iterdir()] == ["report.md"]
+
+
+def test_what_a_kill_left_half_written_is_forgotten_and_nothing_else(run: RunFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A kill between writing and renaming leaves a draft; files of others stay, and no link is followed out of the folder."""
+    elsewhere = run.path.parent / "elsewhere"
+    elsewhere.mkdir()
+    run.cell("b").parent.joinpath("linked").symlink_to(elsewhere)
+    kept = [run.path / "cells/b/.hidden", run.path / "run.json.0123abcd", elsewhere / ".result.json.0123abcd"]
+    for path in kept:
+        path.write_text("somebody's")
+    with monkeypatch.context() as killed:
+        killed.setattr(Path, "replace", fail_with(errno.EIO))
+        killed.setattr(Path, "unlink", lambda *_, **__: None)
+        for name in ("run.json", "cells/b/result.json"):
+            with pytest.raises(StoreError):
+                write_whole(run.path / name, b"half")
+    drafts = [*run.path.glob(".run.json.*"), *run.path.glob("cells/b/.result.json.*")]
+    assert len(drafts) == 2
+    run.forget_drafts()
+    assert not any(path.exists() for path in drafts)
+    assert all(path.exists() for path in kept)
 
 
 @pytest.mark.parametrize(("number", "kind"), [(errno.EDQUOT, DiskFullError), (errno.EIO, StoreError), (errno.EROFS, StoreError)])
