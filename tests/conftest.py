@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import os
 import shutil
+import signal
 import subprocess
 from functools import cache
 from pathlib import Path
@@ -19,6 +20,8 @@ from tests.lab.bases import ensure_bases
 from tests.lab.debian import unpacked
 from tests.lab.engine import CLASSIC, answers
 
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as a shell hands it on to what it starts in the background
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 gc.set_threshold(50_000, 50, 50)  # looking for circles among what pytest and the libraries keep took a third of the unit tests
 os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # read when grpc is imported: what its core says is no part of any test
 BUILDER_IMAGE = "moby/buildkit:buildx-stable-1"

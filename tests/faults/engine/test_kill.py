@@ -166,7 +166,6 @@ def drill(project: Project, how: str, moment_s: float, undisturbed: dict[str, An
 @pytest.mark.parametrize("how", [*(pytest.param(how, marks=pytest.mark.whole) for how in HOW[:-1]), HOW[-1]])
 def test_a_run_stopped_at_any_moment_goes_on_and_ends_as_if_nothing_had_been(how: str, fresh: Callable[[str], Project]) -> None:
     """Every cell once, none built twice, nothing left running; the moments are random and their seed is recorded."""
-    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job would hand on that it is ignored
     project = fresh("undisturbed")
     write_twelve(project)
     began = time.monotonic()
