@@ -17,7 +17,7 @@ SERIAL = "build --load, one by one"
 HELP, PLAN, LARGE_PLAN = "`matrix --help`", "`matrix plan` of 12 cells", "`matrix plan` of 100,000 cells"
 REPORT, PAGE = "`matrix report` of 10,000 cells", "`matrix report --format html` of 10,000 cells"
 RECORD, EVIDENCE, IMAGES, UNIQUE = "record", "logs and traces", "images", "layers of no other cell"
-FULL, FULL_CELLS = "`matrix report` of 4,000 cells with 170 packages", 4_000
+FULL, FULL_CELLS = "`matrix report` of 2,500 cells with 170 packages", 2_500
 BEFORE, AFTER = "before the cells", "after the cells"  # what a run takes besides its cells, beside a cell's parts
 
 

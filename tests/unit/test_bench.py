@@ -139,7 +139,7 @@ def test_every_bar_says_whether_it_is_met() -> None:
     assert (bars[f"{PAGE}: memory"].figure, bars[f"{PAGE}: memory"].met) == ("2.00 GB", False)
     assert bars["our own CPU time for each cell, beside buildx's"].figure == "0.040 s"
     refused = bars["`matrix report` of 10,000 cells with 170 packages"]
-    assert (refused.figure, refused.met) == ("refused: run.json would have 400 MiB; 4,800 cells fit", False)
+    assert (refused.figure, refused.met) == ("refused: run.json would have 640 MiB; 3,000 cells fit", False)
     unknown = [bar for bar in bars.values() if "base of 300 MB" in bar.promise]
     assert len(unknown) == 4
     assert {(bar.figure, bar.met) for bar in unknown} == {(None, None)}
