@@ -103,17 +103,12 @@ class Traces:
         finally:
             if self.history is not None:  # else nobody will read it
                 self.run.summarize(summary_id, trace.spans[-1])
-            self._hand_in(trace)
+                self._queue.put(trace)
 
     def begin(self) -> None:
         """Begin to listen to the builder, beside the first builds."""
         self._thread = Thread(target=self._collect, name="traces", daemon=True)
         self._thread.start()
-
-    def _hand_in(self, trace: CellTrace) -> None:
-        if self._thread is None:
-            self.begin()
-        self._queue.put(trace)
 
     def gather(self) -> None:
         """Complete what has been handed in, and link joined steps to what ran after all."""
@@ -177,7 +172,7 @@ class Traces:
 
     def _ask_builder(self, trace: CellTrace) -> list[Span]:
         """Give the builder's own spans of a trace; without them, progress tells what it can."""
-        if self.history is None or not trace.builds:
+        if self.history is None or not trace.builds or self._failures >= _PATIENCE:
             return []
         spans: dict[str, Span] = {}
         problem: Exception | None = None
@@ -211,6 +206,3 @@ class Traces:
         if not self._has_warned:
             self.warn(f"{reason}; the steps of such builds are traced from their progress")
             self._has_warned = True
-        if self._failures >= _PATIENCE and self.history is not None:
-            self.history.close()
-            self.history = None

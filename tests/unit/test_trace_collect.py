@@ -68,6 +68,7 @@ class Kept:
 
     def run(self, *cells: tuple[str, str | None]) -> None:
         """Build cells, each with the reference that buildx wrote down, and end the run."""
+        self.traces.begin()
         with self.traces.run.span("run"):
             for cell, ref in cells:
                 with self.traces.cell(cell, {}) as (trace, _), trace.build({}) as build:
@@ -190,6 +191,7 @@ def test_a_builder_that_cannot_export_is_given_up_and_said_once() -> None:
     assert len(kept.warnings) == 1
     assert "are traced from their progress" in kept.warnings[0]
     assert all(sources(kept.files[str(number)]) == {"matrix", "progress"} for number in range(100))
+    assert [span.name for span in kept.files[None]] == [*["cell"] * 100, "run"], "the run's own trace has a summary of each"
 
 
 def test_a_run_without_a_cell_has_a_trace_too() -> None:
