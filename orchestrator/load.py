@@ -24,7 +24,7 @@ def foreign_load() -> float | None:
     before = _read()
     if before is None:
         return None
-    time.sleep(_LOOK_S)
+    time.sleep(_LOOK_S)  # what is asked is how busy it is over a while
     after = _read()
     if after is None:
         return None

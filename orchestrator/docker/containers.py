@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import secrets
-import time
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -114,20 +113,19 @@ def ended_container(  # noqa: PLR0913  # what to run, and how it is confined
     try:
         ended = process.stream(words, on_stdout=keep("out"), on_stderr=keep("err"), stdin=stdin, timeout_s=timeout_s, cancel=cancel)
         stdout, stderr = (kept[which].decode("utf-8", "replace") for which in ("out", "err"))
-        yield name, _explain(name, ended, stdout, stderr)
+        yield name, _explain(name, ended, stdout, stderr, cancel)
     finally:
         remove_container(engine, name)
 
 
-def _explain(name: str, ended: process.Exit, stdout: str, stderr: str) -> Ended:
+def _explain(name: str, ended: process.Exit, stdout: str, stderr: str, cancel: Event) -> Ended:
     """Ask the engine how a container ended that did not simply end well: docker's own exit code may be the program's."""
     if ended.code == 0 or ended.timed_out or ended.cancelled:
         return Ended(ended.code, False, ended.timed_out, ended.cancelled, "", stdout, stderr)  # noqa: FBT003  # by position
     state = _state_of(name, stderr)
     for wait_s in _OOM_WAITS_S:  # the engine hears of it later than of the end, and much later when it is busy
-        if state.exit_code != _KILLED or state.oom_killed:
+        if state.exit_code != _KILLED or state.oom_killed or cancel.wait(wait_s):
             break
-        time.sleep(wait_s)
         state = _state_of(name, stderr)
     return Ended(
         code=state.exit_code,

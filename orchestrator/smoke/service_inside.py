@@ -70,7 +70,7 @@ def follow(task, service):
             is_over = is_wanted(task, found)
         if is_over or service.poll() is not None or time.monotonic() >= until:
             return found
-        time.sleep(POLL_S)
+        time.sleep(POLL_S)  # a service does not say when it is ready
 
 
 def main(task):

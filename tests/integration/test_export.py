@@ -287,7 +287,7 @@ def test_a_host_that_nobody_knows_is_named(protocol: str) -> None:
 def test_a_slow_backend_is_waited_for_within_the_budget(protocol: str) -> None:
     """One that takes its time and then takes the spans is no problem."""
     with RECEIVERS[protocol](None) as received:
-        received.before = lambda: time.sleep(1.5)
+        received.before = lambda: time.sleep(1.5)  # the fault itself
         problem, took_s = export_one(environment_of(received.port, protocol))
     assert problem is None
     assert 1.5 < took_s < BUDGET_S

@@ -58,7 +58,7 @@ class FakeBuilder:
             while words[0] == "hang":
                 if cancel.is_set():
                     return Exit(None, cancelled=True)
-                time.sleep(0.001)
+                time.sleep(0.001)  # a build under way; it is asked whether to end, and not told
             if words[0] == "print":
                 data = base64.b64encode(words[1].encode()).decode()
                 tell(on_progress, logs=[{"vertex": step["digest"], "stream": 1, "data": data}])

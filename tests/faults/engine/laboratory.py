@@ -27,7 +27,17 @@ def wait_until(condition: Callable[[], object], seconds: float = 60.0, what: str
     until = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < until, f"{what} never came true"
-        time.sleep(0.02)
+        time.sleep(0.02)  # what is waited for lies in files and in the engine, which tell nobody
+
+
+def while_running(process: subprocess.Popen[str], each_s: float, within_s: float) -> Iterator[None]:
+    """Look at a process again and again, until it has ended; that it does is a part of the drill."""
+    until = time.monotonic() + within_s
+    while process.poll() is None:
+        yield
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(each_s)
+        assert time.monotonic() < until, "the run does not end"
 
 
 @contextmanager

@@ -84,7 +84,7 @@ class _Registry(BaseHTTPRequestHandler):
             self.asked[repository] += 1
             count = self.asked[repository]
         if fault == "silent":
-            time.sleep(_FOREVER_S)
+            time.sleep(_FOREVER_S)  # the fault itself; who started this process ends it
         if fault == "busy" or (fault == "passing" and count <= _BUSY_AT_FIRST):
             return self._answer(503, b"")
         blob = image_of(repository).get(name)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.faults.engine.conftest import times
-from tests.faults.engine.laboratory import DRILLS, processes
+from tests.faults.engine.laboratory import DRILLS, processes, while_running
 from tests.faults.engine.tally import Tally
 from tests.faults.engine.whole import check_ended, check_files
 
@@ -58,13 +58,11 @@ GREEDY: dict[str, tuple[dict[str, Any], str | tuple[str, ...], str]] = {
 
 def peak_kib(process: subprocess.Popen[str]) -> int:
     """Wait for a run to end, and give the most memory that it took."""
-    peak, until = 0, time.monotonic() + 120
+    peak = 0
     status = Path(f"/proc/{process.pid}/status")
-    while process.poll() is None:
-        assert time.monotonic() < until, "the run does not end"
+    for _ in while_running(process, 0.05, 120):
         with suppress(OSError, StopIteration):
             peak = max(peak, int(next(line for line in status.read_text().splitlines() if line.startswith("VmHWM")).split()[1]))
-        time.sleep(0.05)
     return peak
 
 

@@ -7,6 +7,7 @@ import json
 import os
 import pty
 import random
+import select
 import signal
 import subprocess
 import time
@@ -118,11 +119,11 @@ def stop_at(project: Project, how: str, moment_s: float) -> int | None:
     if how == "hang-up":
         pid, terminal = on_a_terminal(project)
         until = time.monotonic() + moment_s
-        os.set_blocking(terminal, False)
-        while time.monotonic() < until:
-            with suppress(OSError):
+        while (left_s := until - time.monotonic()) > 0 and select.select([terminal], [], [], left_s)[0]:
+            try:
                 os.read(terminal, 65536)
-            time.sleep(0.01)
+            except OSError:  # the run has ended before its time
+                break
         os.close(terminal)
         _, status = os.waitpid(pid, 0)
         return os.waitstatus_to_exitcode(status)

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 import os
-import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.faults.engine.laboratory import DRILLS
+from tests.faults.engine.laboratory import DRILLS, while_running
 from tests.faults.engine.tally import Tally
 from tests.faults.engine.whole import check_ended, check_files
 
@@ -69,8 +68,7 @@ def test_a_long_run_takes_no_more_at_its_end_than_at_its_start(fresh: Callable[[
     process = project.start("run", "--progress", "none", "--jobs", "3", "--format", "json", "--out", "result.json")
     samples: list[Sample] = []
     step = max(1, count // 20)
-    while process.poll() is None:
-        time.sleep(0.1)
+    for _ in while_running(process, 0.1 if count == QUICK else 2, 3600):
         if project.latest.joinpath("events.jsonl").is_file():
             try:
                 sample = take_sample(project, process)
@@ -79,7 +77,6 @@ def test_a_long_run_takes_no_more_at_its_end_than_at_its_start(fresh: Callable[[
             if not samples or sample.cells >= samples[-1].cells + step:
                 samples.append(sample)
                 print(sample, flush=True)  # noqa: T201  # who waits wants to see it
-            time.sleep(0 if count == QUICK else 2)
     out, err = process.communicate()
     assert process.returncode == 0, out + err
     record = json.loads(project.folder.joinpath("result.json").read_bytes())

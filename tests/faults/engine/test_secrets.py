@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from tests.faults.engine.conftest import times
-from tests.faults.engine.laboratory import processes
+from tests.faults.engine.laboratory import processes, while_running
 from tests.faults.engine.tally import Tally
 
 if TYPE_CHECKING:
@@ -30,10 +29,9 @@ CMD ["sleep", "100"]
 def watch_arguments(project: Project, words: tuple[str, ...], canaries: tuple[str, ...], **environment: str) -> set[str]:
     """Run, and look at the argument lists of all processes meanwhile; give the canaries that were in one."""
     process, found = project.start(*words, **environment), set()
-    while process.poll() is None:
+    for _ in while_running(process, 0.01, 300):
         for _, arguments in processes():
             found |= {canary for canary in canaries if canary.encode() in arguments}
-        time.sleep(0.01)
     out, err = process.communicate()
     assert process.returncode == 0, out + err
     return found | {canary for canary in canaries if canary in out + err}
