@@ -79,7 +79,11 @@ def dial(engine: Engine, builder: Builder, platform: str | None) -> Iterator[Lin
             door.settimeout(_ANSWER_S)
             channel: Any = grpc.insecure_channel(f"unix:{path}")
             channel.unary_unary(_HELLO).future(b"")  # gRPC connects when something is asked, whatever the answer is
-            connection, _ = door.accept()
+            try:
+                connection, _ = door.accept()
+            except OSError:
+                channel.close()
+                raise
         with carrying(argv, connection, said, child_environment()):
             line = Line(channel, said)
             try:

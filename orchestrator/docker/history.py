@@ -131,7 +131,12 @@ class BuilderHistory:
             return known
         if known is not None:
             self.close()
-        node = self._nodes[platform] = _Node(self._open.enter_context(dial(self.engine, self.builder, platform)))
+        try:
+            line = self._open.enter_context(dial(self.engine, self.builder, platform))
+        except OSError as error:  # of this machine: no room, or a name that is too long for a socket
+            message = f"the builder's history cannot be had: {error}"
+            raise EngineError(message) from error
+        node = self._nodes[platform] = _Node(line)
         node.begin()
         return node
 

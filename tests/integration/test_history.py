@@ -94,6 +94,19 @@ def test_a_builder_that_cannot_be_reached_is_said_in_buildx_words(history: Build
     nobody.close()
 
 
+def test_a_folder_for_passing_files_that_no_socket_can_lie_in_costs_only_the_trace(
+    history: BuilderHistory, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The name of a socket is short; this is no bug of ours, and nothing that a run must end for."""
+    long = tmp_path / ("x" * 120)
+    long.mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(long))
+    other = replace(history, _nodes={}, _open=ExitStack())
+    with pytest.raises(EngineError, match="the builder's history cannot be had: AF_UNIX path too long"):
+        other.trace_of("default/default/nosuchbuild", None)
+    assert list(long.iterdir()) == []
+
+
 def test_a_connection_that_breaks_costs_one_question(engine: None, tmp_path: Path) -> None:
     """An engine that was restarted is asked anew."""
     real = connect()
