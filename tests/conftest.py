@@ -140,7 +140,9 @@ def deal(items: list[pytest.Item], workers: int) -> list[pytest.Item]:
     xdist gives each worker a piece of the list, all of a length, and takes from
     the ends of others what is left. So each piece begins with tests that wait
     for an engine, those that wait longest first, and ends with quick ones.
-    Tests of a file stay together where they may share what is costly to make.
+    Tests of a file stay together where they may share what is costly to make;
+    those on stand-in bases are one worker's, which makes the bases where there
+    are none while the others go on.
     """
     if workers == 1:
         return items
@@ -152,7 +154,8 @@ def deal(items: list[pytest.Item], workers: int) -> list[pytest.Item]:
     ordered = sorted(groups.values(), key=lambda group: not any(item.get_closest_marker("long") for item in group))
     pieces: list[list[pytest.Item]] = [[] for _ in range(workers)]
     for group in ordered:
-        min(pieces, key=len).extend(group)
+        on_bases = any(item.get_closest_marker("lab") for item in group)
+        (pieces[0] if on_bases else min(pieces, key=len)).extend(group)
     for at, piece in enumerate(pieces):
         room = max(0, (len(items) + at) // workers - len(piece))  # as xdist cuts the list
         piece.extend(quick[:room])

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import time
+from math import inf
 from typing import TYPE_CHECKING
 
 import pytest
@@ -13,7 +15,7 @@ from tests.e2e.conftest import Project, cells_of
 if TYPE_CHECKING:
     from typing import Any
 
-SLEEPS = {"short": "0.1", "middle": "1.1", "long": "2.1"}  # apart by more than a busy machine adds
+SLEEPS = {"short": "0.1", "middle": "1.6", "long": "3.1"}  # apart by more than a busy machine adds
 DOCKERFILE = """\
 FROM scratch
 COPY busybox /bin/busybox
@@ -44,14 +46,14 @@ def write_cells_that_sleep(project: Project) -> None:
 
 
 def plain_loop(project: Project) -> list[str]:
-    """Build the cells one after another, from nothing; give them by the time that they took."""
-    times = {}
-    for name, seconds in SLEEPS.items():
+    """Build the cells one after another, from nothing, three times; give them by the least time that they took."""
+    times: dict[str, float] = {}
+    for name, seconds in [*SLEEPS.items()] * 3:
         words = ["docker", "buildx", "build", "--builder", "default", "--no-cache", "--output", "type=cacheonly"]
         words += ["--build-arg", f"SECONDS={seconds}", "--build-arg", f"BUILDKIT_CACHE_MOUNT_NS={time.time_ns()}"]
         began = time.monotonic()
-        subprocess.run([*words, str(project.folder)], capture_output=True, check=True)
-        times[name] = time.monotonic() - began
+        subprocess.run([*words, str(project.folder)], env={**os.environ, **project.environment}, capture_output=True, check=True)
+        times[name] = min(times.get(name, inf), time.monotonic() - began)
     return sorted(times, key=lambda name: times[name])
 
 
@@ -61,10 +63,13 @@ def scenarios_of(cell: dict[str, Any]) -> dict[str, dict[str, Any]]:
 
 
 @pytest.mark.long
-def test_samples_do_all_their_work_and_rank_as_a_plain_loop_does(project: Project) -> None:
-    """No step cache and no other sample's cache mount; what is cached takes only what a start takes."""
+def test_samples_do_all_their_work_and_rank_as_a_plain_loop_does(project: Project, classic_engine: dict[str, str]) -> None:
+    """No step cache and no other sample's cache mount; what is cached takes only what a start takes.
+
+    On the engine that starts empty: where cache mounts are removed, an engine forgets the steps of all builds.
+    """
     write_cells_that_sleep(project)
-    project.environment = {"MATRIX_CACHE_DIR": str(project.folder / "cache")}
+    project.environment = {**classic_engine, "MATRIX_CACHE_DIR": str(project.folder / "cache")}
     record = project.run("--jobs", "1", "--measure", "3", "--scenario", "cold", "--scenario", "cached")
     cells = cells_of(record)
     medians = {}

@@ -24,6 +24,7 @@ FORBID = "MATRIX_INSTALL_ENGINE"
 _NEWER = ("docker.io", "docker-cli", "docker-buildx", "containerd")  # their libraries are on every supported release
 _OWN = ("runc", "iptables", "tini")  # of this release: newer ones need a newer libc
 _LIBRARIES = ("libip4tc2", "libip6tc2", "libmnl0", "libnetfilter-conntrack3", "libnfnetlink0", "libnftnl11", "libxtables12")
+_MOST_RECORDS = 4000  # of the build cache; a run of the tests leaves some hundred
 _OF_TESTS = ("127.0.0.1:", "matrix-tests-", "matrix.local/")
 _START_S = 60.0
 _STOP_S = 30.0
@@ -231,22 +232,20 @@ def _start_daemon(spec: EngineSpec) -> None:
 
 
 def forget_unused(spec: EngineSpec = MAIN) -> None:
-    """Remove what the last run of the tests did not use of the build cache, and images that tests have left.
+    """Remove images that tests have left, and a build cache that has grown too large: an engine gets slow with what lies in it.
 
-    An engine gets slow with what lies in it. With 1,200 records of the build cache, most of them of tiny images, each
-    container took containerd 0.16 s of CPU time, on an empty engine 0.03 s; with 440 images and 7,900 builds remembered
-    besides, each build took it 0.5 s.
+    The build cache goes whole or not at all. An engine loses its way to every
+    cached step when anything of the cache is removed, be it 65 kB of old contexts,
+    and each run of the tests would build all bases' images anew.
     """
-    stamp = spec.folder / "last-run"
-    if stamp.is_file():
-        since_s = round(time.time() - stamp.stat().st_mtime)
-        words = ["docker", "buildx", "prune", "--builder", "default", "--force", "--filter", f"until={since_s}s"]
+    run_step("docker image prune", ["docker", "image", "prune", "--force"], log="prune.log", environment=spec.environment)
+    images = output_of("docker images", ["docker", "images", "--format", "{{.Repository}}:{{.Tag}}"], spec.environment).split()
+    if left := [image for image in images if image.startswith(_OF_TESTS)]:
+        run_step("docker rmi", ["docker", "rmi", "--force", *left], log="prune.log", environment=spec.environment)
+    usage = output_of("docker buildx du", ["docker", "buildx", "du", "--builder", "default"], spec.environment)
+    if usage.count("\n") > _MOST_RECORDS:
+        words = ["docker", "buildx", "prune", "--builder", "default", "--force", "--all"]
         run_step("docker buildx prune", words, log="prune.log", environment=spec.environment)
-        run_step("docker image prune", ["docker", "image", "prune", "--force"], log="prune.log", environment=spec.environment)
-        images = output_of("docker images", ["docker", "images", "--format", "{{.Repository}}:{{.Tag}}"], spec.environment).split()
-        if left := [image for image in images if image.startswith(_OF_TESTS)]:
-            run_step("docker rmi", ["docker", "rmi", "--force", *left], log="prune.log", environment=spec.environment)
-    stamp.touch()
 
 
 def stop(spec: EngineSpec = MAIN) -> bool:
