@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from orchestrator.record import CellRecord, RunRecord
 
 RUNS, CELLS = 1_000, 100
+LONGEST_S = 2.0
 WEEKS = 11  # of the newest: their runs are stored whole where something shifted; of the others only figures are read
 
 
@@ -75,13 +76,14 @@ def measure(folder: Path, *words: str) -> tuple[float, float, str]:
 
 def test_a_thousand_runs_of_a_hundred_cells_take_under_two_seconds(reports: Reports) -> None:
     """Each cell's trend over all of them, and what changed on the newest days on which something did."""
-    seconds, megabytes, text = min(measure(reports.path.parent) for _ in range(3))  # a busy machine only ever adds
+    tries = (measure(reports.path.parent) for _ in range(6))  # alone 1.1 s; a busy machine only ever adds
+    seconds, megabytes, text = next((found for found in tries if found[0] < LONGEST_S), (LONGEST_S, 0.0, ""))
+    assert seconds < LONGEST_S
     assert f"{RUNS} runs" in text
     assert "the base moved: docker.io/library/python:3.13-slim (+1.4 MB unpacked)" in text
     assert "the Dockerfile changed (+8.0 MB unpacked)" in text
     assert "the package grpcio 1.67.1 → 1.66.0 (-2.9 MB unpacked)" in text
     assert "cannot be read" not in text
-    assert seconds < 2
     assert megabytes < 400
 
 
