@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from orchestrator.judge.differences import Cause
 from orchestrator.judge.inputs import make_base_cause, make_input_causes, short_digest
+from orchestrator.judge.noise import SIZE_NOISE_BYTES, size_noise
 from orchestrator.judge.packages import PackageChange, find_package_changes
 from orchestrator.measure.image import base_layers_of, total
 from orchestrator.units import megabytes, signed_megabytes
@@ -22,15 +23,8 @@ if TYPE_CHECKING:
     from orchestrator.inside import Package
     from orchestrator.record import CellRecord, Image, Layer
 
-SIZE_NOISE_BYTES = 10_000
-SIZE_NOISE_SHARE = 0.0005
 _MOST_NAMED = 20
 _AROUND = 0.1  # of what packages changed by: their folders, caches and the installer's notes, which no list of files names
-
-
-def size_noise(size: float) -> float:
-    """Give the bytes by which an image may differ though nothing changed: times in archives and logs of installers."""
-    return max(SIZE_NOISE_BYTES, SIZE_NOISE_SHARE * size)
 
 
 def attribute(old: CellRecord, new: CellRecord, environment: Sequence[str] = ()) -> tuple[Cause, ...]:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from orchestrator.judge.attribution import attribute, size_noise
+from orchestrator.judge.attribution import attribute
 from orchestrator.judge.differences import SCHEMA, Cause, CellChange, CellSeen, Comparison, Difference, RunSeen
+from orchestrator.judge.noise import size_noise
 from orchestrator.judge.surroundings import TIMED, WEIGHED, differing
 from orchestrator.judge.times import medians_of, noises_of
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from orchestrator.judge.attribution import size_noise
 from orchestrator.judge.compare import noise_floors
+from orchestrator.judge.noise import size_noise
 from orchestrator.judge.surroundings import differing
 from orchestrator.judge.times import COLD, cold_median_of
 from orchestrator.verdicts import Gate

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING
 
-from orchestrator.judge.attribution import size_noise
+from orchestrator.judge.noise import size_noise
 from orchestrator.judge.surroundings import differing
 
 if TYPE_CHECKING:

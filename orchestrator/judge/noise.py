@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from orchestrator.judge.figures import scenario_of
 from orchestrator.judge.times import noises_of
-from orchestrator.rules import METRICS, SECONDS
+from orchestrator.rules import BYTES, METRICS, SECONDS
 
 if TYPE_CHECKING:
     from orchestrator.judge.figures import Figure
@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 # What gzip makes of a layer is known to differ by less from what a registry stores, whatever level or tool packed it.
 ESTIMATE_SHARE = 0.05
+SIZE_NOISE_BYTES = 10_000
+_SIZE_NOISE_SHARE = 0.0005
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,8 +27,13 @@ class Floor:
     why: str | None = None
 
 
+def size_noise(size: float) -> float:
+    """Give the bytes by which an image may differ though nothing changed: times in archives and logs of installers."""
+    return max(SIZE_NOISE_BYTES, _SIZE_NOISE_SHARE * size)
+
+
 def floor_between(record: RunRecord, metric: str, one: Figure, other: Figure) -> Floor:
-    """Say how far two cells' figures must be apart to differ; exact sizes and counts differ by one."""
+    """Say how far two cells' figures must be apart to differ, as a share of the lesser; counts differ by one."""
     for figure in (one, other):
         if figure.value is None or not figure.ranked:
             return Floor(None, figure.note)
@@ -37,12 +44,18 @@ def floor_between(record: RunRecord, metric: str, one: Figure, other: Figure) ->
         return Floor(share, None if share is not None else f"the noise of {scenario_of(metric)} builds was not measured")
     if metric == "vulnerabilities" and one.how != other.how:
         return Floor(None, f"they were counted with different knowledge: {one.how}, and {other.how}")
-    return Floor(ESTIMATE_SHARE if one.estimated != other.estimated else 0.0)
+    if one.estimated != other.estimated:
+        return Floor(ESTIMATE_SHARE)
+    lesser, larger = sorted((one.value or 0.0, other.value or 0.0))
+    return Floor(size_noise(larger) / lesser if METRICS.get(metric) == BYTES and lesser else 0.0)
 
 
 def render_noise(record: RunRecord) -> str:
     """Say in a sentence which differences decide nothing."""
-    sizes = "Sizes and counts are exact; an estimated size differs from an exact one from 5% on."
+    sizes = (
+        "Sizes differ from 0.05% and 10 kB on, since a build that is repeated differs by its times and logs; "
+        "an estimated size differs from an exact one from 5% on."
+    )
     known = [f"{scenario} {share:.1%}" for scenario, share in noises_of(record).items() if share is not None]
     if not known:
         return f"No times can be compared: `matrix run --measure 5` times builds by themselves. {sizes}"

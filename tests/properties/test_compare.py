@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orchestrator.inside import Package, Packages
-from orchestrator.judge.attribution import size_noise
 from orchestrator.judge.compare import compare_runs
 from orchestrator.judge.gates import judge_gates
+from orchestrator.judge.noise import size_noise
 from orchestrator.record import Base, CellInputs, CellRecord, Image, Layer
 from orchestrator.rules import Limit, Rules
 from tests.unit.pairs import make_cell, make_run

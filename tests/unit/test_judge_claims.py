@@ -165,7 +165,7 @@ def test_an_estimate_must_be_further_away_from_an_exact_size() -> None:
 
 def test_an_axis_that_one_side_names_only_says_where_to_look() -> None:
     """`left: {base: alpine, deps: a}, right: {base: slim}` compares the two bases with the dependencies a."""
-    cells = [cell(base, 1, deps=deps) for base in ("alpine", "slim") for deps in ("a", "b")]
+    cells = [cell(base, size, deps=deps) for base, size in (("alpine", 2), ("slim", 1)) for deps in ("a", "b")]
     one_sided = replace(claim(), left={"base": ("alpine",), "deps": ("a",)})
     assert pairs_of(judged(one_sided, *cells)) == [("alpine-a", "slim-a", False)]
     both = replace(one_sided, right={"base": ("slim",), "deps": ("a",)})

@@ -78,6 +78,13 @@ def test_a_difference_within_the_noise_decides_nothing() -> None:
     assert "slim would be taken if its build_time were below 9.90 s (now 10.00 s)." in smaller.would_change
 
 
+def test_bytes_by_which_a_repeated_build_differs_decide_nothing() -> None:
+    """Two installers leave the same packages: a few hundred bytes of times and logs make neither the better one."""
+    by_size = replace(CHOICE, prefer=(Preference("size"),))
+    assert group_of(cell("uv", 54.503115), cell("poetry", 54.502800), choice=by_size).winner is None
+    assert group_of(cell("uv", 54.503115), cell("poetry", 54.4), choice=by_size).winner == "poetry"
+
+
 def test_times_that_were_not_measured_decide_nothing_and_are_named() -> None:
     """Wall times of builds side by side rank nobody; how much faster the second would have to be is known."""
     group = group_of(cell("alpine", 50), cell("slim", 100))
