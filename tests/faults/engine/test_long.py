@@ -58,9 +58,7 @@ def test_a_long_run_takes_no_more_at_its_end_than_at_its_start(fresh: Callable[[
     """Cells that have ended leave nothing in the process or in the engine, and the journal can be read all the time."""
     count = int(os.environ.get("DRILL_CELLS", WHOLE)) if os.environ.get("DRILLS") else QUICK
     project = fresh("long")
-    project.folder.joinpath("Dockerfile").write_text(
-        "FROM scratch\nARG NUMBER\nCOPY Dockerfile /Dockerfile\nLABEL number=$NUMBER\n"
-    )
+    project.folder.joinpath("Dockerfile").write_text(DOCKERFILE)
     project.write(
         axes={"number": [f"n{number:04}" for number in range(count)]},
         defaults={"args": {"NUMBER": "{number}"}, "labels": {"cell": "{number}"}},
