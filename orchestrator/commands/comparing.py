@@ -6,17 +6,15 @@ from typing import Annotated
 
 import typer
 
-from orchestrator.commands.options import DEFAULT_FILE, File, Only, Out, ReportsFolder, Skip, check_one_of, reports_folder
+from orchestrator.commands.options import DEFAULT_FILE, RUN_HELP, File, Only, Out, ReportsFolder, Skip, check_one_of, reports_folder
 from orchestrator.commands.printing import print_result, terminal_width
 from orchestrator.errors import UsageError
 from orchestrator.smoke.words import one_line
 
-_RUN = "A run: its id, the start of it, its folder, or latest."
-
 
 def compare(
-    old: Annotated[str, typer.Argument(metavar="OLD", help=_RUN)],
-    new: Annotated[str, typer.Argument(metavar="NEW", help=_RUN)],
+    old: Annotated[str, typer.Argument(metavar="OLD", help=RUN_HELP)],
+    new: Annotated[str, typer.Argument(metavar="NEW", help=RUN_HELP)],
     file: File = DEFAULT_FILE,
     only: Only = None,
     skip: Skip = None,
@@ -39,7 +37,7 @@ def compare(
 
 
 def baseline(
-    name: Annotated[str, typer.Argument(metavar="[RUN]", help=_RUN)] = "latest",
+    name: Annotated[str, typer.Argument(metavar="[RUN]", help=RUN_HELP)] = "latest",
     file: File = DEFAULT_FILE,
     reports: ReportsFolder = None,
     *,

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from orchestrator.commands.options import DEFAULT_FILE, File, Only, Out, Skip, check_one_of
+from orchestrator.commands.options import DEFAULT_FILE, File, LockFile, Only, Out, Skip, check_one_of
 from orchestrator.commands.printing import print_result, terminal_width, warn
 from orchestrator.errors import ExitCode
 
@@ -42,7 +42,7 @@ def preflight(
 
 def lock(
     file: File = DEFAULT_FILE,
-    out: Out = None,
+    out: LockFile = None,
     *,
     check: Annotated[bool, typer.Option("--check", help="Write nothing; say what has moved since, with exit code 1.")] = False,
     build: Annotated[

@@ -16,6 +16,9 @@ Only = Annotated[
 ]
 Skip = Annotated[list[str] | None, typer.Option("--skip", help="Not these cells; the same words as --only. Repeatable.")]
 Out = Annotated[Path | None, typer.Option("-o", "--out", help="Write the result to this file instead of standard output.")]
+LockFile = Annotated[
+    Path | None, typer.Option("-o", "--out", help="Write the lock to this file instead; with --check, what has moved.")
+]
 Update = Annotated[
     list[Path] | None,
     typer.Option("--update", metavar="FILE", help="Refresh the blocks between <!-- matrix:begin --> and end in it. Repeatable."),
@@ -23,6 +26,8 @@ Update = Annotated[
 SiteFolder = Annotated[
     Path | None, typer.Option("-o", "--out", metavar="FOLDER", help="Where to write it; site in the folder of the runs.")
 ]
+RUN_WORDS = "its id, the start of it, its folder, or latest"
+RUN_HELP = f"A run: {RUN_WORDS}."
 FORMAT_WORDS = "table, markdown, comment, csv, json, junit, prometheus or html"
 DEFAULT_FILE = Path("matrix.yaml")
 ReportsFolder = Annotated[Path | None, typer.Option("--reports", help="Where runs are kept; reports beside the matrix file.")]

@@ -10,6 +10,7 @@ import typer
 from orchestrator.commands.options import (
     DEFAULT_FILE,
     FORMAT_WORDS,
+    RUN_HELP,
     File,
     Only,
     Out,
@@ -26,7 +27,7 @@ from orchestrator.errors import UsageError
 
 
 def report(
-    name: Annotated[str, typer.Argument(metavar="[RUN]", help="A run: its id, the start of it, its folder, or latest.")] = "latest",
+    name: Annotated[str, typer.Argument(metavar="[RUN]", help=RUN_HELP)] = "latest",
     file: File = DEFAULT_FILE,
     only: Only = None,
     skip: Skip = None,
@@ -77,7 +78,7 @@ def site(
 
 
 def trace(
-    name: Annotated[str, typer.Argument(metavar="RUN", help="A run: its id, the start of it, its folder, or latest.")] = "latest",
+    name: Annotated[str, typer.Argument(metavar="RUN", help=RUN_HELP)] = "latest",
     cells: Annotated[
         list[str] | None, typer.Argument(metavar="CELL", help="One cell: its waterfall. Two: their steps side by side.")
     ] = None,
@@ -113,7 +114,7 @@ def trace(
 
 
 def explain(
-    name: Annotated[str, typer.Argument(metavar="RUN", help="A run: its id, the start of it, its folder, or latest.")] = "latest",
+    name: Annotated[str, typer.Argument(metavar="RUN", help=RUN_HELP)] = "latest",
     cell: Annotated[
         str | None, typer.Argument(metavar="CELL", help="A cell; without one, all that have something to explain.")
     ] = None,

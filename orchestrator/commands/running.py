@@ -12,6 +12,7 @@ import typer
 from orchestrator.commands.options import (
     DEFAULT_FILE,
     FORMAT_WORDS,
+    RUN_WORDS,
     File,
     Only,
     Out,
@@ -28,7 +29,9 @@ from orchestrator.errors import UsageError
 def bootstrap(
     file: File = DEFAULT_FILE,
     *,
-    force: Annotated[bool, typer.Option("--force", help="Make the builder anew even if matrix did not make it.")] = False,
+    force: Annotated[
+        bool, typer.Option("--force", help="Make a builder that differs anew even if matrix did not make it.")
+    ] = False,
 ) -> None:
     """Create, heal or reuse the builder; twice is as good as once."""
     from orchestrator.config.load import load_matrix
@@ -46,7 +49,7 @@ def run(
     only: Only = None,
     skip: Skip = None,
     jobs: Annotated[int, typer.Option("--jobs", "-j", min=1, max=256, help="Cells built at once.")] = 2,
-    resume: Annotated[str | None, typer.Option("--resume", metavar="RUN", help="Go on with this run: an id, or latest.")] = None,
+    resume: Annotated[str | None, typer.Option("--resume", metavar="RUN", help=f"Go on with this run: {RUN_WORDS}.")] = None,
     progress: Annotated[str, typer.Option("--progress", help="auto, plain, json or none; on standard error")] = "auto",
     kind: Annotated[str, typer.Option("--format", help=f"What to print at the end: {FORMAT_WORDS}")] = "table",
     out: Out = None,

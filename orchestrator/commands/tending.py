@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from orchestrator.commands.options import DEFAULT_FILE, File, Out, ReportsFolder, check_one_of, reports_folder
+from orchestrator.commands.options import DEFAULT_FILE, RUN_WORDS, File, Out, ReportsFolder, check_one_of, reports_folder
 from orchestrator.commands.printing import print_result
 
 
@@ -17,7 +17,7 @@ def init(
     *,
     force: Annotated[bool, typer.Option("--force", help="Overwrite files that are there.")] = False,
 ) -> None:
-    """Write a matrix.yaml and Dockerfiles that run as they are."""
+    """Write a matrix.yaml, a Dockerfile and requirements that run as they are."""
     from orchestrator.starter import write_starter
 
     for path in write_starter(folder, force=force):
@@ -41,7 +41,7 @@ def doctor(
 
 def jaeger(
     action: Annotated[str, typer.Argument(metavar="ACTION", help="start, stop, or open (a run's trace in the browser).")],
-    name: Annotated[str, typer.Argument(metavar="[RUN]", help="The run to open: its id, the start of it, or latest.")] = "latest",
+    name: Annotated[str, typer.Argument(metavar="[RUN]", help=f"The run to open: {RUN_WORDS}.")] = "latest",
     file: File = DEFAULT_FILE,
     image: Annotated[str | None, typer.Option("--image", help="Jaeger's image, where the usual one cannot be had.")] = None,
     reports: ReportsFolder = None,
