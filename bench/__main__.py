@@ -74,7 +74,7 @@ def _read_arguments() -> argparse.Namespace:
     parser.add_argument("--cells", action="append", type=int, default=[], metavar="N", help="only cases of N cells; repeatable")
     parser.add_argument("--state", action="append", choices=STATES, default=[], help="repeatable")
     parser.add_argument(
-        "--rounds", type=int, metavar="N", help="samples of each contender; without it 1 to 3, as long as they take"
+        "--rounds", type=int, metavar="N", help="samples of each contender; without it 3, or 1 where each takes long"
     )
     parser.add_argument("--dry", action="store_true", help="print the results and write no file")
     return parser.parse_args()

@@ -123,8 +123,8 @@ class _Watch:
                 self._take(self._socket.recv(4096))
             except TimeoutError:
                 pass
-            except OSError:  # more came than could be taken: the count would be wrong
-                self.started = 0
+            except OSError:  # more came than could be taken: the count would be wrong, and so would be the memory
+                self.started = self.peak_bytes = 0
                 return
             if time.monotonic() >= look_at:
                 self.peak_bytes = max(self.peak_bytes, sum(map(_resident_bytes, self._alive)))

@@ -27,9 +27,9 @@ LIMIT = 0.6
 _WORDS = 4096
 
 
-def make_layer(path: Path, *, size_bytes: int, files: int, seed: int = 1) -> None:
+def make_layer(path: Path, *, size_bytes: int, files: int) -> None:
     """Write a layer as images have it: many small files that pack well, some large ones that do not."""
-    chance = random.Random(seed)  # noqa: S311  # the same layer every time is the point
+    chance = random.Random(1)  # noqa: S311  # the same layer every time is the point
     words = [bytes(chance.choices(b"abcdefghijklmnopqrstuvwxyz_", k=chance.randint(2, 12))) for _ in range(_WORDS)]
     text = b" ".join(chance.choices(words, k=400_000))
     noise = b"".join(chance.choice((chance.randbytes(400), bytes(300), text[:900])) for _ in range(10_000))

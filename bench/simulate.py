@@ -114,11 +114,6 @@ class Model:
         cells = simulate(list(self.works(count)), jobs=jobs, cpus=cpus)
         return self.before_s + cells + self.after_s + self.after_each_s * count
 
-    @property
-    def cell_s(self) -> float:
-        """Give the seconds of one cell that has the machine to itself and finds the prefix done."""
-        return sum(seconds for _, seconds in self.cell)
-
 
 def solve_cores(model: Model, *, wall_s: float, count: int, jobs: int, cpus: float) -> float:
     """Find how busy one cell keeps the machine, from how long a run with several at once took: more is never quicker."""

@@ -42,11 +42,10 @@ def render_results(measured: Measured, real_cells: int) -> str:
 def put_between(text: str, results: str, begin: str = BEGIN, end: str = END) -> str:
     """Put results between two marks of a page."""
     before, mark, rest = text.partition(begin)
-    inside, other, after = rest.partition(end)
+    _, other, after = rest.partition(end)
     if not mark or not other:
         message = f"the page lacks {begin} and {end}, between which the results go"
         raise ValueError(message)
-    del inside
     return f"{before}{begin}\n\n{results}\n\n{end}{after}"
 
 
@@ -71,7 +70,7 @@ def render_rows(measured: Measured) -> str:
             continue
         rows.append((*_case_words(row.case), row.contender, *_cost_words(measured, row)))
     heads = ("cells", "driver", "state", "who", "time s", "to bake", "CPU s", "of it our own", "memory MiB", "processes", "results")
-    return _table(rows, heads, right=4)
+    return _table(rows, heads, left=7, right=4)
 
 
 def _place(row: Row) -> tuple[str, str, int, str]:
@@ -119,7 +118,7 @@ def render_parts(measured: Measured) -> str:
         without = [_less(measured, row, contender) for contender in (WITHOUT_SMOKE, WITHOUT_TRACE)]
         rows.append((*_case_words(row.case), *own, *without))
     heads = ("cells", "driver", "state", *_SHOWN, "less without smoke", "less without trace")
-    return _table(rows, heads, right=len(_SHOWN) + 2)
+    return _table(rows, heads, left=3, right=len(_SHOWN) + 2)
 
 
 _SHOWN = (BEFORE, "buildx", "definition", "steps", "export", "load", "analyse", "smoke", "tidy", AFTER)
@@ -146,7 +145,7 @@ def render_commands(measured: Measured) -> str:
         )
         for timed in measured.commands
     ]
-    return _table(rows, ("command", "samples", "time s", "CPU s", "memory MiB"), right=4)
+    return _table(rows, ("command", "samples", "time s", "CPU s", "memory MiB"), left=1, right=4)
 
 
 def render_checks(measured: Measured) -> str:
@@ -161,13 +160,13 @@ def render_checks(measured: Measured) -> str:
         )
         for check in all_checks(measured)
     ]
-    return _table(rows, ("cells", "driver", "state", "measured s", "simulated s", "off by", f"within {LIMIT:.0%}"), right=3)
+    return _table(rows, ("cells", "driver", "state", "measured s", "simulated s", "off by", f"within {LIMIT:.0%}"), left=3, right=3)
 
 
-def _table(rows: Sequence[Sequence[object]], heads: Sequence[str], right: int = 0) -> str:
+def _table(rows: Sequence[Sequence[object]], heads: Sequence[str], left: int = 0, right: int = 0) -> str:
+    """Draw a table: so many columns stand left, so many behind them right, and the rest left."""
     if not rows:
         return "Nothing of this has been measured."
-    left = len(heads) - right - (1 if right and heads[-1].startswith("within") else 0)
     align = ["left"] * left + ["right"] * right
     align += ["left"] * (len(heads) - len(align))
     return tabulate(rows, heads, tablefmt="github", colalign=align, disable_numparse=True)
