@@ -80,11 +80,6 @@ def find_images(
     return tuple(sorted(found.values(), key=lambda image: (image.line, image.ref)))
 
 
-def find_stage_names(text: str) -> tuple[str, ...]:
-    """Name the stages of a Dockerfile, in their order."""
-    return tuple(stage.name for stage in _parse_stages(text, {}, None, strict=False) if stage.name)
-
-
 def find_build_tools(text: str) -> tuple[str, ...]:
     """Name the compilers and their kin that the RUN lines of a Dockerfile mention, most often to install them."""
     runs = (rest for _, word, rest in _instructions(text) if word == "RUN")
@@ -118,7 +113,7 @@ def _stage_named(stages: list[_Stage], name: str, *, by_number: bool) -> int | N
     return int(name) if by_number and name.isdecimal() and len(name) < 6 and int(name) < len(stages) else None  # noqa: PLR2004  # no Dockerfile has more stages
 
 
-def _parse_stages(text: str, args: Mapping[str, str], platform: str | None, *, strict: bool = True) -> list[_Stage]:
+def _parse_stages(text: str, args: Mapping[str, str], platform: str | None) -> list[_Stage]:
     known = {"TARGETPLATFORM": platform or "", "BUILDPLATFORM": platform or ""} | dict(args)
     values: dict[str, str] = {name: value for name, value in known.items() if name.endswith("PLATFORM")}
     stages: list[_Stage] = []
@@ -128,7 +123,7 @@ def _parse_stages(text: str, args: Mapping[str, str], platform: str | None, *, s
                 default = _unquote(found[2] or "")
                 values[found[1]] = known.get(found[1], _fill(default, values))
         elif word == "FROM":
-            stages.append(_parse_from(line, rest, values, strict=strict))
+            stages.append(_parse_from(line, rest, values))
         elif stages and word in ("COPY", "ADD"):
             stages[-1].sources += [(name, line) for name in _COPIED_FROM.findall(rest) if "$" not in name]
         elif stages and word == "RUN":
@@ -136,13 +131,13 @@ def _parse_stages(text: str, args: Mapping[str, str], platform: str | None, *, s
     return stages
 
 
-def _parse_from(line: int, rest: str, values: Mapping[str, str], *, strict: bool) -> _Stage:
+def _parse_from(line: int, rest: str, values: Mapping[str, str]) -> _Stage:
     found = _FROM.fullmatch(rest.strip())
     if found is None:
         message = f"line {line}: FROM {rest.strip()[:100]}: not `FROM [--platform=P] IMAGE [AS NAME]`"
         raise DockerfileError(message)
     image = _fill(_unquote(found["image"]), values)
-    if not image and strict:
+    if not image:
         message = f"line {line}: FROM {found['image'][:100]} names no image; give the argument a default, or a value in `args`"
         raise DockerfileError(message)
     flags = dict(flag.removeprefix("--").partition("=")[::2] for flag in found["flags"].split())

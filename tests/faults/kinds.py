@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from orchestrator.config.load import load_matrix
 from orchestrator.config.structure import load_structure
 from orchestrator.contexts import digest_context
-from orchestrator.dockerfile import DockerfileError, find_build_tools, find_images, find_stage_names
+from orchestrator.dockerfile import DockerfileError, find_build_tools, find_images
 from orchestrator.dockerignore import Ignore
 from orchestrator.errors import MatrixError
 from orchestrator.layers.archive import unpack
@@ -84,7 +84,6 @@ def _take_structure(data: bytes, folder: Path) -> str:
 
 def _take_dockerfile(data: bytes, _folder: Path) -> str:
     text = data.decode("utf-8", "replace")
-    find_stage_names(text)
     find_build_tools(text)
     find_images(text, _ARGUMENTS, target=pick(data, (None, "build")), platform="linux/amd64", contexts=("base",))
     return "read"

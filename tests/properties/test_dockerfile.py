@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator.dockerfile import DockerfileError, find_build_tools, find_images, find_stage_names, plain_ref
+from orchestrator.dockerfile import DockerfileError, find_build_tools, find_images, plain_ref
 
 REFS = st.from_regex(r"[a-z][a-z0-9]{0,6}(/[a-z][a-z0-9]{0,6})?(:[a-z0-9][a-z0-9.-]{0,6})?", fullmatch=True).filter(
     lambda ref: ref != "scratch"
@@ -103,7 +103,6 @@ def test_a_chain_of_stages_leads_to_its_first_image(stages: list[tuple[str, str]
     assert refs("\n".join(chain)) == [stages[0][1]]
     alone = "\n".join(f"FROM {ref} AS {name}" for name, ref in stages)
     assert {name: refs(alone, target=name) for name in names} == {name: [ref] for name, ref in stages}
-    assert find_stage_names(alone) == tuple(names)
 
 
 @given(st.text(max_size=200), st.dictionaries(st.sampled_from(["A", "B"]), st.text(max_size=10)))
