@@ -73,7 +73,7 @@ def parse_matrix(text: str, name: str, folder: Path) -> tuple[schema.MatrixFile,
         found += find_file_problems(file, plan.cells, folder)
         places = [(repair.original_path(where), words) for where, words in found]
         places = [(place, words) for place, words in places if not repair.explains(place)]
-        problems += [(source.line_of(place), f"{render_path(place)}: {words}") for place, words in places]
+        problems += [(source.line_of(place), f"{_render_path(place)}: {words}") for place, words in places]
     if problems or file is None or plan is None:
         raise ConfigError(f"{name}:{line}: {words}" for line, words in sorted(set(problems)))
     return file, plan
@@ -99,7 +99,7 @@ def _read(path: Path) -> str:
 def _describe(source: Source, detail: ErrorDetails) -> tuple[int, str]:
     """Turn one of pydantic's errors into a line number and a sentence."""
     path = _path_in_file(source.data, detail["loc"])
-    key = render_path(path)
+    key = _render_path(path)
     words = detail["msg"].removeprefix("Value error, ").replace("Input should be", "must be")
     given = detail["input"]
     match detail["type"]:
@@ -110,7 +110,7 @@ def _describe(source: Source, detail: ErrorDetails) -> tuple[int, str]:
                 words += f"; known here: {', '.join(known)}"
         case "missing":
             words = "is missing"
-            key = render_path((*path, str(detail["loc"][-1])))
+            key = _render_path((*path, str(detail["loc"][-1])))
         case "string_type" if isinstance(given, (dict, list)) or given is None:
             words = f"must be a text, not {_kind_of(given)}"
         case "model_type" | "dict_type":
@@ -192,7 +192,7 @@ def _is_axis_value(path: tuple[str | int, ...]) -> bool:
     return len(path) == 3 and path[0] in ("axes", "include")  # noqa: PLR2004  # axes, its name, its place
 
 
-def render_path(path: tuple[str | int, ...]) -> str:
+def _render_path(path: tuple[str | int, ...]) -> str:
     """Write a location as people do: `axes.base[1]`."""
     text = ""
     for part in path:

@@ -51,7 +51,7 @@ class _Noun(BaseModel):
 
     @model_validator(mode="before")
     @classmethod
-    def _leave_out_nothing(cls, data: Any) -> Any:  # noqa: ANN401  # YAML data is anything
+    def _leave_out_nulls(cls, data: Any) -> Any:  # noqa: ANN401  # YAML data is anything
         """Take a key without a value for one that is not there, as the format does."""
         return {key: value for key, value in data.items() if value is not None} if isinstance(data, dict) else data
 

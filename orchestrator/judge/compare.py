@@ -62,7 +62,7 @@ def _compare_cells(
     old: CellRecord, new: CellRecord, noises: Mapping[str, float | None] | None, runs: tuple[RunRecord, RunRecord]
 ) -> CellChange:
     """Compare one cell; without noise floors its times are left alone."""
-    sizes = compare_sizes(old.image, new.image) if old.image and new.image else ()
+    sizes = _compare_sizes(old.image, new.image) if old.image and new.image else ()
     times = () if noises is None else tuple(_compare_times(old, new, noises))
     change = CellChange(
         id=new.id,
@@ -82,7 +82,7 @@ def _compare_cells(
     return replace(change, causes=_explain_rest(causes, sizes))
 
 
-def compare_sizes(old: Image, new: Image) -> tuple[Difference, ...]:
+def _compare_sizes(old: Image, new: Image) -> tuple[Difference, ...]:
     """Compare what a pull moves and what lies on the disk; an estimate is compared with a sum, and decides nothing."""
     alike = old.compressed_estimated == new.compressed_estimated
     note = None if alike else "one of the two is an estimate, so only the unpacked size decides"

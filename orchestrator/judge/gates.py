@@ -60,7 +60,7 @@ def _name_of(limit: Limit) -> str:
 def _judge_size(cell: CellRecord, limit: int) -> Gate:
     size = cell.image.compressed_bytes if cell.image else None
     if size is None or cell.image is None:
-        return Gate("size", cell.id, limit, None, None, "bytes", lacking(cell, "its compressed size is not known"))
+        return Gate("size", cell.id, limit, None, None, "bytes", _lacking(cell, "its compressed size is not known"))
     reason = "the size is an estimate: this image store keeps no compressed layers" if cell.image.compressed_estimated else None
     return Gate("size", cell.id, limit, size, size <= limit, "bytes", reason)
 
@@ -69,13 +69,13 @@ def _judge_time(cell: CellRecord, limit_s: float) -> Gate:
     """Hold a build's time against its limit; a build that took some steps from the cache can break it and not keep it."""
     time = build_time_of(cell)
     if time.seconds is None:
-        return Gate("build_time", cell.id, limit_s, None, None, "s", lacking(cell, time.how))
+        return Gate("build_time", cell.id, limit_s, None, None, "s", _lacking(cell, time.how))
     within = time.seconds <= limit_s
     passed = None if within and time.at_least else within
     return Gate("build_time", cell.id, limit_s, time.seconds, passed, "s", time.how)
 
 
-def lacking(cell: CellRecord, words: str) -> str:
+def _lacking(cell: CellRecord, words: str) -> str:
     """Say why a cell has no figure: most often because it did not get that far."""
     return words if cell.image is not None else f"the cell ended {cell.status}"
 

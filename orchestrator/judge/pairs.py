@@ -44,7 +44,7 @@ def find_matches(record: RunRecord, claim: Claim) -> Matches:
     if claim.right is None:
         found = [cell for cell in tried if _is_in(claim.left, cell)]
         return _bounded(iter([Match(cell, None, order_axes(cell.axes, record.axes)) for cell in found]))
-    compared = compared_axes(claim.left, claim.right)
+    compared = _compared_axes(claim.left, claim.right)
     looked_at = [{axis: values for axis, values in side.items() if axis not in compared} for side in (claim.left, claim.right)]
     tried = [cell for cell in tried if all(_is_in(where, cell) for where in looked_at)]
     sides: list[dict[Place, list[CellRecord]]] = [{}, {}]
@@ -66,7 +66,7 @@ def find_matches(record: RunRecord, claim: Claim) -> Matches:
     return _bounded(pairs, alone)
 
 
-def compared_axes(left: Where, right: Where) -> frozenset[str]:
+def _compared_axes(left: Where, right: Where) -> frozenset[str]:
     """Give the axes on which the sides may differ: those for which both name values, and not the same ones.
 
     An axis that one side names, or both with the same values, only says where

@@ -106,7 +106,7 @@ class _SettingsMerger:
         for pair in carriers:
             merged = merge_settings(merged, self._pieces[pair])
         names: dict[str, None] = {}
-        for text in texts_of(merged):
+        for text in _texts_of(merged):
             names.update(dict.fromkeys(PLACEHOLDER.findall(text)))
         return merged, tuple(names)
 
@@ -124,16 +124,16 @@ def merge_settings(earlier: Piece, later: Piece) -> Piece:
     return merged
 
 
-def texts_of(value: object) -> Iterator[str]:
+def _texts_of(value: object) -> Iterator[str]:
     """Give every text inside settings, however deep; keys are not filled, so not given."""
     if isinstance(value, str):
         yield value
     elif isinstance(value, dict):
         for inner in value.values():
-            yield from texts_of(inner)
+            yield from _texts_of(inner)
     elif isinstance(value, list):
         for inner in value:
-            yield from texts_of(inner)
+            yield from _texts_of(inner)
 
 
 def _as_piece(settings: Any) -> Piece:  # noqa: ANN401  # a pydantic model, imported for types only

@@ -182,12 +182,10 @@ def find_file_problems(matrix: MatrixFile, cells: Iterable[Cell], folder: Path) 
     seen: set[tuple[str, str]] = set()
     for cell in cells:
         settings = cell.settings
-        wanted = [("dockerfile", settings.dockerfile), ("requirements", settings.requirements), ("source", settings.source)]
+        wanted = [("requirements", settings.requirements), ("source", settings.source)]
         wanted += [("smoke", check.file) for check in settings.smoke if isinstance(check, StructureCheck)]
-        if not is_remote(settings.context):
-            wanted.append(("context", settings.context))
-        elif wanted[0][1]:
-            wanted.pop(0)
+        if not is_remote(settings.context):  # else the Dockerfile is not on this machine either
+            wanted += [("dockerfile", settings.dockerfile), ("context", settings.context)]
         for key, name in wanted:
             if name is None or (key, name) in seen:
                 continue

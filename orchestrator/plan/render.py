@@ -29,7 +29,7 @@ def render_plan(plan: Plan, kind: str, folder: Path) -> str:
     """Write a plan in one of the formats."""
     match kind:
         case "json":
-            return json.dumps(plan_as_data(plan), indent=2, ensure_ascii=False) + "\n"
+            return json.dumps(_as_data(plan), indent=2, ensure_ascii=False) + "\n"
         case "ids":
             return "".join(f"{cell.id}\n" for cell in plan.cells)
         case "github":
@@ -40,7 +40,7 @@ def render_plan(plan: Plan, kind: str, folder: Path) -> str:
     return _as_table(plan)
 
 
-def plan_as_data(plan: Plan) -> dict[str, Any]:
+def _as_data(plan: Plan) -> dict[str, Any]:
     """Give a plan as plain data."""
     rendered: dict[int, dict[str, Any]] = {}
 

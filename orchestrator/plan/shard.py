@@ -29,18 +29,17 @@ def parse_shard(words: str) -> tuple[int, int]:
 
 
 def take_shard(plan: Plan, number: int, count: int, seconds: Mapping[str, float]) -> tuple[Plan, Shard]:
-    """Give a part of a plan; the excluded cells go with the first, so that all parts together have them once."""
+    """Give a part of a plan, by what cells took the last time."""
     cells = deal(plan, count, seconds)[number - 1]
     if not cells:
         message = f"shard {number}/{count} is empty: there are {len(plan.cells)} cells, so take at most {len(plan.cells)} shards"
         raise NothingSelectedError(message)
-    mine = set(cells)
-    part = replace(plan, cells=tuple(cell for cell in plan.cells if cell.id in mine), excluded=plan.excluded if number == 1 else ())
-    return part, Shard(number, count, cells)
+    shard = Shard(number, count, cells)
+    return keep_cells(plan, shard), shard
 
 
 def keep_cells(plan: Plan, shard: Shard) -> Plan:
-    """Give the part of a plan that a run was given before."""
+    """Give the cells of a part; the excluded ones go with the first, so that all parts together have them once."""
     mine = set(shard.cells)
     return replace(
         plan, cells=tuple(cell for cell in plan.cells if cell.id in mine), excluded=plan.excluded if shard.number == 1 else ()

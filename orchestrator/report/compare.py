@@ -29,7 +29,7 @@ def render_comparison(comparison: Comparison, kind: str, width: int) -> str:
     return _render_markdown(comparison) if kind == "markdown" else _render_terminal(comparison, width)
 
 
-def make_change_table(comparison: Comparison) -> Table:
+def _make_table(comparison: Comparison) -> Table:
     """Lay out the cells that differ, a row for each; what did not change is left out."""
     changed = [cell for cell in comparison.cells if cell.differs]
     scenarios = list(dict.fromkeys(time.metric for cell in changed for time in cell.times))
@@ -169,7 +169,7 @@ def _charged(charged: Sequence[tuple[CellChange, Cause]]) -> str:
 def _render_terminal(comparison: Comparison, width: int) -> str:
     from tabulate import tabulate  # noqa: PLC0415  # only reports need it
 
-    table = make_change_table(comparison)
+    table = _make_table(comparison)
     lines = [*wrap_lines(_heading(comparison), width), "", *wrap_lines([_summary(comparison)], width)]
     if table.rows:
         drawn = tabulate(table.rows, headers=table.headers, tablefmt="simple", disable_numparse=True).splitlines()
@@ -193,7 +193,7 @@ def _stack(headers: Sequence[str], row: Sequence[str], width: int) -> list[str]:
 
 
 def _render_markdown(comparison: Comparison) -> str:
-    table = make_change_table(comparison)
+    table = _make_table(comparison)
     lines = [f"# {escape_markdown(one_line(comparison.new.name))}: what changed", ""]
     lines += [f"{escape_markdown(line)}  " for line in _heading(comparison)]
     lines += ["", escape_markdown(_summary(comparison))]

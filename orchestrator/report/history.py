@@ -37,7 +37,7 @@ def render_history(history: History, kind: str, width: int) -> str:
     return _render_terminal(history, width)
 
 
-def make_history_table(history: History, shown: int) -> Table:
+def _make_table(history: History, shown: int) -> Table:
     """Lay cells out with their newest figures and the last runs as sparklines."""
     timed = any(time_s is not None for trend in history.trends for time_s in trend.cold_s)
     headers = ("cell", "outcome", "size MB", "trend", *(("cold s", "trend") if timed else ()), "last shift")
@@ -123,7 +123,7 @@ def _render_terminal(history: History, width: int) -> str:
     lines, shown = [], 0
     for runs, columns in _LAYOUTS:
         shown = min(runs, len(history.runs))
-        table = make_history_table(history, shown)
+        table = _make_table(history, shown)
         rows = [row[:columns] for row in table.rows]
         lines = tabulate(rows, headers=table.headers[:columns], tablefmt="simple", disable_numparse=True).splitlines()
         if max(map(len, lines)) <= width:
@@ -152,7 +152,7 @@ def _stack(headers: Sequence[str], row: Sequence[str], width: int) -> list[str]:
 
 def _render_markdown(history: History) -> str:
     shown = min(_WIDE, len(history.runs))
-    table = make_history_table(history, shown)
+    table = _make_table(history, shown)
     lines = [f"# {escape_markdown(one_line(history.name))}: history", "", escape_markdown(make_heading(history)), ""]
     lines += render_table(table)
     for head, causes in group_shifts(history):

@@ -125,10 +125,10 @@ def _say_pair(pair: Pair, metric: str | None) -> str:
     if pair.right_value is not None or pair.right:
         figures += f" against {write_figure(pair.right_value, metric)}"
     why = f" ({shorten(pair.why)})" if pair.why else ""
-    return one_line(f"{' and '.join(filter(None, (pair.left, pair.right)))}: {figures}, {holds_word(pair)}{why}")
+    return one_line(f"{' and '.join(filter(None, (pair.left, pair.right)))}: {figures}, {_holds_word(pair)}{why}")
 
 
-def holds_word(pair: Pair) -> str:
+def _holds_word(pair: Pair) -> str:
     """Say whether a claim holds for a pair."""
     return {True: "holds", False: "does not hold", None: "unknown"}[pair.holds]
 
@@ -141,7 +141,7 @@ def make_pairs(claim: Verdict) -> Table:
             one_line(pair.right),
             write_figure(pair.left_value, claim.metric),
             write_figure(pair.right_value, claim.metric),
-            holds_word(pair),
+            _holds_word(pair),
             one_line(pair.why or ""),
         )
         for pair in claim.pairs
