@@ -11,7 +11,7 @@ from pydantic import BaseModel, ValidationError
 
 from orchestrator.config import schema
 from orchestrator.config.repair import Repair
-from orchestrator.config.source import Source, parse_source
+from orchestrator.config.source import MAX_BYTES, Source, decode, parse_source
 from orchestrator.errors import ConfigError, did_you_mean
 from orchestrator.plan.claimed import find_judging_problems
 from orchestrator.plan.expand import make_plan
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 
     from orchestrator.model import Plan
 
-MAX_BYTES = 500_000  # what takes seconds to read is no file that anybody writes
 _QUOTED = re.compile("'([^']+)'")
 _MAX_REPAIRS = 4  # each leaves out what the schema refused
 
@@ -87,13 +86,7 @@ def _read(path: Path) -> str:
         raise ConfigError([f"{path}: no such file; `matrix init` writes one, -f/--file names another"]) from error
     except OSError as error:
         raise ConfigError([f"{path}: cannot be read: {error.strerror}"]) from error
-    if len(raw) > MAX_BYTES:
-        raise ConfigError([f"{path}: larger than {MAX_BYTES // 1000} kB; this is not a matrix.yaml"])
-    try:
-        return raw.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = raw.count(b"\n", 0, error.start) + 1
-        raise ConfigError([f"{path}:{line}: not UTF-8 (byte {raw[error.start]:#04x}); save the file as UTF-8"]) from error
+    return decode(raw, str(path), "matrix.yaml")
 
 
 def _describe(source: Source, detail: ErrorDetails) -> tuple[int, str]:

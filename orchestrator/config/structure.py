@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic.alias_generators import to_camel
 
-from orchestrator.config.source import Source, parse_source
+from orchestrator.config.source import MAX_BYTES, Source, decode, parse_source
 from orchestrator.config.words import Text as PlainText
 from orchestrator.errors import ConfigError, did_you_mean
 
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 
     from pydantic_core import ErrorDetails
 
-MAX_BYTES = 500_000  # what takes seconds to read is no file that anybody writes
 _ESCAPE = re.compile(r"\\u(d[89ab][0-9a-f]{2})\\u(d[c-f][0-9a-f]{2})|\\.", re.IGNORECASE)
 _LICENCES = "licenseTests"
 _UNSUPPORTED = {
@@ -179,14 +178,7 @@ def load_structure(path: Path, name: str) -> StructureFile:
             raw = file.read(MAX_BYTES + 1)
     except OSError as error:
         raise ConfigError([f"{name}: cannot be read: {error.strerror}"]) from error
-    if len(raw) > MAX_BYTES:
-        raise ConfigError([f"{name}: larger than {MAX_BYTES // 1000} kB; this is no container-structure-test file"])
-    try:
-        text = raw.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = raw.count(b"\n", 0, error.start) + 1
-        raise ConfigError([f"{name}:{line}: not UTF-8 (byte {raw[error.start]:#04x}); save the file as UTF-8"]) from error
-    return parse_structure(text, name)
+    return parse_structure(decode(raw, name, "container-structure-test file"), name)
 
 
 def parse_structure(text: str, name: str) -> StructureFile:

@@ -163,7 +163,7 @@ def test_a_file_that_cannot_be_read_says_why(tmp_path: Path) -> None:
     expected = {
         "none.yaml": "none.yaml: cannot be read: No such file or directory",
         "latin.yaml": "latin.yaml:2: not UTF-8 (byte 0xe9); save the file as UTF-8",
-        "large.yaml": "large.yaml: larger than 500 kB; this is no container-structure-test file",
+        "large.yaml": "large.yaml: larger than 500 kB; this is not a container-structure-test file",
     }
     for name, words in expected.items():
         with pytest.raises(ConfigError, match=f"^{re.escape(words)}$"):
