@@ -56,6 +56,11 @@ class Packages:
     os: tuple[Package, ...] = ()
     python: tuple[Package, ...] = ()
 
+    @property
+    def count(self) -> int:
+        """Count them all."""
+        return len(self.os) + len(self.python)
+
 
 @dataclass(frozen=True, slots=True)
 class User:

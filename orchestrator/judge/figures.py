@@ -116,8 +116,10 @@ def _base_of(image: Image) -> int | None:
 
 def _compiled_of(image: Image) -> int | None:
     """Count what was compiled; a package that may be one more makes the number unknown."""
-    compiled, doubtful = find_compiled(image.packages) if image.packages else ((), ())
-    return None if image.packages is None or doubtful else len(compiled)
+    if image.packages is None:
+        return None
+    compiled, doubtful = find_compiled(image.packages)
+    return None if doubtful else len(compiled)
 
 
 def _vulnerabilities_of(image: Image) -> int | None:
@@ -134,7 +136,7 @@ def _python_packages_of(image: Image) -> int | None:
 
 
 def _packages_of(image: Image) -> int | None:
-    return None if image.packages is None else len(image.packages.os) + len(image.packages.python)
+    return None if image.packages is None else image.packages.count
 
 
 _READERS: Mapping[str, Callable[[Image], int | None]] = {

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from orchestrator.smoke.words import one_line, shorten
 from orchestrator.tracing.waterfall import StepOutcome, brief_name
+from orchestrator.units import UNKNOWN
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -200,6 +201,6 @@ def _make_costs(waterfall: Waterfall) -> Iterator[Cost]:
     wall = waterfall.wall_ns
     for part, cost in waterfall.parts.items():
         x, before = before, before + cost
-        share = f"{100 * cost / wall:.1f} %" if wall else "–"
+        share = f"{100 * cost / wall:.1f} %" if wall else UNKNOWN
         place, width = (x * UNITS // wall, cost * UNITS // wall) if wall else (0, 0)
         yield Cost(part, f"{cost / 1e9:.2f}", share, part == most, place, width)

@@ -10,6 +10,7 @@ from orchestrator.report.table import SEVERITIES, make_table, outcome_of, smoke_
 from orchestrator.report.timing import timing_headers
 from orchestrator.smoke.words import one_line
 from orchestrator.strict import dump_json
+from orchestrator.units import UNKNOWN
 
 if TYPE_CHECKING:
     from orchestrator.record import Build, CellRecord, Image, RunRecord
@@ -51,14 +52,14 @@ def render_csv(record: RunRecord) -> str:
         values = [cell.axes.get(axis, "") for axis in record.axes]
         figures = [
             *_figures(cell),
-            row[relative].replace("–", ""),
+            row[relative].replace(UNKNOWN, ""),
             *_work(cell.build),
             *_measured(cell.build, measured),
-            *(row[place].replace("–", "") for place in ranked),
+            *(row[place].replace(UNKNOWN, "") for place in ranked),
             *_inside(cell.image),
             *_scanned(cell.image)[: len(scanned)],
         ]
-        texts = [cell.id, outcome_of(cell), *figures, smoke_of(cell).replace("–", ""), row[-1], _codes(cell)]
+        texts = [cell.id, outcome_of(cell), *figures, smoke_of(cell).replace(UNKNOWN, ""), row[-1], _codes(cell)]
         writer.writerow([_inert_value(text) for text in (*values, *texts)])
     return file.getvalue()
 

@@ -36,14 +36,9 @@ def cut(text: str | None) -> str | None:
     return f"{text[:_LONGEST_TEXT]}… ({len(text) - _LONGEST_TEXT} more characters)"
 
 
-def milliseconds(seconds: float | None) -> str | None:
+def hundredths(seconds: float | None) -> str | None:
     """Write a time with the digits of a trace."""
     return None if seconds is None else f"{seconds:.2f}"
-
-
-def megabytes_of(size_bytes: int | None) -> str:
-    """Write a size with the digits of the table."""
-    return megabytes(size_bytes)
 
 
 def about_run(record: RunRecord) -> list[Fact]:

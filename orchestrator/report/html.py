@@ -16,8 +16,7 @@ from orchestrator.report.details import (
     about_sizes,
     about_waste,
     cut,
-    megabytes_of,
-    milliseconds,
+    hundredths,
 )
 from orchestrator.report.evidence import EvidenceOf, no_evidence
 from orchestrator.report.foretold import make_foretold
@@ -35,6 +34,7 @@ from orchestrator.report.links import make_trace_links
 from orchestrator.report.pages import make_environment
 from orchestrator.report.stacks import make_stacks
 from orchestrator.report.table import is_figure, make_notes, make_table, make_warnings, outcome_of
+from orchestrator.units import megabytes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -140,5 +140,5 @@ def _template() -> Template:
         "id": id,
         "is_figure": is_figure,
     }
-    environment.filters |= {"cut": cut, "megabytes": megabytes_of, "s": milliseconds}
+    environment.filters |= {"cut": cut, "megabytes": megabytes, "s": hundredths}
     return environment.get_template("report.html")

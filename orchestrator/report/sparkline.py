@@ -11,7 +11,12 @@ if TYPE_CHECKING:
 
 _BARS = "▁▂▃▄▅▆▇█"
 _MISSING = "·"
-_FLAT = 0.001  # of the largest: what differs by less is drawn as the same
+_FLAT = 0.001  # of the largest
+
+
+def is_flat(low: float, high: float) -> bool:
+    """Tell whether the least and the most of some figures are so near that they are drawn as the same."""
+    return high - low <= _FLAT * abs(high)
 
 
 def draw_figures(figures: Sequence[float | None]) -> str:
@@ -20,7 +25,7 @@ def draw_figures(figures: Sequence[float | None]) -> str:
     if not known:
         return _MISSING * len(figures)
     low, high = min(known), max(known)
-    if high - low <= _FLAT * abs(high):
+    if is_flat(low, high):
         return "".join(_MISSING if figure is None else _BARS[3] for figure in figures)
     step = (high - low) / (len(_BARS) - 1)
     return "".join(_MISSING if figure is None else _BARS[round((figure - low) / step)] for figure in figures)

@@ -62,11 +62,6 @@ def was_scanned(record: RunRecord) -> bool:
     return any(cell.image and cell.image.vulnerabilities for cell in record.cells)
 
 
-def packages_of(image: Image | None) -> int | None:
-    """Count what an image's package managers know."""
-    return None if image is None or image.packages is None else len(image.packages.os) + len(image.packages.python)
-
-
 def _make_row(record: RunRecord, cell: CellRecord, best: int | None, asked_for: list[str]) -> tuple[str, ...]:
     image = cell.image
     mark = "~" if image and image.compressed_estimated else ""
@@ -79,7 +74,7 @@ def _make_row(record: RunRecord, cell: CellRecord, best: int | None, asked_for: 
         megabytes(image.over_base_bytes if image else None),
         megabytes(image.wasted_bytes if image else None),
         megabytes(image.unique_bytes if image else None),
-        _count(packages_of(image)),
+        _count(image.packages.count if image and image.packages else None),
         seconds(cell.build.wall_s if cell.build else None),
         seconds(cell.build.alone_s if cell.build else None),
         f"{size / best:.2f}" if size and best and cell.as_expected else UNKNOWN,

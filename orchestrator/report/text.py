@@ -27,7 +27,7 @@ from orchestrator.units import UNKNOWN
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from orchestrator.record import RunRecord
+    from orchestrator.record import CellRecord, RunRecord
 
 _SHORT = {
     "compressed MB": "compr.\nMB",
@@ -151,11 +151,11 @@ def _reasons(record: RunRecord) -> list[str]:
     """Give each reason once, with the first of its cells: many cells often share one."""
     table = make_table(record)
     place = table.headers.index("reason")
-    cells: dict[str, list[str]] = {}
+    cells: dict[str, list[CellRecord]] = {}
     for cell, row in zip(record.cells, table.rows, strict=True):
         if row[place]:
-            cells.setdefault(row[place], []).append(one_line(cell.id))
-    return [f"{ids[0]}{f' and {len(ids) - 1} more' if len(ids) > 1 else ''}: {reason}" for reason, ids in cells.items()]
+            cells.setdefault(row[place], []).append(cell)
+    return [f"{name_cells(alike)}: {reason}" for reason, alike in cells.items()]
 
 
 def wrap_lines(lines: Sequence[str], width: int, indent: str = "") -> list[str]:

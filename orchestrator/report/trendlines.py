@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from orchestrator.model import Status
 from orchestrator.report.history import count_runs, describe_shift, group_shifts, make_heading
+from orchestrator.report.sparkline import is_flat
 from orchestrator.report.table import seconds
 from orchestrator.units import UNKNOWN, megabytes
 
@@ -19,7 +20,6 @@ MOST_RUNS = 60  # that a picture shows
 MOST_CELLS = 300
 STEP, HEIGHT = 4, 20  # of a picture's own units: from run to run, and from the top to the bottom
 _EDGE = 3  # left free above and below, for the width of the line
-_FLAT = 0.001  # of the largest: what differs by less is drawn as the same
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,13 +143,13 @@ def _words(there: Sequence[float], write: Callable[[float | None], str], unit: s
 def _places(figures: Sequence[float | None]) -> list[tuple[int, float | None]]:
     known = [figure for figure in figures if figure is not None]
     low, high = (min(known), max(known)) if known else (0.0, 0.0)
-    is_flat = high - low <= _FLAT * abs(high)
+    flat = is_flat(low, high)
     room = HEIGHT - 2 * _EDGE
 
     def place(figure: float | None) -> float | None:
         if figure is None:
             return None
-        return HEIGHT / 2 if is_flat else round(HEIGHT - _EDGE - room * (figure - low) / (high - low), 1)
+        return HEIGHT / 2 if flat else round(HEIGHT - _EDGE - room * (figure - low) / (high - low), 1)
 
     return [(at * STEP + STEP // 2, place(figure)) for at, figure in enumerate(figures)]
 
