@@ -1,4 +1,4 @@
-"""Run folders: written whole or not at all, found by what people type, read back any time."""
+"""A run's folder: written whole or not at all, read back any time."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import pytest
 
 from orchestrator import stored as reading
 from orchestrator.disk import write_whole
-from orchestrator.errors import DiskFullError, ExitCode, StoreError, UsageError
+from orchestrator.errors import DiskFullError, ExitCode, StoreError
 from orchestrator.events import Event
 from orchestrator.model import Status
 from orchestrator.names import folder_name, make_run_id
@@ -24,25 +24,11 @@ from orchestrator.report.data import render_json
 from orchestrator.store import Reports, RunFolder
 from tests.unit.records import HOSTILE, make_cell, make_hostile_record, make_record, run_json
 
-IDS = ("20260101T000000Z-aaaaaa", "20260102T000000Z-bbbbbb", "20260102T000000Z-cccccc")
-
 
 @pytest.fixture
 def run(tmp_path: Path) -> RunFolder:
     """Give the folder of a new run."""
     return Reports(tmp_path).new_run()
-
-
-@pytest.fixture
-def stored(tmp_path: Path) -> Reports:
-    """Give reports with three runs."""
-    for name in IDS:
-        folder = RunFolder(tmp_path / "runs" / name)
-        folder.create()
-        folder.save_text("run.json", run_json().replace(make_record().id, name))
-    (tmp_path / "runs" / "20260103T000000Z-dddddd").mkdir()
-    (tmp_path / "runs" / "notes").mkdir()
-    return Reports(tmp_path)
 
 
 def fail_with(number: int) -> object:
@@ -255,68 +241,6 @@ def test_the_journal_has_a_line_for_each_event(run: RunFolder) -> None:
     first, second = (json.loads(line) for line in (run.path / "events.jsonl").read_text(encoding="utf-8").splitlines())
     assert first == {"at": "2026-01-01T00:00:00+00:00", "kind": "run-started", "cells": 2}
     assert (second["cell"], second["reason"], second["status"]) == ("a-b", HOSTILE, "passed")
-
-
-def test_runs_are_listed_oldest_first(stored: Reports) -> None:
-    """Only folders that hold a run are runs."""
-    assert stored.run_ids() == list(IDS)
-
-
-@pytest.mark.parametrize(
-    ("name", "found"), [(IDS[0], IDS[0]), ("20260101", IDS[0]), ("20260102T000000Z-b", IDS[1]), ("latest", IDS[2])]
-)
-def test_a_run_is_found_by_its_id_or_the_start_of_it(name: str, found: str, stored: Reports) -> None:
-    """People type what they remember."""
-    assert stored.find(name).id == found
-
-
-def test_a_run_is_found_by_its_folder(stored: Reports, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A run that was copied from elsewhere is read where it lies."""
-    (tmp_path / "runs" / IDS[0]).rename(tmp_path / "copied")
-    assert stored.find(str(tmp_path / "copied")).load().id == IDS[0]
-    monkeypatch.chdir(tmp_path)
-    assert stored.find("copied").path == tmp_path / "copied"
-
-
-@pytest.mark.parametrize(
-    ("name", "words"),
-    [
-        ("20260102", f"'20260102' is the start of 2 runs; the newest is {IDS[2]}"),
-        ("20260101T000000Z-aaaaab", f"; did you mean '{IDS[0]}'?; the newest is {IDS[2]}"),
-        ("x", f"; the newest is {IDS[2]}"),
-    ],
-)
-def test_a_run_that_is_not_found_is_answered_with_the_newest(name: str, words: str, stored: Reports) -> None:
-    """An unknown or ambiguous run is a usage error that names one that is there."""
-    with pytest.raises(UsageError) as caught:
-        stored.find(name)
-    assert str(caught.value).endswith(words)
-
-
-def test_where_there_are_no_runs_the_command_that_makes_one_is_named(tmp_path: Path) -> None:
-    """The first report before the first run says what to do."""
-    with pytest.raises(UsageError) as caught:
-        Reports(tmp_path / "reports").find("latest")
-    assert str(caught.value) == f"there are no runs in {tmp_path}/reports/runs; `matrix run` makes one"
-
-
-def test_latest_points_to_the_run_it_was_last_pointed_to(stored: Reports) -> None:
-    """`reports/latest` is a link that is replaced in one go."""
-    for name in (IDS[2], IDS[0]):
-        stored.point_latest(stored.find(name))
-    assert (stored.path / "latest").resolve() == stored.path / "runs" / IDS[0]
-    assert sorted(item.name for item in stored.path.iterdir()) == ["latest", "runs"]
-
-
-def test_clean_removes_runs_that_are_wanted_gone_and_nothing_else(stored: Reports) -> None:
-    """Stored runs go when asked for; what else lies there stays."""
-    stored.point_latest(stored.find("latest"))
-    assert stored.remove_all(lambda name: name != IDS[2]) == 2
-    assert stored.run_ids() == [IDS[2]]
-    assert (stored.path / "latest").exists()
-    assert stored.remove_all(lambda _: True) == 1
-    assert not (stored.path / "latest").is_symlink()
-    assert (stored.path / "runs" / "notes").is_dir()
 
 
 def test_half_a_line_in_the_journal_is_taken_back(tmp_path: Path) -> None:
