@@ -11,7 +11,7 @@ import pytest
 from orchestrator.measure.metrics import make_metrics
 from orchestrator.tracing.export import BUDGET_S, open_exporter
 from tests.backends import never_answers, nothing_listens
-from tests.integration.test_export import GRPC, HTTP, RECEIVERS, environment_of, fail
+from tests.integration.exporting import GRPC, HTTP, RECEIVERS, environment_of, fail
 from tests.spans import make_trace
 from tests.unit.records import make_record
 
