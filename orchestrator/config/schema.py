@@ -17,7 +17,7 @@ class _Check(Noun):
     pids: int | None = Field(None, ge=1, le=100_000, description="process limit of its container; 256 unless told")
     cpus: float | None = Field(None, ge=0.01, le=1024, description="processor limit of its container; 2 unless told")
     capabilities: list[str] | None = Field(None, description="capabilities to keep; none unless told")
-    network: Literal["none", "internal", "bridge"] | None = Field(None, description="none unless told")
+    network: Literal["none", "internal", "bridge"] | None = Field(None, description="none unless told; without a way out for http")
     writable: bool | None = Field(None, description="whether the root file system may be written; read-only unless told")
 
 
