@@ -11,9 +11,9 @@ FOLDER = Path(__file__).parents[1] / "golden"
 def assert_golden(name: str, text: str) -> None:
     """Compare a text with the golden file of that name.
 
-    After a change that is meant, `UPDATE_GOLDEN=1 pytest tests/unit` writes all
-    golden files anew; what `git diff tests/golden` then shows is what users
-    will see change.
+    After a change that is meant, `UPDATE_GOLDEN=1 pytest tests/unit tests/views`
+    writes nearly all golden files anew, and any other test its own; what `git
+    diff tests/golden` then shows is what users will see change.
     """
     path = FOLDER / name
     if os.environ.get("UPDATE_GOLDEN") == "1":
