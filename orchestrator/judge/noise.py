@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 # What gzip makes of a layer is known to differ by less from what a registry stores, whatever level or tool packed it.
 ESTIMATE_SHARE = 0.05
 SIZE_NOISE_BYTES = 10_000
-_SIZE_NOISE_SHARE = 0.0005
+SIZE_NOISE_SHARE = 0.0005
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +29,7 @@ class Floor:
 
 def size_noise(size: float) -> float:
     """Give the bytes by which an image may differ though nothing changed: times in archives and logs of installers."""
-    return max(SIZE_NOISE_BYTES, _SIZE_NOISE_SHARE * size)
+    return max(SIZE_NOISE_BYTES, SIZE_NOISE_SHARE * size)
 
 
 def floor_between(record: RunRecord, metric: str, one: Figure, other: Figure) -> Floor:
@@ -46,14 +46,13 @@ def floor_between(record: RunRecord, metric: str, one: Figure, other: Figure) ->
         return Floor(None, f"they were counted with different knowledge: {one.how}, and {other.how}")
     if one.estimated != other.estimated:
         return Floor(ESTIMATE_SHARE)
-    lesser, larger = sorted((one.value or 0.0, other.value or 0.0))
-    return Floor(size_noise(larger) / lesser if METRICS.get(metric) == BYTES and lesser else 0.0)
+    return Floor(SIZE_NOISE_SHARE if METRICS.get(metric) == BYTES else 0.0)
 
 
 def render_noise(record: RunRecord) -> str:
     """Say in a sentence which differences decide nothing."""
     sizes = (
-        "Sizes differ from 0.05% and 10 kB on, since a build that is repeated differs by its times and logs; "
+        "Sizes differ from 0.05% on, since a build that is repeated differs by its times and logs; "
         "an estimated size differs from an exact one from 5% on."
     )
     known = [f"{scenario} {share:.1%}" for scenario, share in noises_of(record).items() if share is not None]

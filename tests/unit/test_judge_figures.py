@@ -163,16 +163,15 @@ def test_times_have_the_noise_that_was_measured_and_sizes_that_of_a_build_that_i
     assert floor("build_time", cell("a", 1, 1), cell("b", 1, 2)) == (0.03, None)
     assert floor("build_time", cell("a", 1, 1), cell("b", 1, 2), None) == (None, "the noise of cold builds was not measured")
     assert floor("build_time", cell("a", 1, 1), cell("b", 1, 2), float("nan"))[0] is None
-    assert floor("size", cell("a", 1), cell("b", 2)) == (0.01, None)
-    assert floor("size", cell("a", 100), cell("b", 200)) == (0.001, None)
-    assert floor("wasted", cell("a", 1), cell("b", 1)) == (0.0, None), "of nothing there is no share"
+    assert floor("size", cell("a", 1), cell("b", 2)) == (0.0005, None)
+    assert floor("packages", cell("a", 1), cell("b", 2)) == (0.0, None)
 
 
 def test_an_estimated_size_differs_from_an_exact_one_from_5_percent_on() -> None:
     """Two estimates were made alike, so they compare as two exact sizes do."""
     exact, estimate = of(make_image(1)), of(make_image(1, estimated=True))
     assert floor("size", exact, estimate) == (0.05, None)
-    assert floor("size", estimate, estimate) == (0.01, None)
+    assert floor("size", estimate, estimate) == (0.0005, None)
 
 
 def test_vulnerabilities_compare_only_where_the_same_was_known() -> None:
@@ -188,7 +187,7 @@ def test_vulnerabilities_compare_only_where_the_same_was_known() -> None:
 def test_the_noise_is_said_in_a_sentence() -> None:
     """Whoever reads a verdict is told which differences decide nothing."""
     sizes = (
-        "Sizes differ from 0.05% and 10 kB on, since a build that is repeated differs by its times and logs; "
+        "Sizes differ from 0.05% on, since a build that is repeated differs by its times and logs; "
         "an estimated size differs from an exact one from 5% on."
     )
     assert render_noise(run()) == f"Differences of times up to the noise decide nothing (cold 3.0%). {sizes}"
@@ -247,6 +246,6 @@ def test_times_of_unlike_machines_are_never_compared() -> None:
     times = [figure_of(one, "build_time") for one in (left, right)]
     floor = floor_between(record, "build_time", *times)
     assert floor == Floor(None, "they were timed on unlike machines, in runs run-alpine and run-slim")
-    assert floor_between(record, "size", *[figure_of(one, "size") for one in (left, right)]).share == 0.001
+    assert floor_between(record, "size", *[figure_of(one, "size") for one in (left, right)]).share == 0.0005
     together = replace(right, part="run-alpine")
     assert floor_between(record, "build_time", times[0], figure_of(together, "build_time")).share == 0.03
