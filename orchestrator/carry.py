@@ -43,7 +43,11 @@ def carry_over(shop: Workshop, reports: Reports, record: RunRecord, cells: Itera
         if not any((base.ref, base.digest) in moved for base in old.inputs.base):
             _copy_files(folder, shop.run, cell.id)
             yield replace(
-                old, expected=cell.expected, as_expected=old.status is cell.expected, carried_from=old.carried_from or earlier.id
+                old,
+                expected=cell.expected,
+                expected_reason=cell.expected_reason,
+                as_expected=old.status is cell.expected,
+                carried_from=old.carried_from or earlier.id,
             )
 
 

@@ -51,6 +51,7 @@ def _run_cell(shop: Workshop, cell: Cell, trace: CellTrace) -> CellRecord:
         as_expected=False,
         inputs=read_inputs(cell.settings, shop.folder, shop.contexts),
         trace_id=trace.trace_id,
+        expected_reason=cell.expected_reason,
     )
     attempts = 0
     while True:

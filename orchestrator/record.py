@@ -215,6 +215,7 @@ class CellRecord:
     foretold: Foretold | None = None
     carried_from: str | None = None  # the run that built and tested it, where nothing had changed since
     part: str | None = None  # the run that it comes from, where machines of a merged run were unlike
+    expected_reason: str | None = None  # what matrix.yaml says of an end that it expects
 
 
 @dataclass(frozen=True, slots=True)

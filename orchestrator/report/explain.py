@@ -116,6 +116,7 @@ def _markdown(one: Explanation) -> str:
 def _heading(one: Explanation) -> list[str]:
     cell = one.cell
     expected = "" if cell.expected is Status.PASSED else f", {cell.expected} was expected"
+    expected += f" ({cell.expected_reason})" if cell.expected_reason else ""
     lines = [
         one_line(f"run {one.run}"),
         one_line(f"{cell.status}{expected}: {'as expected' if cell.as_expected else 'not as expected'}"),

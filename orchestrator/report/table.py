@@ -80,8 +80,14 @@ def _make_row(record: RunRecord, cell: CellRecord, best: int | None, asked_for: 
         f"{size / best:.2f}" if size and best and cell.as_expected else UNKNOWN,
         *asked_for,
         smoke_of(cell),
-        one_line(cell.reason or ""),
+        _reason_of(cell),
     )
+
+
+def _reason_of(cell: CellRecord) -> str:
+    """Say why a cell ended as it did, and what matrix.yaml says of the end that it expects."""
+    expected = f"expected {cell.expected}: {cell.expected_reason}" if cell.expected_reason else None
+    return one_line("; ".join(filter(None, (cell.reason, expected))))
 
 
 def seconds(time_s: float | None) -> str:
@@ -169,7 +175,8 @@ def make_notes(record: RunRecord) -> list[str]:
     if jobs is not None:
         notes.append(
             f"Build times are wall times of up to {jobs} builds at once, with the builder's cache as it was "
-            "(timing: shared): not a ranking. Alone: what the build would have taken had no other cell run a step for it."
+            "(timing: shared): not a ranking. Alone: that time had no other cell run a step for it meanwhile; what was cached "
+            "counts as cached."
         )
     notes += timing_notes(record)
     if any(cell.image and cell.image.compressed_estimated for cell in record.cells):

@@ -75,6 +75,9 @@ def check_files(project: Project, cells: dict[str, dict[str, Any]]) -> None:
     assert "it is broken" in (project.latest / "cells/bad-smoke-small/smoke.log").read_text()
     rows = list(csv.DictReader(io.StringIO(project.latest.joinpath("report.csv").read_text())))
     assert [row["cell"] for row in rows] == list(cells)
+    reasons = {row["cell"]: row["reason"] for row in rows}
+    assert reasons["known-bad-small"].endswith("exit 1; expected build-failed: it always was")
+    assert reasons["surprise-small"] == "expected build-failed: it always was"
     for name in ("report.md", "report.html"):
         assert "passed (unexpected)" in project.latest.joinpath(name).read_text()
 
