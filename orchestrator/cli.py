@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import atexit
 import gc
+import signal
 import sys
 import traceback
 from typing import Annotated
@@ -62,6 +64,7 @@ for command in (
 
 def main() -> None:
     """Run the command line; what the user can mend is a sentence, what only we can is a traceback."""
+    atexit.register(_ignore_interruptions)
     gc.set_threshold(100_000, 50, 100)  # looking for circles among what imports bring, and keep, took a fifth of a small run
     try:
         app()
@@ -71,3 +74,9 @@ def main() -> None:
     except Exception:  # noqa: BLE001  # the last resort: anything else is our own bug
         tell(f"{traceback.format_exc()}matrix {__version__}: this is a bug in matrix; please report the lines above")
         sys.exit(ExitCode.BUG)
+
+
+def _ignore_interruptions() -> None:
+    """Let nothing change the exit code while Python takes itself apart: all is done and said by then."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)

@@ -6,11 +6,13 @@ import json
 import os
 import signal
 import subprocess
+import sys
 import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from orchestrator import __version__
 from tests.e2e.conftest import Project, cells_of
 from tests.e2e.test_run import leftovers
 
@@ -171,3 +173,12 @@ def test_a_builder_that_goes_away_is_made_anew_and_its_cells_tried_again(project
 def events_so_far(project: Project) -> list[dict[str, Any]]:
     """Read the journal of a run under way, if there is one yet."""
     return project.events() if project.latest.joinpath("events.jsonl").is_file() else []
+
+
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])
+def test_an_interruption_when_all_is_done_changes_no_exit_code(name: str) -> None:
+    """A run that has ended well is not told to have been killed while Python itself still ends."""
+    late = f"atexit.register(lambda: os.kill(os.getpid(), signal.{name}))"  # what is registered first comes last
+    code = f"import atexit, os, signal\n{late}\nfrom orchestrator.cli import main\nmain()"
+    done = subprocess.run([sys.executable, "-c", code, "--version"], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, f"matrix {__version__}\n", "")
