@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     from orchestrator.record import CellRecord, RunRecord
 
 RUNS, CELLS = 1_000, 100
-LONGEST_S = 2.0
+IS_ALONE = os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1") == "1"
+LONGEST_S = 2.0 if IS_ALONE else 4.0  # 1.1 s alone; on a core whose other half is at work too, the same takes twice as long
 WEEKS = 11  # of the newest: their runs are stored whole where something shifted; of the others only figures are read
 
 
@@ -76,7 +77,7 @@ def measure(folder: Path, *words: str) -> tuple[float, float, str]:
 
 def test_a_thousand_runs_of_a_hundred_cells_take_under_two_seconds(reports: Reports) -> None:
     """Each cell's trend over all of them, and what changed on the newest days on which something did."""
-    tries = (measure(reports.path.parent) for _ in range(6))  # alone 1.1 s; a busy machine only ever adds
+    tries = (measure(reports.path.parent) for _ in range(6))  # a busy machine only ever adds
     seconds, megabytes, text = next((found for found in tries if found[0] < LONGEST_S), (LONGEST_S, 0.0, ""))
     assert seconds < LONGEST_S
     assert f"{RUNS} runs" in text
@@ -96,4 +97,4 @@ def test_figures_are_made_anew_where_a_run_came_without_them(reports: Reports) -
     assert all((reports.run(run_id).path / "figures.json").is_file() for run_id in newest)
     seconds, _, second = measure(reports.path.parent)
     assert second == first
-    assert seconds < 4  # alone 1.1; what made the figures anew took far longer
+    assert seconds < 2 * LONGEST_S, "what made the figures anew took far longer"
