@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 # What gzip makes of a layer is known to differ by less from what a registry stores, whatever level or tool packed it.
 ESTIMATE_SHARE = 0.05
 SIZE_NOISE_BYTES = 10_000
-SIZE_NOISE_SHARE = 0.0005
+_SIZE_NOISE_SHARE = 0.0005
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +29,7 @@ class Floor:
 
 def size_noise(size: float) -> float:
     """Give the bytes by which an image may differ though nothing changed: times in archives and logs of installers."""
-    return max(SIZE_NOISE_BYTES, SIZE_NOISE_SHARE * size)
+    return max(SIZE_NOISE_BYTES, _SIZE_NOISE_SHARE * size)
 
 
 def floor_between(record: RunRecord, metric: str, one: Figure, other: Figure) -> Floor:
@@ -46,7 +46,7 @@ def floor_between(record: RunRecord, metric: str, one: Figure, other: Figure) ->
         return Floor(None, f"they were counted with different knowledge: {one.how}, and {other.how}")
     if one.estimated != other.estimated:
         return Floor(ESTIMATE_SHARE)
-    return Floor(SIZE_NOISE_SHARE if METRICS.get(metric) == BYTES else 0.0)
+    return Floor(_SIZE_NOISE_SHARE if METRICS.get(metric) == BYTES else 0.0)
 
 
 def render_noise(record: RunRecord) -> str:

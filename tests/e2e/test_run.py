@@ -272,7 +272,9 @@ def test_cells_of_which_nothing_has_changed_are_taken_over(placed: Project) -> N
     placed.folder.joinpath("Dockerfile").write_text(DOCKERFILE.replace("CMD", "COPY app /\nCMD"))
 
     def write(**of_b: Any) -> None:
-        placed.write(axes={"kind": ["a", "b"]}, defaults={"smoke": [{"run": ["true"]}]}, settings={"kind": {"b": of_b}})
+        settings = {"kind": {"b": of_b}}
+        expect = [{"kind": "a", "outcome": "passed", "reason": f"of {len(of_b)} changes"}]  # what is expected builds nothing anew
+        placed.write(axes={"kind": ["a", "b"]}, defaults={"smoke": [{"run": ["true"]}]}, settings=settings, expect=expect)
 
     def carried(*words: str) -> dict[str, str | None]:
         cells = cells_of(placed.run("--skip-unchanged", *words))
@@ -287,6 +289,7 @@ def test_cells_of_which_nothing_has_changed_are_taken_over(placed: Project) -> N
     assert "2 cells are taken over from run" in placed.matrix("report", "latest").stdout
     write(args={"DO": "echo changed"})
     assert carried() == {"a": first, "b": None}
+    assert cells_of(placed.record())["a"]["expected_reason"] == "of 1 changes"
     write(args={"DO": "echo changed"}, smoke=[{"run": ["sh", "-c", "true"]}])
     assert carried()["b"] is None
     placed.folder.joinpath("app").write_text("2\n")

@@ -63,14 +63,24 @@ def test_a_companys_settings_are_used_and_stay_in_no_layer(name: str, tmp_path: 
     assert "Configuration file could not be loaded" in done.stderr
 
 
-def build_with(name: str, image: str, **secrets: Path) -> subprocess.CompletedProcess[str]:
-    """Build an image that installs nothing, its pip step anew each time: what secrets hold is no part of a step's key.
+def test_a_companys_ca_is_what_pip_trusts(tmp_path: Path) -> None:
+    """With a bundle of no certificates nothing can be fetched over TLS."""
+    pip, bundle = tmp_path / "pip.conf", tmp_path / "ca.pem"
+    pip.write_text("[global]\nretries = 0\n")
+    bundle.write_text(f"# {CANARY}\n")
+    done = build_with("slim", f"{PREFIX}slim-no-ca", "otel-http", pip=pip, ca=bundle)
+    assert done.returncode != 0
+    assert "NO_CERTIFICATE_OR_CRL_FOUND" in done.stderr or "CERTIFICATE_VERIFY_FAILED" in done.stderr, done.stderr[-2000:]
+
+
+def build_with(name: str, image: str, requirements: str = "stdlib", **secrets: Path) -> subprocess.CompletedProcess[str]:
+    """Build an image, its pip step anew each time: what secrets hold is no part of a step's key.
 
     Where all layers stay in the image, and the CA is given, no step comes from the cache.
     """
     words = ["docker", "buildx", "build", "--load", "--progress", "plain", "--tag", image, "--network", "host"]
     words += ["--no-cache"] if name == "alpine-single-stage" and "ca" in secrets else []
     words += ["--file", f"dockerfiles/{name}.Dockerfile"]
-    words += ["--build-arg", f"REQUIREMENTS=dockerfiles/{time.time_ns()}/../deps/stdlib.txt"]
+    words += ["--build-arg", f"REQUIREMENTS=dockerfiles/{time.time_ns()}/../deps/{requirements}.txt"]
     words += [word for secret, path in secrets.items() for word in ("--secret", f"id={secret},src={path}")]
     return subprocess.run([*words, "."], cwd=ROOT, capture_output=True, text=True, check=False)
