@@ -2,27 +2,36 @@
 
 from __future__ import annotations
 
+import json
 import secrets
-from contextlib import contextmanager
+import time
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
-from orchestrator.docker import process
-from orchestrator.docker.client import client, engine_errors
+from orchestrator.docker.api import RefusedError, ask, asked, attached, read_frames
 from orchestrator.errors import EngineError
 from orchestrator.model import LABEL
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
+    from contextlib import AbstractContextManager
     from threading import Event
 
+    from orchestrator.docker.api import Attached
     from orchestrator.docker.engine import Engine
     from orchestrator.model import Limits, Pairs
 
-_TMPFS = "/tmp:rw,nosuid,nodev,size=64m,mode=1777"  # noqa: S108  # inside the container
+_RUN = f"{LABEL}.run"
+_TMPFS = "rw,nosuid,nodev,size=64m,mode=1777"
+_NO_LOG = {"Type": "none"}
+_SHORT_LOG = {"Type": "json-file", "Config": {"max-size": "1m", "max-file": "1"}}
+_MOST_OF_A_LOG = 2 * 1024 * 1024
 KEEP_BYTES = 256 * 1024
 _KILLED = 137
-_OOM_WAITS_S = (0.1, 0.2, 0.4, 0.8, 1.6)
+_POLL_S = 0.02
+_OOM_WAITS_S = (0.1, 0.2, 0.4, 0.8, 1.6, 3.2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,39 +60,63 @@ class Ended:
     clipped: bool = False  # BuildKit left out a part of what was printed
 
 
-def _name_for(confinement: Confinement) -> str:
-    return f"matrix-{confinement.run}-{secrets.token_hex(4)}"
+@dataclass(frozen=True, slots=True)
+class State:
+    """How a container is."""
+
+    running: bool
+    exit_code: int
+    out_of_memory: bool
+    error: str  # why it did not start
+    health: str  # by the image's own HEALTHCHECK: empty where it has none
+    health_said: tuple[str, ...]
 
 
-def _words(engine: Engine, name: str, image: str, argv: Sequence[str], confinement: Confinement, *own: str) -> list[str]:
-    """Write what every container of ours is started with, behind `docker run` or `docker create`."""
+def _specify(engine: Engine, image: str, confinement: Confinement, logs: Mapping[str, Any]) -> dict[str, Any]:
+    """Say what every container of ours is made with."""
     limits = confinement.limits
-    words = ["--name", name, "--pull", "never", "--network", limits.network, "--stop-timeout", "1"]
-    words += ["--label", f"{LABEL}.run={confinement.run}", "--label", f"{LABEL}.container={confinement.cell}"]
-    words += ["--cap-drop", "ALL", "--security-opt", "no-new-privileges", "--pids-limit", str(limits.pids)]
-    words += ["--memory", str(limits.memory_bytes), "--memory-swap", str(limits.memory_bytes)]
-    words += ["--cpus", str(min(limits.cpus, engine.cpus or limits.cpus))]  # the engine refuses more than it has
-    words += [f"--cap-add={capability}" for capability in limits.capabilities]
-    words += [] if limits.writable else ["--read-only"]
-    words += ["--user", limits.user] if limits.user else []
-    words += ["--tmpfs", _TMPFS] if confinement.tmpfs else []
-    words += [f"--env={name}={value}" for name, value in confinement.env]
-    words += [f"--sysctl={name}={value}" for name, value in confinement.sysctls]
-    return [*words, *own, image, *argv]
+    return {
+        "Image": image,
+        "User": limits.user or "",
+        "Env": [f"{name}={value}" for name, value in confinement.env],
+        "Labels": {_RUN: confinement.run, f"{LABEL}.container": confinement.cell},
+        "StopTimeout": 1,
+        "HostConfig": {
+            "NetworkMode": limits.network,
+            "CapDrop": ["ALL"],
+            "CapAdd": list(limits.capabilities),
+            "SecurityOpt": ["no-new-privileges"],
+            "PidsLimit": limits.pids,
+            "Memory": limits.memory_bytes,
+            "MemorySwap": limits.memory_bytes,
+            "NanoCpus": int(min(limits.cpus, engine.cpus or limits.cpus) * 1e9),  # the engine refuses more than it has
+            "ReadonlyRootfs": not limits.writable,
+            "Tmpfs": {"/tmp": _TMPFS} if confinement.tmpfs else {},  # noqa: S108  # inside the container
+            "Sysctls": dict(confinement.sysctls),
+            "LogConfig": dict(logs),
+        },
+    }
 
 
 @contextmanager
-def container(engine: Engine, image: str, confinement: Confinement) -> Iterator[str]:
-    """Create a container that is never started, and remove it whatever happens."""
-    name = _name_for(confinement)
-    answer = process.run([engine.docker, "create", *_words(engine, name, image, ["never-run"], confinement, "--entrypoint", "")])
+def _made(engine: Engine, run: str, spec: Mapping[str, Any]) -> Iterator[str]:
+    """Make a container, and remove it whatever happens."""
+    name = f"matrix-{run}-{secrets.token_hex(4)}"
     try:
-        if not answer.ok:
-            message = f"the container could not be made: {_last_words(answer.stderr)}"
-            raise EngineError(message)
+        try:
+            ask(engine, "POST", "/containers/create", spec, {"name": name})
+        except RefusedError as error:
+            message = f"the container could not be made: {error}"
+            raise EngineError(message) from error
         yield name
     finally:
         remove_container(engine, name)
+
+
+def container(engine: Engine, image: str, confinement: Confinement) -> AbstractContextManager[str]:
+    """Create a container that is never started, and remove it whatever happens."""
+    spec = {**_specify(engine, image, confinement, _NO_LOG), "Entrypoint": [""], "Cmd": ["never-run"]}
+    return _made(engine, confinement.run, spec)
 
 
 @contextmanager
@@ -98,130 +131,117 @@ def ended_container(  # noqa: PLR0913  # what to run, and how it is confined
     cancel: Event,
 ) -> Iterator[tuple[str, Ended]]:
     """Run a program of an image to its end, its time limit, or a cancellation; remove its container afterwards."""
-    name = _name_for(confinement)
-    own = ["--interactive", "--log-driver", "none", "--entrypoint", argv[0]]
-    words = [engine.docker, "run", *_words(engine, name, image, argv[1:], confinement, *own)]
-    kept: dict[str, bytearray] = {"out": bytearray(), "err": bytearray()}
+    latest = time.monotonic() + timeout_s
+    own = {"Entrypoint": [argv[0]], "Cmd": list(argv[1:]), "OpenStdin": bool(stdin), "StdinOnce": True}
+    with _made(engine, confinement.run, {**_specify(engine, image, confinement, _NO_LOG), **own}) as name:
+        with attached(engine, name, KEEP_BYTES, has_input=bool(stdin)) as streams:
+            if _start(engine, name):
+                streams.follow(stdin, latest, cancel)
+        yield name, _explain(engine, name, streams, latest, cancel)
 
-    def keep(which: str) -> Callable[[bytes], None]:
-        def take(line: bytes) -> None:
-            if len(kept[which]) < KEEP_BYTES:
-                kept[which] += line[:KEEP_BYTES] + b"\n"
 
-        return take
-
+def _start(engine: Engine, name: str) -> bool:
+    """Start a container; why it does not start is in its state."""
     try:
-        ended = process.stream(words, on_stdout=keep("out"), on_stderr=keep("err"), stdin=stdin, timeout_s=timeout_s, cancel=cancel)
-        stdout, stderr = (kept[which].decode("utf-8", "replace") for which in ("out", "err"))
-        yield name, _explain(name, ended, stdout, stderr, cancel)
-    finally:
-        remove_container(engine, name)
+        ask(engine, "POST", f"/containers/{name}/start")
+    except RefusedError:
+        return False
+    return True
 
 
-def _explain(name: str, ended: process.Exit, stdout: str, stderr: str, cancel: Event) -> Ended:
-    """Ask the engine how a container ended that did not simply end well: docker's own exit code may be the program's."""
-    if ended.code == 0 or ended.timed_out or ended.cancelled:
-        return Ended(ended.code, False, ended.timed_out, ended.cancelled, "", stdout, stderr)  # noqa: FBT003  # by position
-    state = _state_of(name, stderr)
+def _explain(engine: Engine, name: str, streams: Attached, latest: float, cancel: Event) -> Ended:
+    """Find out how a container ended, if it did."""
+    state = inspect_state(engine, name)
+    while state.running and not cancel.is_set() and time.monotonic() < latest:
+        cancel.wait(_POLL_S)
+        state = inspect_state(engine, name)
     for wait_s in _OOM_WAITS_S:  # the engine hears of it later than of the end, and much later when it is busy
-        if state.exit_code != _KILLED or state.oom_killed or cancel.wait(wait_s):
+        if state.running or state.exit_code != _KILLED or state.out_of_memory or cancel.wait(wait_s):
             break
-        state = _state_of(name, stderr)
+        state = inspect_state(engine, name)
     return Ended(
-        code=state.exit_code,
-        out_of_memory=bool(state.oom_killed),
-        timed_out=False,
-        cancelled=False,
-        start_error=str(state.error or ""),
-        stdout=stdout,
-        stderr=stderr,
+        code=None if state.running else state.exit_code,
+        out_of_memory=state.out_of_memory,
+        timed_out=state.running and not cancel.is_set(),
+        cancelled=state.running and cancel.is_set(),
+        start_error=state.error,
+        stdout=streams.stdout,
+        stderr=streams.stderr,
     )
 
 
-def _state_of(name: str, said: str) -> Any:  # noqa: ANN401  # python-on-whales' model of a state
-    """Give a container's state; where docker could not even make it, its words are the reason."""
-    try:
-        return inspect_state(name)
-    except EngineError:
-        message = f"the container could not be made: {_last_words(said)}"
-        raise EngineError(message) from None
-
-
-def _last_words(said: str) -> str:
-    """Give docker's last words, without its advice to read the help."""
-    lines = [line.strip() for line in said.splitlines() if line.strip() and "--help'" not in line]
-    return lines[-1].removeprefix("docker: ") if lines else "docker gave no reason"
-
-
 @contextmanager
-def service(engine: Engine, image: str, confinement: Confinement, *options: str) -> Iterator[tuple[str, str | None]]:
+def service(engine: Engine, image: str, confinement: Confinement, **options: object) -> Iterator[tuple[str, str | None]]:
     """Start an image as it is and leave it running; give its container and, when it did not start, why."""
-    name = _name_for(confinement)
-    logs = ["--log-driver", "json-file", "--log-opt", "max-size=1m", "--log-opt", "max-file=1"]
-    answer = process.run([engine.docker, "run", "--detach", *_words(engine, name, image, [], confinement, *logs, *options)])
-    try:
-        yield name, None if answer.ok else str(_state_of(name, answer.stderr).error or _last_words(answer.stderr))
-    finally:
-        remove_container(engine, name)
+    with _made(engine, confinement.run, {**_specify(engine, image, confinement, _SHORT_LOG), **options}) as name:
+        yield name, None if _start(engine, name) else inspect_state(engine, name).error
 
 
-def inspect_state(name: str) -> Any:  # noqa: ANN401  # python-on-whales' model of a state
+def inspect_state(engine: Engine, name: str) -> State:
     """Give a container's state as the engine sees it now."""
-    with engine_errors("the container cannot be inspected"):
-        return client().container.inspect(name).state
+    found = ask(engine, "GET", f"/containers/{name}/json")["State"]
+    health = found.get("Health") or {}
+    return State(
+        running=bool(found["Running"]),
+        exit_code=int(found["ExitCode"]),
+        out_of_memory=bool(found["OOMKilled"]),
+        error=str(found["Error"]),
+        health=str(health.get("Status") or ""),
+        health_said=tuple(str(probe["Output"]) for probe in health.get("Log") or ()),
+    )
 
 
-def address_of(name: str) -> str | None:
+def address_of(engine: Engine, name: str) -> str | None:
     """Give a running container's address on its network."""
-    with engine_errors("the container cannot be inspected"):
-        networks = client().container.inspect(name).network_settings.networks or {}
-    return next((str(network.ip_address) for network in networks.values() if network.ip_address), None)
+    networks = ask(engine, "GET", f"/containers/{name}/json")["NetworkSettings"]["Networks"] or {}
+    return next((str(network["IPAddress"]) for network in networks.values() if network["IPAddress"]), None)
 
 
-def tail_of(name: str) -> str:
-    """Give the last lines that a detached container printed."""
-    with engine_errors("the container's log cannot be read"):
-        return str(client().container.logs(name, tail=20))
+def tail_of(engine: Engine, name: str) -> str:
+    """Give the last lines that a container left running has printed."""
+    with asked(engine, "GET", f"/containers/{name}/logs", query={"stdout": 1, "stderr": 1, "tail": 20}) as answer:
+        return read_frames(answer.read(_MOST_OF_A_LOG))
 
 
 def remove_container(engine: Engine, name: str) -> None:
     """Kill and remove a container, with its anonymous volumes; one that is gone is fine."""
-    answer = process.run([engine.docker, "rm", "--force", "--volumes", name])
-    if not answer.ok and "no such container" not in answer.stderr.lower():
-        message = f"the container {name} could not be removed: {answer.stderr.strip()}"
-        raise EngineError(message)
+    try:
+        ask(engine, "DELETE", f"/containers/{name}", query={"force": 1, "v": 1})
+    except RefusedError as error:
+        if error.status != HTTPStatus.NOT_FOUND:
+            message = f"the container {name} could not be removed: {error}"
+            raise EngineError(message) from error
 
 
 def list_containers(engine: Engine, run: str | None = None) -> list[tuple[str, str]]:
     """List the containers that matrix made, each with its run; in one question, since others come and go meanwhile."""
-    return _list_labelled(engine, ["ps", "--all"], "{{.Names}}", run)
+    found = ask(engine, "GET", "/containers/json", query={"all": 1, "filters": _made_by(run)})
+    return [(str(box["Names"][0]).removeprefix("/"), str(box["Labels"][_RUN])) for box in found]
 
 
-def _list_labelled(engine: Engine, words: list[str], name: str, run: str | None) -> list[tuple[str, str]]:
-    label = f"{LABEL}.run" if run is None else f"{LABEL}.run={run}"
-    wanted = f'{name} {{{{.Label "{LABEL}.run"}}}}'
-    answer = process.run([engine.docker, *words, "--filter", f"label={label}", "--format", wanted])
-    if not answer.ok:
-        message = f"the engine cannot list what matrix made: {answer.stderr.strip()}"
-        raise EngineError(message)
-    return [(found, of) for found, _, of in (line.partition(" ") for line in answer.stdout.splitlines())]
+def _made_by(run: str | None) -> str:
+    return json.dumps({"label": [_RUN if run is None else f"{_RUN}={run}"]})
 
 
 def make_internal_network(engine: Engine, run: str) -> str:
-    """Make the run's network without a way out; python-on-whales has no word for that."""
+    """Make the run's network without a way out."""
     name = f"matrix-{run}"
-    answer = process.run([engine.docker, "network", "create", "--internal", "--label", f"{LABEL}.run={run}", name])
-    if not answer.ok and "already exists" not in answer.stderr:
-        message = f"the internal network could not be made: {answer.stderr.strip()}"
-        raise EngineError(message)
+    try:
+        ask(engine, "POST", "/networks/create", {"Name": name, "Internal": True, "Labels": {_RUN: run}})
+    except RefusedError as error:
+        if error.status != HTTPStatus.CONFLICT:  # another cell of the run has made it
+            message = f"the internal network could not be made: {error}"
+            raise EngineError(message) from error
     return name
 
 
 def list_networks(engine: Engine, run: str | None = None) -> list[tuple[str, str]]:
     """List the networks that matrix made, each with its run."""
-    return _list_labelled(engine, ["network", "ls"], "{{.Name}}", run)
+    found = ask(engine, "GET", "/networks", query={"filters": _made_by(run)})
+    return [(str(network["Name"]), str(network["Labels"][_RUN])) for network in found]
 
 
 def remove_network(engine: Engine, name: str) -> None:
-    """Remove a network that no container uses any more."""
-    process.run([engine.docker, "network", "rm", name])
+    """Remove a network unless a container still uses it."""
+    with suppress(RefusedError):
+        ask(engine, "DELETE", f"/networks/{name}")

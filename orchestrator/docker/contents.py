@@ -4,16 +4,12 @@ from __future__ import annotations
 
 import re
 import stat
-import subprocess
 import tarfile
-import tempfile
-import threading
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
-from orchestrator.docker import process
+from orchestrator.docker.api import RefusedError, ask, asked
 from orchestrator.docker.client import client, engine_errors
 from orchestrator.docker.images import remove_image
 from orchestrator.errors import EngineError
@@ -26,7 +22,6 @@ if TYPE_CHECKING:
 _NOT_THERE = re.compile(
     r"could not find the file|no such container:path|no such file or directory|not a directory|too many links", re.IGNORECASE
 )
-_SAID_BYTES = 4096
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,21 +50,9 @@ class ImageConfig:
     user: str
 
 
-def read_config(image: str) -> ImageConfig:
-    """Read an image's configuration."""
-    with engine_errors(f"the image {image} cannot be inspected"):
-        found = client().image.inspect(image).config
-    entrypoint = found.entrypoint or ()
-    return ImageConfig(
-        env={key: value for key, _, value in (pair.partition("=") for pair in found.env or ())},
-        labels=dict(found.labels or {}),
-        ports=tuple(found.exposed_ports or ()),
-        volumes=tuple(found.volumes or ()),
-        entrypoint=(entrypoint,) if isinstance(entrypoint, str) else tuple(entrypoint),
-        cmd=tuple(found.cmd or ()),
-        workdir="" if found.working_dir in (None, Path()) else str(found.working_dir),
-        user=found.user or "",
-    )
+def read_config(engine: Engine, image: str) -> ImageConfig:
+    """Read an image's configuration from the engine."""
+    return parse_config({"config": ask(engine, "GET", f"/images/{image}/json")["Config"]})
 
 
 def parse_config(config: dict[str, Any]) -> ImageConfig:
@@ -99,35 +82,18 @@ def read_entry(engine: Engine, box: str, path: str, *, limit: int, timeout_s: fl
     itself, and nothing is unpacked: a name in it can do no harm. Of a large
     file or of a folder the rest is not sent.
     """
-    with tempfile.TemporaryFile() as said:
-        child = subprocess.Popen(  # noqa: S603  # an argument list, never a shell
-            [engine.docker, "cp", f"{box}:{path}", "-"],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=said,
-            start_new_session=True,
-        )
-        timer = threading.Timer(timeout_s, child.kill)
-        timer.start()
-        try:
-            entry = _first_entry(child.stdout, limit) if child.stdout else None
-            if entry is None:
-                child.wait()
-        finally:
-            is_late = not timer.is_alive()
-            timer.cancel()
-            child.kill()
-            process.end_tree(child)
-        if entry is not None:
-            return entry
-        said.seek(0)
-        words = said.read(_SAID_BYTES).decode("utf-8", "replace").strip()
-    if _NOT_THERE.search(words):
-        return None
-    message = f"{path} cannot be read: " + (
-        f"no answer within {timeout_s:.0f} s" if is_late else words or "the engine sent nothing"
-    )
-    raise EngineError(message)
+    try:
+        with asked(engine, "GET", f"/containers/{box}/archive", query={"path": path}, within_s=timeout_s) as answer:
+            entry = _first_entry(answer, limit)
+    except RefusedError as error:
+        if _NOT_THERE.search(str(error)):
+            return None
+        message = f"{path} cannot be read: {error}"
+        raise EngineError(message) from error
+    if entry is None:
+        message = f"{path} cannot be read: the engine sent nothing"
+        raise EngineError(message)
+    return entry
 
 
 def _first_entry(stream: IO[bytes], limit: int) -> Entry | None:
@@ -138,7 +104,7 @@ def _first_entry(stream: IO[bytes], limit: int) -> Entry | None:
                 return None
             file = archive.extractfile(found) if limit and found.isreg() else None
             content = file.read(limit) if file else None
-    except tarfile.TarError:  # the stream is empty or ends early: what the engine said tells why
+    except tarfile.TarError:  # the stream is empty or ends early
         return None
     link = found.linkname if found.issym() else None
     return Entry(kind_of(found) | found.mode & 0o7777, found.uid, found.gid, link, content, found.size)

@@ -36,8 +36,13 @@ class Engine:
     memory_bytes: int
     platform: str
     cgroup: str
-    is_local: bool
+    endpoint: str  # where the client finds it
     answers: bool = True  # a remote builder needs the client only
+
+    @property
+    def is_local(self) -> bool:
+        """Tell whether it is on this machine."""
+        return self.endpoint.startswith(("unix://", "npipe://"))
 
 
 def connect(*, is_needed: bool = True) -> Engine:
@@ -68,7 +73,7 @@ def connect(*, is_needed: bool = True) -> Engine:
         memory_bytes=int(info.get("MemTotal") or 0),
         platform=_platform(str(info.get("OSType", "linux")), str(info.get("Architecture", ""))),
         cgroup=f"v{info.get('CgroupVersion') or '1'}",
-        is_local=_endpoint(docker).startswith(("unix://", "npipe://")),
+        endpoint=_endpoint(docker),
     )
 
 
@@ -85,7 +90,7 @@ def _client_only(docker: str, plugin: dict[str, Any], context: str) -> Engine:
         memory_bytes=0,
         platform="",
         cgroup="",
-        is_local=False,
+        endpoint="",
         answers=False,
     )
 

@@ -10,11 +10,12 @@ import shutil
 import tarfile
 from contextlib import contextmanager
 from dataclasses import replace
+from http import HTTPStatus
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from orchestrator.disk import disk_errors
-from orchestrator.docker import process
+from orchestrator.docker.api import RefusedError, ask
 from orchestrator.docker.client import client, engine_errors
 from orchestrator.docker.layers import read_blob, read_tar, recall_tar
 from orchestrator.errors import EngineError
@@ -187,36 +188,31 @@ def load_image(store: ImageStore, layout: Path, image: str) -> None:
 
 def read_from_engine(engine: Engine, image: str) -> RawImage:
     """Read an image of a classic store: layers already known are not moved again."""
-    with engine_errors(f"the image {image} cannot be read from the engine"):
-        found = client().image.inspect(image)
-        diff_ids = tuple(found.root_fs.layers or ())
-        layers = {diff_id: layer for diff_id in diff_ids if (layer := recall_tar(diff_id))}
-        if missing := set(diff_ids) - set(layers):
+    found = ask(engine, "GET", f"/images/{image}/json")
+    config, diff_ids = found["Config"], tuple(found["RootFS"].get("Layers") or ())
+    layers = {diff_id: layer for diff_id in diff_ids if (layer := recall_tar(diff_id))}
+    if missing := set(diff_ids) - set(layers):
+        with engine_errors(f"the image {image} cannot be read from the engine"):
             layers |= _read_saved(image, missing)
     made = [clean_instruction(words) for words in _history(engine, image) if makes_layer(words)]
     return RawImage(
-        digest=found.id,
+        digest=found["Id"],
         diff_ids=diff_ids,
         sizes=tuple(layers[diff_id].size for diff_id in diff_ids),
         indices=tuple(layers[diff_id].index for diff_id in diff_ids),
         instructions=tuple(made) if len(made) == len(diff_ids) else (None,) * len(diff_ids),
-        labels=found.config.labels or {},
-        command=(*_words(found.config.entrypoint), *(found.config.cmd or ())),
-        user=found.config.user or "",
-        port=_first_port(found.config.exposed_ports or ()),
-        ports=tuple(found.config.exposed_ports or ()),
-        entrypoint=_words(found.config.entrypoint),
+        labels=config.get("Labels") or {},
+        command=(*_words(config.get("Entrypoint")), *_words(config.get("Cmd"))),
+        user=config.get("User") or "",
+        port=_first_port(config.get("ExposedPorts") or ()),
+        ports=tuple(config.get("ExposedPorts") or ()),
+        entrypoint=_words(config.get("Entrypoint")),
     )
 
 
 def _history(engine: Engine, image: str) -> list[str]:
-    """Give the instructions behind an image, oldest first; python-on-whales has no word for that."""
-    words = [engine.docker, "history", "--no-trunc", "--format", "{{json .CreatedBy}}", image]
-    answer = process.run(words)
-    if not answer.ok:
-        message = f"the history of {image} cannot be read: {answer.stderr.strip()}"
-        raise EngineError(message)
-    return [str(json.loads(line)) for line in reversed(answer.stdout.splitlines())]
+    """Give the instructions behind an image, oldest first."""
+    return [str(made["CreatedBy"]) for made in reversed(ask(engine, "GET", f"/images/{image}/history"))]
 
 
 def _read_saved(image: str, wanted: set[str]) -> dict[str, LayerRead]:
@@ -258,18 +254,23 @@ class _Stream(io.RawIOBase):
 
 def remove_image(engine: Engine, image: str) -> None:
     """Remove one tag; the build cache keeps the layers, and a tag that is gone is fine."""
-    answer = process.run([engine.docker, "image", "rm", image])
-    if not answer.ok and "no such image" not in answer.stderr.lower():
-        message = f"the image {image} cannot be removed: {answer.stderr.strip()}"
-        raise EngineError(message)
+    try:
+        ask(engine, "DELETE", f"/images/{image}")
+    except RefusedError as error:
+        if error.status != HTTPStatus.NOT_FOUND:
+            message = f"the image {image} cannot be removed: {error}"
+            raise EngineError(message) from error
 
 
 def list_images(engine: Engine) -> list[tuple[str, str]]:
     """List the images that matrix made, each with its run: by label, and by the name that only matrix gives."""
-    words = ["image", "ls", "--filter", f"label={LABEL}.cell", "--format", "{{.Repository}}:{{.Tag}}"]
-    for _ in range(_TRIES):  # an image that another run removes meanwhile spoils the whole list
-        answer = process.run([engine.docker, *words])
-        if answer.ok:
-            return [(tag, named[1]) for tag in answer.stdout.split() if (named := _OURS.fullmatch(tag))]
-    message = f"the engine cannot list its images: {answer.stderr.strip()}"
-    raise EngineError(message)
+    wanted = {"filters": json.dumps({"label": [f"{LABEL}.cell"]})}
+    for left in reversed(range(_TRIES)):  # an image that another run removes meanwhile spoils the whole list
+        try:
+            found = ask(engine, "GET", "/images/json", query=wanted)
+            break
+        except RefusedError as error:
+            if not left:
+                message = f"the engine cannot list its images: {error}"
+                raise EngineError(message) from error
+    return [(tag, named[1]) for image in found for tag in image.get("RepoTags") or () if (named := _OURS.fullmatch(tag))]

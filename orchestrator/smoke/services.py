@@ -23,10 +23,12 @@ from orchestrator.smoke.words import explain_code, explain_start, inert, last_li
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from orchestrator.docker.engine import Engine
     from orchestrator.model import HealthyCheck, HttpCheck, Limits
     from orchestrator.smoke.run import Subject
 
 _POLL_S = 0.2
+_HEALTH_INTERVAL_NS = 1_000_000_000
 _BODY_BYTES = 256 * 1024
 
 
@@ -35,18 +37,16 @@ class NotStartedError(Exception):
 
 
 @contextmanager
-def _service(subject: Subject, limits: Limits, *options: str) -> Iterator[str]:
+def _service(subject: Subject, limits: Limits, **options: object) -> Iterator[str]:
     """Start the image as it is; say so when it does not even start."""
-    with service(subject.engine, subject.image, Confinement(subject.run, subject.cell, limits, subject.env), *options) as (
-        box,
-        why,
-    ):
+    confinement = Confinement(subject.run, subject.cell, limits, subject.env)
+    with service(subject.engine, subject.image, confinement, **options) as (box, why):
         if why is not None:
             raise NotStartedError(explain_start(why))
         try:
             yield box
         finally:
-            subject.log(inert(tail_of(box)).rstrip())
+            subject.log(inert(tail_of(subject.engine, box)).rstrip())
 
 
 def check_http(subject: Subject, check: HttpCheck, timeout_s: float) -> CheckResult:
@@ -56,17 +56,17 @@ def check_http(subject: Subject, check: HttpCheck, timeout_s: float) -> CheckRes
     latest = time.monotonic() + timeout_s
     with _service(subject, replace(check.limits, network=network)) as box:
         until = min(time.monotonic() + check.within_s, latest)  # from when it was started, however long that took
-        address = address_of(box)
+        address = address_of(subject.engine, box)
         problem = "it has no address"
         while address and not subject.cancel.is_set():
             answered = _ask(address, check, until)
             if answered is None:
                 return CheckResult(name, "passed")
             problem = answered
-            if _gone(box, check) or time.monotonic() >= until:
+            if _gone(subject.engine, box, check) or time.monotonic() >= until:
                 break
             subject.cancel.wait(_POLL_S)
-        gone, tail = _gone(box, check), inert(tail_of(box)).rstrip()[-4000:] or None
+        gone, tail = _gone(subject.engine, box, check), inert(tail_of(subject.engine, box)).rstrip()[-4000:] or None
     if subject.cancel.is_set():
         return CheckResult(name, "error", "cancelled")
     return CheckResult(name, "failed", gone or shorten(f"after {check.within_s:.0f} s: {problem}"), tail)
@@ -103,13 +103,13 @@ def judge_answer(check: HttpCheck, status: int, headers: dict[str, str], body: s
     return None
 
 
-def _gone(box: str, check: HttpCheck | HealthyCheck) -> str | None:
+def _gone(engine: Engine, box: str, check: HttpCheck | HealthyCheck) -> str | None:
     """Say how the container ended, if it did."""
-    state = inspect_state(box)
+    state = inspect_state(engine, box)
     if state.running:
         return None
-    code = explain_code(int(state.exit_code or 0), out_of_memory=bool(state.oom_killed), memory_bytes=check.limits.memory_bytes)
-    words = last_line(tail_of(box))
+    code = explain_code(state.exit_code, out_of_memory=state.out_of_memory, memory_bytes=check.limits.memory_bytes)
+    words = last_line(tail_of(engine, box))
     return shorten(f"the container ended: {code}{f': {words}' if words else ''}")
 
 
@@ -117,18 +117,18 @@ def check_health(subject: Subject, check: HealthyCheck, timeout_s: float) -> Che
     """Wait until the image's own HEALTHCHECK passes; it is asked every second."""
     latest = time.monotonic() + timeout_s
     problem = "it is still starting"
-    with _service(subject, check.limits, "--health-interval", "1s") as box:
+    with _service(subject, check.limits, Healthcheck={"Interval": _HEALTH_INTERVAL_NS}) as box:
         until = min(time.monotonic() + check.within_s, latest)
         while time.monotonic() < until and not subject.cancel.is_set():
-            state = inspect_state(box)
-            if state.health is None or not state.health.status:
+            state = inspect_state(subject.engine, box)
+            if not state.health:
                 return CheckResult("healthy", "failed", "the image has no HEALTHCHECK")
-            if state.health.status == "healthy":
+            if state.health == "healthy":
                 return CheckResult("healthy", "passed")
-            probes = state.health.log or []
-            problem = f"HEALTHCHECK says: {last_line(str(probes[-1].output)) or 'nothing'}" if probes else problem
-            gone = _gone(box, check)  # the engine calls a container that has ended unhealthy
-            if gone or state.health.status == "unhealthy":
+            if state.health_said:
+                problem = f"HEALTHCHECK says: {last_line(state.health_said[-1]) or 'nothing'}"
+            gone = _gone(subject.engine, box, check)  # the engine calls a container that has ended unhealthy
+            if gone or state.health == "unhealthy":
                 problem = gone or problem
                 break
             subject.cancel.wait(_POLL_S)

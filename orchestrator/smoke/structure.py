@@ -85,7 +85,7 @@ def _list_tests(subject: Subject, check: StructureCheck, file: StructureFile, st
         user=options.user or check.limits.user,
         capabilities=(*check.limits.capabilities, *options.capabilities),
     )
-    config = parse_config(subject.graph.place.config) if subject.graph and in_graph else read_config(subject.image)
+    config = parse_config(subject.graph.place.config) if subject.graph and in_graph else read_config(subject.engine, subject.image)
     scene = Scene(subject, limits, config, tuple(file.global_env_vars))
     lacks = f"not run, as the file asks for {', '.join(file.unsupported_options)}" if file.unsupported_options else ""
     if in_graph and options.capabilities:

@@ -17,6 +17,7 @@ import pytest
 import yaml
 
 from tests.conftest import BUILDER_IMAGE, OF_THE_IMAGE, buildkitd
+from tests.forked import run_forked
 from tests.lab.engine import CLASSIC
 
 if TYPE_CHECKING:
@@ -59,11 +60,9 @@ class Project:
         self.folder.joinpath("matrix.yaml").write_text(yaml.safe_dump(matrix, sort_keys=False))
 
     def start(self, *words: str, **environment: str) -> subprocess.Popen[str]:
-        """Start `matrix` and leave it running."""
-        if words[0] == "run" and not self.traced:
-            words = (*words, "--no-trace")
+        """Start the installed `matrix` and leave it running."""
         return subprocess.Popen(
-            [MATRIX, *words],
+            [MATRIX, *self._words(words)],
             cwd=self.folder,
             env={**os.environ, **self.environment, **environment},
             stdin=subprocess.DEVNULL,
@@ -74,10 +73,13 @@ class Project:
 
     def matrix(self, *words: str, exit_code: int = 0, **environment: str) -> subprocess.CompletedProcess[str]:
         """Run `matrix` to its end, and expect an exit code."""
-        process = self.start(*words, **environment)
-        out, err = process.communicate(timeout=300)
-        assert process.returncode == exit_code, f"exit {process.returncode}\n{out}\n{err}"
-        return subprocess.CompletedProcess(words, process.returncode, out, err)
+        variables = {**os.environ, **self.environment, **environment}
+        done = run_forked(self._words(words), self.folder, variables, timeout_s=300)
+        assert done.returncode == exit_code, f"exit {done.returncode}\n{done.stdout}\n{done.stderr}"
+        return done
+
+    def _words(self, words: tuple[str, ...]) -> list[str]:
+        return [*words, "--no-trace"] if words[0] == "run" and not self.traced else list(words)
 
     def run(self, *words: str, exit_code: int = 0, **environment: str) -> dict[str, Any]:
         """Run the matrix, and give its run.json."""

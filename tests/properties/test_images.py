@@ -7,7 +7,6 @@ import hashlib
 import io
 import json
 import tarfile
-from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, cast
 
 import pytest
@@ -106,10 +105,11 @@ class _SavingEngine:
         self._data = file.getvalue()
         self.image = self
 
-    def inspect(self, _name: str) -> SimpleNamespace:
-        config = SimpleNamespace(labels={}, entrypoint=["run"], cmd=["-V"], user="", exposed_ports={"80/tcp": {}})
-        layers = [f"sha256:{'1' * 64}", f"sha256:{'2' * 64}"]
-        return SimpleNamespace(id="sha256:i", root_fs=SimpleNamespace(layers=layers), config=config)
+    def ask(self, _engine: Engine, _method: str, path: str) -> Any:
+        if path.endswith("/history"):
+            return []
+        config: dict[str, Any] = {"Labels": None, "Entrypoint": ["run"], "Cmd": ["-V"], "User": "", "ExposedPorts": {"80/tcp": {}}}
+        return {"Id": "sha256:i", "RootFS": {"Layers": [f"sha256:{'1' * 64}", f"sha256:{'2' * 64}"]}, "Config": config}
 
     def save(self, _name: str) -> Iterator[bytes]:
         self.saved += 1
@@ -122,7 +122,7 @@ def test_a_classic_store_is_read_once_for_each_layer(form: str, monkeypatch: pyt
     tars = {"1" * 64: make_tar(Item("a", b"12345")), "2" * 64: make_tar(Item(".wh.a"))}
     engine = _SavingEngine(tars, old=form == "folders")
     monkeypatch.setattr(images, "client", lambda: engine)
-    monkeypatch.setattr(images, "_history", lambda _engine, _image: [])
+    monkeypatch.setattr(images, "ask", engine.ask)
     found = [read_from_engine(cast("Engine", None), "x") for _ in range(2)]
     assert found[0] == found[1]
     assert engine.saved == 1

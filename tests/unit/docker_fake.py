@@ -65,5 +65,5 @@ def make_engine(*, storage: str, containerd_store: bool) -> Engine:
         memory_bytes=8_000_000_000,
         platform="linux/amd64",
         cgroup="v2",
-        is_local=True,
+        endpoint="unix:///var/run/docker.sock",
     )

@@ -1,0 +1,214 @@
+"""The engine's own API, for what a run asks often: starting a `docker` takes longer than most answers."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import selectors
+import socket
+import tempfile
+import time
+from contextlib import contextmanager, suppress
+from functools import cache
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote, urlencode
+
+from orchestrator.docker.process import carrying
+from orchestrator.errors import EngineError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from orchestrator.docker.engine import Engine
+    from orchestrator.docker.process import Signal
+
+    Query = Mapping[str, str | int]
+
+_NEWEST = (1, 51)  # of the API that matrix was tried with; an engine that is newer speaks it too
+_ANSWER_S = 60.0
+_POLL_S = 0.1
+_MOST_BYTES = 16 * 1024 * 1024  # of an answer
+_CHUNK = 64 * 1024
+_HEADER = 8  # of a frame: which stream, and how long
+_MOST_OF_A_FRAME = 1024 * 1024
+_STREAMS = {1: "out", 2: "err"}
+_UNIX = "unix://"
+_NOTHING: Query = {}
+
+
+class RefusedError(EngineError):
+    """The engine answered that it will not."""
+
+    def __init__(self, status: int, words: str) -> None:
+        """Keep what it said, and the status that it said it with."""
+        self.status = status
+        super().__init__(words)
+
+
+def ask(engine: Engine, method: str, path: str, body: object = None, query: Query = _NOTHING) -> Any:  # noqa: ANN401  # JSON
+    """Ask the engine something; give what it answers, or None when it has nothing to say."""
+    with asked(engine, method, path, body, query) as answer:
+        text = _read(answer)
+        return json.loads(text) if text else None
+
+
+@contextmanager
+def asked(
+    engine: Engine, method: str, path: str, body: object = None, query: Query = _NOTHING, *, within_s: float = _ANSWER_S
+) -> Iterator[http.client.HTTPResponse]:
+    """Ask the engine something, and give its answer to be read."""
+    with _speaking(engine, within_s) as connection:
+        _send(connection, engine, method, path, body, query)
+        yield _answer(connection)
+
+
+class Attached:
+    """What a container reads and prints, each stream up to a limit."""
+
+    def __init__(self, sock: socket.socket, limit: int) -> None:
+        """Take the connection to a container that has not been started."""
+        self._sock = sock
+        self._limit = limit
+        self._kept = {name: bytearray() for name in _STREAMS.values()}
+        self._rest = bytearray()
+
+    @property
+    def stdout(self) -> str:
+        """Give the first of what it printed."""
+        return self._kept["out"].decode("utf-8", "replace")
+
+    @property
+    def stderr(self) -> str:
+        """Give the first of its errors."""
+        return self._kept["err"].decode("utf-8", "replace")
+
+    def follow(self, stdin: bytes, latest: float, cancel: Signal) -> None:
+        """Send what it is to read and take what it prints, until it has ended, or time is over, or whoever waits gives up."""
+        left = memoryview(stdin)
+        with selectors.DefaultSelector() as selector:
+            selector.register(self._sock, selectors.EVENT_READ | (selectors.EVENT_WRITE if left else 0))
+            while not cancel.is_set() and time.monotonic() < latest:
+                ready = sum(events for _, events in selector.select(_POLL_S))
+                if ready & selectors.EVENT_WRITE:
+                    left = self._send(left)
+                    if not left:
+                        selector.modify(self._sock, selectors.EVENT_READ)
+                if ready & selectors.EVENT_READ and not self._receive():
+                    return
+
+    def _send(self, left: memoryview) -> memoryview:
+        """Send a part, and give the rest; nothing is left for a program that has ended without reading it."""
+        try:
+            left = left[self._sock.send(left[:_CHUNK], socket.MSG_DONTWAIT) :]
+            if not left:
+                self._sock.shutdown(socket.SHUT_WR)
+        except (BrokenPipeError, ConnectionResetError):
+            return left[:0]
+        return left
+
+    def _receive(self) -> bool:
+        """Take what has come; tell whether more may come."""
+        with suppress(ConnectionResetError):  # it has ended without reading what it was sent
+            if chunk := self._sock.recv(_CHUNK):
+                self._take(chunk)
+                return True
+        return False
+
+    def _take(self, chunk: bytes) -> None:
+        self._rest += chunk
+        while len(self._rest) >= _HEADER:
+            size = int.from_bytes(self._rest[4:_HEADER], "big")
+            if size > _MOST_OF_A_FRAME:
+                message = "the engine does not send a container's output as it should"
+                raise EngineError(message)
+            if len(self._rest) < _HEADER + size:
+                return
+            kept = self._kept[_STREAMS.get(self._rest[0], "out")]
+            kept += self._rest[_HEADER : _HEADER + size][: self._limit - len(kept)]
+            del self._rest[: _HEADER + size]
+
+
+@contextmanager
+def attached(engine: Engine, box: str, limit: int, *, has_input: bool) -> Iterator[Attached]:
+    """Be connected with what a container reads and prints."""
+    with _speaking(engine) as connection:
+        streams = {"stream": 1, "stdin": int(has_input), "stdout": 1, "stderr": 1}
+        _send(connection, engine, "POST", f"/containers/{box}/attach", None, streams, Upgrade="tcp", Connection="Upgrade")
+        _answer(connection)
+        yield Attached(connection.sock, limit)
+
+
+def read_frames(data: bytes) -> str:
+    """Give what a container printed, output and errors as they came, from the form in which the engine keeps it."""
+    found = bytearray()
+    while len(data) >= _HEADER:
+        end = _HEADER + int.from_bytes(data[4:_HEADER], "big")
+        found += data[_HEADER:end]
+        data = data[end:]
+    return found.decode("utf-8", "replace")
+
+
+def _send(
+    connection: http.client.HTTPConnection, engine: Engine, method: str, path: str, body: object, query: Query, **headers: str
+) -> None:
+    text = None if body is None else json.dumps(body)
+    words = f"?{urlencode(query)}" if query else ""
+    connection.request(method, f"/v{_version(engine)}{quote(path)}{words}", text, {"Content-Type": "application/json", **headers})
+
+
+def _answer(connection: http.client.HTTPConnection) -> http.client.HTTPResponse:
+    answer = connection.getresponse()
+    if answer.status >= http.HTTPStatus.BAD_REQUEST:
+        text = _read(answer).decode("utf-8", "replace")
+        try:
+            words = str(json.loads(text)["message"])
+        except (ValueError, KeyError, TypeError):
+            words = text
+        raise RefusedError(answer.status, words.strip() or f"status {answer.status}")
+    return answer
+
+
+def _read(answer: http.client.HTTPResponse) -> bytes:
+    text = answer.read(_MOST_BYTES + 1)
+    if len(text) > _MOST_BYTES:
+        message = f"the engine answers with more than {_MOST_BYTES // 1024**2} MiB"
+        raise EngineError(message)
+    return text
+
+
+@contextmanager
+def _speaking(engine: Engine, within_s: float = _ANSWER_S) -> Iterator[http.client.HTTPConnection]:
+    """Give a connection for one question; whatever breaks it is the engine's silence."""
+    try:
+        with _socket(engine) as sock:
+            sock.settimeout(within_s)
+            connection = http.client.HTTPConnection("engine")
+            connection.sock = sock
+            yield connection
+    except (OSError, http.client.HTTPException, ValueError) as error:
+        message = f"the engine at {engine.endpoint} does not answer: {str(error) or type(error).__name__}"
+        raise EngineError(message) from error
+
+
+@contextmanager
+def _socket(engine: Engine) -> Iterator[socket.socket]:
+    """Connect to the engine: to its socket, or through docker, which knows every other way."""
+    if engine.endpoint.startswith(_UNIX):
+        with socket.socket(socket.AF_UNIX) as sock:
+            sock.settimeout(_ANSWER_S)
+            sock.connect(engine.endpoint.removeprefix(_UNIX))
+            yield sock
+        return
+    near, far = socket.socketpair()
+    with tempfile.TemporaryFile() as said, carrying([engine.docker, "system", "dial-stdio"], far, said, os.environ), near:
+        yield near
+
+
+@cache
+def _version(engine: Engine) -> str:
+    """Agree on a version of the API."""
+    with _speaking(engine) as connection:
+        connection.request("GET", "/_ping")
+        newest = connection.getresponse().getheader("Api-Version") or "1.41"
+    return ".".join(map(str, min(_NEWEST, tuple(map(int, newest.split("."))))))

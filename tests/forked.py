@@ -1,0 +1,119 @@
+"""`matrix` as a process of its own that does not import what it is made of: most of what a short command takes.
+
+A server has the modules loaded, and forks for each command. What is forked
+takes the caller's words, environment and folder, runs the program's `main`, and
+ends as Python ends. What is about starting, signals, terminals or time starts
+the installed program itself.
+"""
+
+from __future__ import annotations
+
+import atexit
+import gc
+import importlib
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass
+from functools import cache
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+_MODULES = ("orchestrator.cli", "orchestrator.pipeline", "orchestrator.docker.messages", "jinja2", "tabulate")
+_MOST_BYTES = 1024 * 1024  # of a request: words and environment
+_DESCRIPTORS = 3  # that come with it: output, errors, and where to say how it ended
+
+
+@dataclass(frozen=True, slots=True)
+class _Server:
+    process: subprocess.Popen[bytes]
+    door: socket.socket
+
+    def close(self) -> None:
+        """Hang up, which ends it."""
+        self.door.close()
+        self.process.wait()
+
+
+def run_forked(
+    words: Sequence[str], folder: Path, environment: Mapping[str, str], timeout_s: float
+) -> subprocess.CompletedProcess[str]:
+    """Run `matrix` to its end."""
+    request = json.dumps([list(words), str(folder), dict(environment)]).encode()
+    near, far = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    with near, tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
+        with far:
+            socket.send_fds(_start_server().door, [request], [out.fileno(), err.fileno(), far.fileno()])
+        near.settimeout(timeout_s)
+        pid = int(near.recv(16))
+        try:
+            code = int(near.recv(16))
+        except TimeoutError:
+            os.kill(pid, signal.SIGKILL)
+            raise
+        out.seek(0)
+        err.seek(0)
+        return subprocess.CompletedProcess(words, code, out.read().decode(), err.read().decode())
+
+
+@cache
+def _start_server() -> _Server:
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    with theirs:
+        number = theirs.fileno()
+        argv = [sys.executable, __file__, str(number)]
+        process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, pass_fds=[number])
+    server = _Server(process, ours)
+    atexit.register(server.close)
+    return server
+
+
+def _serve(door: socket.socket) -> None:
+    """Fork for each request; return in what has become the program, or when nobody is at the other end any more."""
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody asks how a keeper ended
+    while True:
+        request, descriptors, _, _ = socket.recv_fds(door, _MOST_BYTES, _DESCRIPTORS)
+        if not request:
+            sys.exit()
+        if os.fork() == 0:
+            door.close()
+            return _keep(request, *descriptors)
+        for descriptor in descriptors:
+            os.close(descriptor)
+
+
+def _keep(request: bytes, out: int, err: int, answer: int) -> None:
+    """Fork the program, wait for it, and tell how it ended; return in the program."""
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    if pid := os.fork():
+        os.write(answer, f"{pid}".encode())
+        _, status = os.waitpid(pid, 0)
+        os.write(answer, f"{os.waitstatus_to_exitcode(status)}".encode())
+        os._exit(0)
+    words, folder, environment = json.loads(request)
+    os.dup2(out, sys.stdout.fileno())
+    os.dup2(err, sys.stderr.fileno())
+    for descriptor in (out, err, answer):
+        os.close(descriptor)
+    os.chdir(folder)
+    os.environ.clear()
+    os.environ.update(environment)
+    sys.argv = ["matrix", *words]
+
+
+if __name__ == "__main__":
+    for module in _MODULES:
+        importlib.import_module(module)
+    gc.freeze()
+    with socket.socket(fileno=int(sys.argv[1])) as door:
+        _serve(door)
+    from orchestrator.cli import main
+
+    main()

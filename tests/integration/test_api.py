@@ -1,0 +1,247 @@
+"""The engine's own API: an engine that refuses, breaks off, or says too much; one that is reached through docker; a real one."""
+
+from __future__ import annotations
+
+import io
+import secrets
+import socketserver
+import subprocess
+import sys
+import tarfile
+import threading
+import time
+from contextlib import contextmanager
+from dataclasses import replace
+from http.server import BaseHTTPRequestHandler
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from orchestrator.docker.api import RefusedError, ask, attached, read_frames
+from orchestrator.docker.containers import KEEP_BYTES, Confinement, ended_container, list_containers
+from orchestrator.docker.engine import connect
+from orchestrator.docker.images import remove_image
+from orchestrator.errors import EngineError
+from orchestrator.model import Limits
+from tests.unit.docker_fake import make_engine
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from orchestrator.docker.containers import Ended
+    from orchestrator.docker.engine import Engine
+
+RUN = f"20260101T000000Z-{secrets.token_hex(3)}"
+CARRIER = """\
+#!{python}
+import socket, sys, threading
+with socket.socket(socket.AF_UNIX) as engine:
+    assert sys.argv[1:] == ["system", "dial-stdio"], sys.argv
+    engine.connect({path!r})
+    def send():
+        while chunk := sys.stdin.buffer.raw.read(65536):
+            engine.sendall(chunk)
+        engine.shutdown(socket.SHUT_WR)
+    threading.Thread(target=send, daemon=True).start()
+    while chunk := engine.recv(65536):
+        sys.stdout.buffer.write(chunk)
+        sys.stdout.buffer.flush()
+"""
+
+
+class _Server(socketserver.ThreadingUnixStreamServer):
+    daemon_threads = True
+    answer: Callable[[Any], None]
+    asked: list[str]
+
+
+class _Handler(BaseHTTPRequestHandler):
+    server: _Server
+    protocol_version = "HTTP/1.1"
+
+    def address_string(self) -> str:
+        return "a socket"
+
+    def log_message(self, *_words: object) -> None:
+        pass
+
+    def reply(self, status: int, text: bytes, **headers: str) -> None:
+        self.send_response(status)
+        for name, value in {"Content-Length": str(len(text)), **headers}.items():
+            self.send_header(name.replace("_", "-"), value)
+        self.end_headers()
+        self.wfile.write(text)
+
+    def do_GET(self) -> None:
+        if self.path == "/_ping":
+            self.reply(200, b"OK", Api_Version="1.99")
+            return
+        self.server.asked.append(f"{self.command} {self.path}")
+        self.server.answer(self)
+
+    do_POST = do_DELETE = do_GET  # noqa: N815  # the standard library's names
+
+
+@contextmanager
+def serving(folder: Path, answer: Callable[[Any], None]) -> Iterator[tuple[Engine, list[str]]]:
+    """Have an engine on a socket that answers everything in one way; give it, and what it is asked."""
+    path = folder / "engine.sock"
+    with _Server(str(path), _Handler) as server:
+        server.answer, server.asked = answer, []
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        try:
+            yield replace(make_engine(storage="overlayfs", containerd_store=True), endpoint=f"unix://{path}"), server.asked
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+def frame(stream: int, text: bytes) -> bytes:
+    """Write a frame as the engine does."""
+    return bytes([stream, 0, 0, 0]) + len(text).to_bytes(4, "big") + text
+
+
+def test_it_is_asked_in_a_version_that_both_know(tmp_path: Path) -> None:
+    """A newer engine is asked in the newest version that matrix was tried with; what is asked for is quoted."""
+    with serving(tmp_path, lambda handler: handler.reply(200, b'{"Id": "x"}')) as (engine, asked):
+        assert ask(engine, "GET", "/images/a b/json", query={"path": "/etc/é"}) == {"Id": "x"}
+        assert asked == ["GET /v1.51/images/a%20b/json?path=%2Fetc%2F%C3%A9"]
+
+
+@pytest.mark.parametrize(
+    ("text", "words"), [(b'{"message": "no such image: x"}', "no such image: x"), (b"<html>", "<html>"), (b"", "status 404")]
+)
+def test_a_refusal_has_the_engines_words(text: bytes, words: str, tmp_path: Path) -> None:
+    """With its status, by which a caller knows what is already gone."""
+    with serving(tmp_path, lambda handler: handler.reply(404, text)) as (engine, _), pytest.raises(RefusedError) as refused:
+        ask(engine, "DELETE", "/images/x")
+    assert (refused.value.status, str(refused.value)) == (404, words)
+
+
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        (lambda handler: handler.wfile.write(b"SSH-2.0-OpenSSH_9.2\r\n"), "SSH-2.0-OpenSSH"),
+        (lambda handler: handler.reply(200, b'{"Id": ', Content_Length="50"), "Expecting value"),
+        (lambda handler: handler.reply(200, b"no JSON"), "Expecting value"),
+        (lambda handler: handler.reply(200, bytes(17 * 1024**2)), "more than 16 MiB"),
+        (lambda handler: handler.connection.close(), "Remote end closed connection"),
+    ],
+)
+def test_an_engine_that_breaks_off_or_talks_nonsense(answer: Callable[[Any], None], words: str, tmp_path: Path) -> None:
+    """All of it is the engine's silence: one sentence, and its address."""
+
+    def once(handler: Any) -> None:
+        answer(handler)
+        handler.close_connection = True
+
+    with serving(tmp_path, once) as (engine, _), pytest.raises(EngineError, match=words):
+        ask(engine, "GET", "/info")
+
+
+def test_an_engine_that_is_gone(tmp_path: Path) -> None:
+    """Its address is said."""
+    engine = replace(make_engine(storage="", containerd_store=True), endpoint=f"unix://{tmp_path}/gone")
+    with pytest.raises(EngineError, match=rf"the engine at unix://{tmp_path}/gone does not answer: .*No such file"):
+        ask(engine, "GET", "/info")
+
+
+def test_output_is_kept_up_to_a_limit_and_told_apart(tmp_path: Path) -> None:
+    """Frames are cut anywhere on their way; what comes after the limit is read and dropped."""
+    sent = frame(1, b"out") + frame(2, b"err\xff") + frame(1, b"put" * 10_000) + frame(2, b"")
+    started = threading.Event()
+
+    def answer(handler: Any) -> None:
+        handler.reply(101, b"", Upgrade="tcp", Connection="Upgrade")
+        started.wait(10)
+        for at in range(0, len(sent), 1000):
+            handler.wfile.write(sent[at : at + 1000])
+        handler.close_connection = True
+
+    with serving(tmp_path, answer) as (engine, asked), attached(engine, "box", 8, has_input=False) as streams:
+        started.set()
+        streams.follow(b"", time.monotonic() + 10, threading.Event())
+        assert (streams.stdout, streams.stderr) == ("outputpu", "err\N{REPLACEMENT CHARACTER}")
+        assert asked == ["POST /v1.51/containers/box/attach?stream=1&stdin=0&stdout=1&stderr=1"]
+    assert read_frames(sent)[:6] == "outerr"
+
+
+def test_a_frame_without_end_is_refused(tmp_path: Path) -> None:
+    """What is no frame would otherwise be waited for."""
+    started = threading.Event()
+
+    def answer(handler: Any) -> None:
+        handler.reply(101, b"", Upgrade="tcp", Connection="Upgrade")
+        started.wait(10)
+        handler.wfile.write(b"\xff" * 8)
+
+    with serving(tmp_path, answer) as (engine, _), attached(engine, "box", 8, has_input=False) as streams:
+        started.set()
+        with pytest.raises(EngineError, match="not send a container's output as it should"):
+            streams.follow(b"", time.monotonic() + 10, threading.Event())
+
+
+def test_an_engine_elsewhere_is_reached_through_docker(tmp_path: Path) -> None:
+    """Whatever a context says, over TLS or ssh, docker itself carries the bytes."""
+    docker = tmp_path / "docker"
+    docker.write_text(CARRIER.format(python=sys.executable, path=str(tmp_path / "engine.sock")))
+    docker.chmod(0o755)
+    with serving(tmp_path, lambda handler: handler.reply(200, b'{"Id": "far"}')) as (engine, _):
+        far = replace(engine, docker=str(docker), endpoint="ssh://somebody@elsewhere")
+        assert ask(far, "GET", "/info") == {"Id": "far"}
+
+
+@pytest.fixture(scope="module")
+def real(engine: None) -> Engine:
+    """Give the engine that answers."""
+    return connect()
+
+
+@pytest.fixture(scope="module")
+def image(real: Engine, busybox: Path) -> Iterator[str]:
+    """Import a tiny image."""
+    name = f"matrix-tests-api:{time.time_ns()}"
+    tar = io.BytesIO()
+    with tarfile.open(fileobj=tar, mode="w") as archive:
+        archive.add(busybox, "bin/busybox")
+    subprocess.run([real.docker, "import", "-", name], input=tar.getvalue(), capture_output=True, check=True)
+    yield name
+    remove_image(real, name)
+
+
+def run(engine: Engine, image: str, script: str, stdin: bytes = b"") -> Ended:
+    """Run a shell's script in a container."""
+    argv = ["/bin/busybox", "sh", "-c", script]
+    confinement = Confinement(RUN, "cell", Limits())
+    with ended_container(engine, image, argv, confinement, stdin=stdin, timeout_s=60, cancel=threading.Event()) as (_, ended):
+        return ended
+
+
+def test_a_program_reads_all_that_it_is_sent(real: Engine, image: str) -> None:
+    """More than any buffer on the way holds, while it prints as much."""
+    sent = b"a line\n" * 300_000
+    ended = run(real, image, "/bin/busybox tee /dev/stderr | /bin/busybox wc -c", sent)
+    assert (ended.code, ended.stdout, len(ended.stderr)) == (0, f"{len(sent)}\n", KEEP_BYTES)
+
+
+@pytest.mark.parametrize("script", ["echo no; exit 3", "exec 0<&-; echo no; exit 3"])
+def test_a_program_need_not_read_what_it_is_sent(script: str, real: Engine, image: str) -> None:
+    """Its end and its output are what counts."""
+    ended = run(real, image, script, bytes(5_000_000))
+    assert (ended.code, ended.stdout, ended.timed_out) == (3, "no\n", False)
+
+
+def test_a_program_that_closes_its_output_is_waited_for(real: Engine, image: str) -> None:
+    """Nothing more comes, and it still runs."""
+    ended = run(real, image, "exec 1>&- 2>&-; /bin/busybox sleep 1; exit 4")
+    assert (ended.code, ended.stdout) == (4, "")
+
+
+def test_nothing_is_left_of_containers(real: Engine, image: str) -> None:
+    """Nor of one that could not be made."""
+    assert run(real, image, "true").code == 0
+    with pytest.raises(EngineError, match=r"the container could not be made: .*no-such-image"):
+        run(real, "no-such-image:1", "true")
+    assert list_containers(real, RUN) == []
