@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,6 +10,7 @@ import pytest
 
 from orchestrator.store import Reports
 from orchestrator.tracing.otlp import dump_lines
+from tests.forked import run_forked
 from tests.spans import make_trace
 from tests.unit.records import run_json
 
@@ -45,14 +44,8 @@ class Docker:
     def matrix(self, *argv: str, **env: str) -> tuple[int, str, str]:
         """Run `matrix jaeger`; give its exit code and what it printed."""
         path = os.pathsep.join([str(self.folder), "/usr/bin", "/bin"])
-        done = subprocess.run(
-            [sys.executable, "-c", "from orchestrator.cli import main; main()", "jaeger", *argv],
-            env={"PATH": path, "PYTHONPATH": str(Path(__file__).parents[2]), **env},
-            cwd=self.folder,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        variables = {"PATH": path, **env}
+        done = run_forked(["jaeger", *argv], self.folder, variables, timeout_s=60)
         return done.returncode, done.stdout, done.stderr
 
     def file(self, ending: str) -> Path:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
-import sys
 import tomllib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.forked import run_forked
 from tests.package_index import Index, serve
 from tests.unit.golden import assert_golden
 
@@ -95,21 +94,14 @@ class Project:
     def matrix(self, *argv: str) -> tuple[int, str, str]:
         """Run matrix; give its exit code and what it printed."""
         places = {"UV_CACHE_DIR": str(self.tools / "uv"), "MATRIX_CACHE_DIR": str(self.tools / "cache"), "HOME": str(self.tools)}
-        done = subprocess.run(
-            [sys.executable, "-c", "from orchestrator.cli import main; main()", *argv],
-            env={
-                "PATH": os.pathsep.join([str(self.tools), "/usr/bin", "/bin"]),
-                "PIP_CONFIG_FILE": os.devnull,
-                "PYTHONPATH": str(Path(__file__).parents[2]),
-                "UV_DEFAULT_INDEX": self.index.url,
-                "UV_HTTP_RETRIES": "0",
-                **places,
-            },
-            cwd=self.folder,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        variables = {
+            "PATH": os.pathsep.join([str(self.tools), "/usr/bin", "/bin"]),
+            "PIP_CONFIG_FILE": os.devnull,
+            "UV_DEFAULT_INDEX": self.index.url,
+            "UV_HTTP_RETRIES": "0",
+            **places,
+        }
+        done = run_forked([*argv], self.folder, variables, timeout_s=300)
         return done.returncode, done.stdout, done.stderr
 
     @property

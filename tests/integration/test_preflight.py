@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
-import sys
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.forked import run_forked
 from tests.package_index import Index, make_sdist, serve
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 MATRIX = """\
 version: 1
@@ -51,14 +50,8 @@ class Project:
             if not name.startswith(("UV_", "PIP_")) and "proxy" not in name.lower()
         }
         places = {"UV_CACHE_DIR": str(self.folder / "uv"), "MATRIX_CACHE_DIR": str(self.folder / "cache"), "HOME": str(self.folder)}
-        done = subprocess.run(
-            [sys.executable, "-c", "from orchestrator.cli import main; main()", *argv],
-            env={**kept, "PIP_CONFIG_FILE": os.devnull, "PYTHONPATH": str(Path(__file__).parents[2]), **places, **self.env},
-            cwd=self.folder,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        variables = {**kept, "PIP_CONFIG_FILE": os.devnull, **places, **self.env}
+        done = run_forked([*argv], self.folder, variables, timeout_s=300)
         return done.returncode, done.stdout, done.stderr
 
     def verdicts(self, *argv: str) -> dict[str, dict[str, str]]:
