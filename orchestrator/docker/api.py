@@ -9,7 +9,7 @@ import selectors
 import socket
 import tempfile
 import time
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from functools import cache
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode
@@ -46,21 +46,44 @@ class RefusedError(EngineError):
         super().__init__(words)
 
 
-def ask(engine: Engine, method: str, path: str, body: object = None, query: Query = _NOTHING) -> Any:  # noqa: ANN401  # JSON
-    """Ask the engine something; give what it answers, or None when it has nothing to say."""
-    with asked(engine, method, path, body, query) as answer:
-        text = _read(answer)
-        return json.loads(text) if text else None
+class Talk:
+    """A connection to the engine, for one question after another."""
+
+    def __init__(self, engine: Engine, connection: http.client.HTTPConnection) -> None:
+        """Take a connection that nobody else uses."""
+        self._engine = engine
+        self._connection = connection
+
+    def ask(self, method: str, path: str, body: object = None, query: Query = _NOTHING) -> Any:  # noqa: ANN401  # JSON
+        """Ask something; give what the engine answers, or None when it has nothing to say."""
+        with self.asked(method, path, body, query) as answer:
+            text = _read(answer)
+            return json.loads(text) if text else None
+
+    @contextmanager
+    def asked(
+        self, method: str, path: str, body: object = None, query: Query = _NOTHING, **headers: str
+    ) -> Iterator[http.client.HTTPResponse]:
+        """Ask something, and give the answer to be read."""
+        with _heard(self._engine):
+            text = None if body is None else json.dumps(body)
+            words = f"?{urlencode(query)}" if query else ""
+            where = f"/v{_version(self._engine)}{quote(path)}{words}"
+            self._connection.request(method, where, text, {"Content-Type": "application/json", **headers})
+            yield _answer(self._connection)
 
 
 @contextmanager
-def asked(
-    engine: Engine, method: str, path: str, body: object = None, query: Query = _NOTHING, *, within_s: float = _ANSWER_S
-) -> Iterator[http.client.HTTPResponse]:
-    """Ask the engine something, and give its answer to be read."""
-    with _speaking(engine, within_s) as connection:
-        _send(connection, engine, method, path, body, query)
-        yield _answer(connection)
+def talking(engine: Engine, *, within_s: float = _ANSWER_S) -> Iterator[Talk]:
+    """Connect to the engine."""
+    with _connection(engine, within_s) as connection:
+        yield Talk(engine, connection)
+
+
+def ask(engine: Engine, method: str, path: str, body: object = None, query: Query = _NOTHING) -> Any:  # noqa: ANN401  # JSON
+    """Ask the engine one thing."""
+    with talking(engine) as talk:
+        return talk.ask(method, path, body, query)
 
 
 class Attached:
@@ -132,11 +155,11 @@ class Attached:
 @contextmanager
 def attached(engine: Engine, box: str, limit: int, *, has_input: bool) -> Iterator[Attached]:
     """Be connected with what a container reads and prints."""
-    with _speaking(engine) as connection:
-        streams = {"stream": 1, "stdin": int(has_input), "stdout": 1, "stderr": 1}
-        _send(connection, engine, "POST", f"/containers/{box}/attach", None, streams, Upgrade="tcp", Connection="Upgrade")
-        _answer(connection)
-        yield Attached(connection.sock, limit)
+    streams = {"stream": 1, "stdin": int(has_input), "stdout": 1, "stderr": 1}
+    with _connection(engine) as connection:
+        talk = Talk(engine, connection)
+        with talk.asked("POST", f"/containers/{box}/attach", None, streams, Upgrade="tcp", Connection="Upgrade"):
+            yield Attached(connection.sock, limit)
 
 
 def read_frames(data: bytes) -> str:
@@ -147,14 +170,6 @@ def read_frames(data: bytes) -> str:
         found += data[_HEADER:end]
         data = data[end:]
     return found.decode("utf-8", "replace")
-
-
-def _send(
-    connection: http.client.HTTPConnection, engine: Engine, method: str, path: str, body: object, query: Query, **headers: str
-) -> None:
-    text = None if body is None else json.dumps(body)
-    words = f"?{urlencode(query)}" if query else ""
-    connection.request(method, f"/v{_version(engine)}{quote(path)}{words}", text, {"Content-Type": "application/json", **headers})
 
 
 def _answer(connection: http.client.HTTPConnection) -> http.client.HTTPResponse:
@@ -178,22 +193,18 @@ def _read(answer: http.client.HTTPResponse) -> bytes:
 
 
 @contextmanager
-def _speaking(engine: Engine, within_s: float = _ANSWER_S) -> Iterator[http.client.HTTPConnection]:
-    """Give a connection for one question; whatever breaks it is the engine's silence."""
-    try:
-        with _socket(engine) as sock:
-            sock.settimeout(within_s)
-            connection = http.client.HTTPConnection("engine")
-            connection.sock = sock
-            yield connection
-    except (OSError, http.client.HTTPException, ValueError) as error:
-        message = f"the engine at {engine.endpoint} does not answer: {str(error) or type(error).__name__}"
-        raise EngineError(message) from error
+def _connection(engine: Engine, within_s: float = _ANSWER_S) -> Iterator[http.client.HTTPConnection]:
+    """Connect to the engine: to its socket, or through docker, which knows every other way."""
+    connection = http.client.HTTPConnection("engine")
+    with ExitStack() as stack:
+        with _heard(engine):
+            connection.sock = stack.enter_context(_socket(engine))
+            connection.sock.settimeout(within_s)
+        yield connection
 
 
 @contextmanager
 def _socket(engine: Engine) -> Iterator[socket.socket]:
-    """Connect to the engine: to its socket, or through docker, which knows every other way."""
     if engine.endpoint.startswith(_UNIX):
         with socket.socket(socket.AF_UNIX) as sock:
             sock.settimeout(_ANSWER_S)
@@ -205,10 +216,20 @@ def _socket(engine: Engine) -> Iterator[socket.socket]:
         yield near
 
 
+@contextmanager
+def _heard(engine: Engine) -> Iterator[None]:
+    """Whatever breaks a talk is the engine's silence."""
+    try:
+        yield
+    except (OSError, http.client.HTTPException, ValueError) as error:
+        message = f"the engine at {engine.endpoint} does not answer: {str(error) or type(error).__name__}"
+        raise EngineError(message) from error
+
+
 @cache
 def _version(engine: Engine) -> str:
     """Agree on a version of the API."""
-    with _speaking(engine) as connection:
+    with _connection(engine) as connection, _heard(engine):
         connection.request("GET", "/_ping")
         newest = connection.getresponse().getheader("Api-Version") or "1.41"
     return ".".join(map(str, min(_NEWEST, tuple(map(int, newest.split("."))))))

@@ -10,16 +10,15 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
-from orchestrator.docker.api import RefusedError, ask, asked, attached, read_frames
+from orchestrator.docker.api import RefusedError, ask, attached, read_frames, talking
 from orchestrator.errors import EngineError
 from orchestrator.model import LABEL
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
-    from contextlib import AbstractContextManager
     from threading import Event
 
-    from orchestrator.docker.api import Attached
+    from orchestrator.docker.api import Attached, Talk
     from orchestrator.docker.engine import Engine
     from orchestrator.model import Limits, Pairs
 
@@ -99,24 +98,27 @@ def _specify(engine: Engine, image: str, confinement: Confinement, logs: Mapping
 
 
 @contextmanager
-def _made(engine: Engine, run: str, spec: Mapping[str, Any]) -> Iterator[str]:
-    """Make a container, and remove it whatever happens."""
+def _made(engine: Engine, run: str, spec: Mapping[str, Any]) -> Iterator[tuple[Talk, str]]:
+    """Make a container, and remove it whatever happens; give a connection to ask about it, and its name."""
     name = f"matrix-{run}-{secrets.token_hex(4)}"
     try:
-        try:
-            ask(engine, "POST", "/containers/create", spec, {"name": name})
-        except RefusedError as error:
-            message = f"the container could not be made: {error}"
-            raise EngineError(message) from error
-        yield name
+        with talking(engine) as talk:
+            try:
+                talk.ask("POST", "/containers/create", spec, {"name": name})
+            except RefusedError as error:
+                message = f"the container could not be made: {error}"
+                raise EngineError(message) from error
+            yield talk, name
     finally:
         remove_container(engine, name)
 
 
-def container(engine: Engine, image: str, confinement: Confinement) -> AbstractContextManager[str]:
+@contextmanager
+def container(engine: Engine, image: str, confinement: Confinement) -> Iterator[str]:
     """Create a container that is never started, and remove it whatever happens."""
     spec = {**_specify(engine, image, confinement, _NO_LOG), "Entrypoint": [""], "Cmd": ["never-run"]}
-    return _made(engine, confinement.run, spec)
+    with _made(engine, confinement.run, spec) as (_, name):
+        yield name
 
 
 @contextmanager
@@ -133,32 +135,32 @@ def ended_container(  # noqa: PLR0913  # what to run, and how it is confined
     """Run a program of an image to its end, its time limit, or a cancellation; remove its container afterwards."""
     latest = time.monotonic() + timeout_s
     own = {"Entrypoint": [argv[0]], "Cmd": list(argv[1:]), "OpenStdin": bool(stdin), "StdinOnce": True}
-    with _made(engine, confinement.run, {**_specify(engine, image, confinement, _NO_LOG), **own}) as name:
+    with _made(engine, confinement.run, {**_specify(engine, image, confinement, _NO_LOG), **own}) as (talk, name):
         with attached(engine, name, KEEP_BYTES, has_input=bool(stdin)) as streams:
-            if _start(engine, name):
+            if _start(talk, name):
                 streams.follow(stdin, latest, cancel)
-        yield name, _explain(engine, name, streams, latest, cancel)
+        yield name, _explain(talk, name, streams, latest, cancel)
 
 
-def _start(engine: Engine, name: str) -> bool:
+def _start(talk: Talk, name: str) -> bool:
     """Start a container; why it does not start is in its state."""
     try:
-        ask(engine, "POST", f"/containers/{name}/start")
+        talk.ask("POST", f"/containers/{name}/start")
     except RefusedError:
         return False
     return True
 
 
-def _explain(engine: Engine, name: str, streams: Attached, latest: float, cancel: Event) -> Ended:
+def _explain(talk: Talk, name: str, streams: Attached, latest: float, cancel: Event) -> Ended:
     """Find out how a container ended, if it did."""
-    state = inspect_state(engine, name)
+    state = _state_of(talk, name)
     while state.running and not cancel.is_set() and time.monotonic() < latest:
         cancel.wait(_POLL_S)
-        state = inspect_state(engine, name)
+        state = _state_of(talk, name)
     for wait_s in _OOM_WAITS_S:  # the engine hears of it later than of the end, and much later when it is busy
         if state.running or state.exit_code != _KILLED or state.out_of_memory or cancel.wait(wait_s):
             break
-        state = inspect_state(engine, name)
+        state = _state_of(talk, name)
     return Ended(
         code=None if state.running else state.exit_code,
         out_of_memory=state.out_of_memory,
@@ -173,13 +175,19 @@ def _explain(engine: Engine, name: str, streams: Attached, latest: float, cancel
 @contextmanager
 def service(engine: Engine, image: str, confinement: Confinement, **options: object) -> Iterator[tuple[str, str | None]]:
     """Start an image as it is and leave it running; give its container and, when it did not start, why."""
-    with _made(engine, confinement.run, {**_specify(engine, image, confinement, _SHORT_LOG), **options}) as name:
-        yield name, None if _start(engine, name) else inspect_state(engine, name).error
+    spec = {**_specify(engine, image, confinement, _SHORT_LOG), **options}
+    with _made(engine, confinement.run, spec) as (talk, name):
+        yield name, None if _start(talk, name) else _state_of(talk, name).error
 
 
 def inspect_state(engine: Engine, name: str) -> State:
     """Give a container's state as the engine sees it now."""
-    found = ask(engine, "GET", f"/containers/{name}/json")["State"]
+    with talking(engine) as talk:
+        return _state_of(talk, name)
+
+
+def _state_of(talk: Talk, name: str) -> State:
+    found = talk.ask("GET", f"/containers/{name}/json")["State"]
     health = found.get("Health") or {}
     return State(
         running=bool(found["Running"]),
@@ -199,7 +207,8 @@ def address_of(engine: Engine, name: str) -> str | None:
 
 def tail_of(engine: Engine, name: str) -> str:
     """Give the last lines that a container left running has printed."""
-    with asked(engine, "GET", f"/containers/{name}/logs", query={"stdout": 1, "stderr": 1, "tail": 20}) as answer:
+    wanted = {"stdout": 1, "stderr": 1, "tail": 20}
+    with talking(engine) as talk, talk.asked("GET", f"/containers/{name}/logs", query=wanted) as answer:
         return read_frames(answer.read(_MOST_OF_A_LOG))
 
 

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, Any
 
-from orchestrator.docker.api import RefusedError, ask, asked
+from orchestrator.docker.api import RefusedError, ask, talking
 from orchestrator.docker.client import client, engine_errors
 from orchestrator.docker.images import remove_image
 from orchestrator.errors import EngineError
@@ -83,7 +83,10 @@ def read_entry(engine: Engine, box: str, path: str, *, limit: int, timeout_s: fl
     file or of a folder the rest is not sent.
     """
     try:
-        with asked(engine, "GET", f"/containers/{box}/archive", query={"path": path}, within_s=timeout_s) as answer:
+        with (
+            talking(engine, within_s=timeout_s) as talk,
+            talk.asked("GET", f"/containers/{box}/archive", query={"path": path}) as answer,
+        ):
             entry = _first_entry(answer, limit)
     except RefusedError as error:
         if _NOT_THERE.search(str(error)):
