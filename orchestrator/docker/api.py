@@ -11,6 +11,7 @@ import tempfile
 import time
 from contextlib import ExitStack, contextmanager, suppress
 from functools import cache
+from threading import Thread
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode
 
@@ -61,16 +62,32 @@ class Talk:
             return json.loads(text) if text else None
 
     @contextmanager
-    def asked(
-        self, method: str, path: str, body: object = None, query: Query = _NOTHING, **headers: str
-    ) -> Iterator[http.client.HTTPResponse]:
+    def asked(self, method: str, path: str, body: object = None, query: Query = _NOTHING) -> Iterator[http.client.HTTPResponse]:
         """Ask something, and give the answer to be read."""
         with _heard(self._engine):
-            text = None if body is None else json.dumps(body)
-            words = f"?{urlencode(query)}" if query else ""
-            where = f"/v{_version(self._engine)}{quote(path)}{words}"
-            self._connection.request(method, where, text, {"Content-Type": "application/json", **headers})
-            yield _answer(self._connection)
+            yield self._begin(method, path, body, query)
+
+    def upgrade(self, path: str, protocol: str, query: Query = _NOTHING) -> socket.socket:
+        """Ask for another protocol from now on, and give what it is spoken over."""
+        self._connection.response_class = _Unbuffered
+        with _heard(self._engine):
+            self._begin("POST", path, None, query, Connection="Upgrade", Upgrade=protocol)
+            return self._connection.sock
+
+    def _begin(self, method: str, path: str, body: object, query: Query, **headers: str) -> http.client.HTTPResponse:
+        text = None if body is None else json.dumps(body)
+        words = f"?{urlencode(query)}" if query else ""
+        where = f"/v{_version(self._engine)}{quote(path)}{words}"
+        self._connection.request(method, where, text, {"Content-Type": "application/json", **headers})
+        return _answer(self._connection)
+
+
+class _Unbuffered(http.client.HTTPResponse):
+    """An answer that takes nothing of what comes behind it."""
+
+    def __init__(self, sock: socket.socket, *words: Any, **more: Any) -> None:  # noqa: ANN401  # as the standard library calls it
+        super().__init__(sock, *words, **more)
+        self.fp = sock.makefile("rb", buffering=0)  # type: ignore[assignment]  # it reads as a buffered one does
 
 
 @contextmanager
@@ -89,8 +106,9 @@ def ask(engine: Engine, method: str, path: str, body: object = None, query: Quer
 class Attached:
     """What a container reads and prints, each stream up to a limit."""
 
-    def __init__(self, sock: socket.socket, limit: int) -> None:
+    def __init__(self, engine: Engine, sock: socket.socket, limit: int) -> None:
         """Take the connection to a container that has not been started."""
+        self._engine = engine
         self._sock = sock
         self._limit = limit
         self._kept = {name: bytearray() for name in _STREAMS.values()}
@@ -109,7 +127,7 @@ class Attached:
     def follow(self, stdin: bytes, latest: float, cancel: Signal) -> None:
         """Send what it is to read and take what it prints, until it has ended, or time is over, or whoever waits gives up."""
         left = memoryview(stdin)
-        with selectors.DefaultSelector() as selector:
+        with selectors.DefaultSelector() as selector, _heard(self._engine):
             selector.register(self._sock, selectors.EVENT_READ | (selectors.EVENT_WRITE if left else 0))
             while not cancel.is_set() and time.monotonic() < latest:
                 ready = sum(events for _, events in selector.select(_POLL_S))
@@ -156,10 +174,39 @@ class Attached:
 def attached(engine: Engine, box: str, limit: int, *, has_input: bool) -> Iterator[Attached]:
     """Be connected with what a container reads and prints."""
     streams = {"stream": 1, "stdin": int(has_input), "stdout": 1, "stderr": 1}
-    with _connection(engine) as connection:
-        talk = Talk(engine, connection)
-        with talk.asked("POST", f"/containers/{box}/attach", None, streams, Upgrade="tcp", Connection="Upgrade"):
-            yield Attached(connection.sock, limit)
+    with talking(engine) as talk:
+        yield Attached(engine, talk.upgrade(f"/containers/{box}/attach", "tcp", streams), limit)
+
+
+@contextmanager
+def bridging(engine: Engine, connection: socket.socket) -> Iterator[None]:
+    """Carry the bytes of a connection to the engine's own BuildKit and back, until one of them hangs up."""
+    with connection, talking(engine) as talk:
+        builder = talk.upgrade("/grpc", "h2c")
+        builder.settimeout(None)
+        ends = [(connection, builder), (builder, connection)]
+        threads = [Thread(target=_pour, args=both, name="bridge", daemon=True) for both in ends]
+        for thread in threads:
+            thread.start()
+        try:
+            yield
+        finally:
+            _shut(connection, builder)
+            for thread in threads:
+                thread.join()
+
+
+def _pour(source: socket.socket, sink: socket.socket) -> None:
+    with suppress(OSError):  # the other one has hung up
+        while chunk := source.recv(_CHUNK):
+            sink.sendall(chunk)
+    _shut(source, sink)
+
+
+def _shut(*ends: socket.socket) -> None:
+    for end in ends:
+        with suppress(OSError):  # it is shut already
+            end.shutdown(socket.SHUT_RDWR)
 
 
 def read_frames(data: bytes) -> str:
@@ -185,11 +232,13 @@ def _answer(connection: http.client.HTTPConnection) -> http.client.HTTPResponse:
 
 
 def _read(answer: http.client.HTTPResponse) -> bytes:
-    text = answer.read(_MOST_BYTES + 1)
-    if len(text) > _MOST_BYTES:
-        message = f"the engine answers with more than {_MOST_BYTES // 1024**2} MiB"
-        raise EngineError(message)
-    return text
+    text = bytearray()
+    while part := answer.read(_CHUNK):
+        text += part
+        if len(text) > _MOST_BYTES:
+            message = f"the engine answers with more than {_MOST_BYTES // 1024**2} MiB"
+            raise EngineError(message)
+    return bytes(text)
 
 
 @contextmanager

@@ -1,19 +1,21 @@
-"""A connection to a builder's own API: gRPC, whose bytes a buildx carries, wherever the builder is."""
+"""A connection to a builder's own API: gRPC, whose bytes the engine takes, or a buildx carries, wherever the builder is."""
 
 from __future__ import annotations
 
 import socket
 import tempfile
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
+from orchestrator.docker.api import bridging
 from orchestrator.docker.engine import child_environment
 from orchestrator.docker.process import carrying
 from orchestrator.errors import EngineError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from contextlib import AbstractContextManager
 
     from orchestrator.docker.builder import Builder
     from orchestrator.docker.engine import Engine
@@ -26,7 +28,7 @@ _MOST_WORDS = 1000  # of what buildx says of a builder that it cannot reach
 class Line:
     """An open connection to one of the builder's nodes."""
 
-    def __init__(self, channel: Any, said: Any) -> None:  # noqa: ANN401  # grpc has no types; a temporary file
+    def __init__(self, channel: Any, said: IO[bytes]) -> None:  # noqa: ANN401  # grpc has no types
         """Take what is connected, and where buildx says why it may not be."""
         self._channel = channel
         self._said = said
@@ -50,7 +52,7 @@ class Line:
                 raise EngineError(self._explain(error)) from error
 
     def hang_up(self) -> None:
-        """End what is still being answered, and buildx, which ends with the connection."""
+        """End what is still being answered, and whatever carries it, which ends with the connection."""
         self._is_over = True
         self._channel.close()
 
@@ -69,8 +71,6 @@ def dial(engine: Engine, builder: Builder, platform: str | None) -> Iterator[Lin
     """
     import grpc  # noqa: PLC0415  # 0.15 s that only a traced run needs
 
-    where = ["--platform", platform] if platform else []
-    argv = [*engine.buildx_argv, "dial-stdio", "--builder", builder.name, "--progress", "quiet", *where]
     with tempfile.TemporaryFile() as said:
         with tempfile.TemporaryDirectory(prefix="matrix-") as folder, socket.socket(socket.AF_UNIX) as door:
             path = str(Path(folder) / "buildkit")
@@ -84,9 +84,20 @@ def dial(engine: Engine, builder: Builder, platform: str | None) -> Iterator[Lin
             except OSError:
                 channel.close()
                 raise
-        with carrying(argv, connection, said, child_environment()):
-            line = Line(channel, said)
-            try:
-                yield line
-            finally:
-                line.hang_up()
+        line = Line(channel, said)
+        with ExitStack() as stack:
+            stack.callback(channel.close)
+            stack.enter_context(_carried(engine, builder, platform, connection, said))
+            stack.callback(line.hang_up)  # whatever carries it ends with it
+            yield line
+
+
+def _carried(
+    engine: Engine, builder: Builder, platform: str | None, connection: socket.socket, said: IO[bytes]
+) -> AbstractContextManager[None]:
+    """Have a connection carried to the builder: the engine's own is behind the engine's API, and buildx knows where others are."""
+    if builder.driver == "docker":
+        return bridging(engine, connection)
+    where = ["--platform", platform] if platform else []
+    argv = [*engine.buildx_argv, "dial-stdio", "--builder", builder.name, "--progress", "quiet", *where]
+    return carrying(argv, connection, said, child_environment())

@@ -88,7 +88,8 @@ def test_a_build_that_the_builder_never_told_of_is_said(history: BuilderHistory,
 
 def test_a_builder_that_cannot_be_reached_is_said_in_buildx_words(history: BuilderHistory) -> None:
     """As soon as buildx has given up, not when a time limit ends."""
-    nobody = replace(history, builder=replace(history.builder, name="no-such-builder"), _nodes={}, _open=ExitStack())
+    builder = replace(history.builder, name="no-such-builder", driver="remote")
+    nobody = replace(history, builder=builder, _nodes={}, _open=ExitStack())
     with pytest.raises(EngineError, match=r"the builder's history cannot be had: .*no builder \"no-such-builder\" found"):
         nobody.trace_of("default/default/nosuchbuild", None)
     nobody.close()
@@ -108,10 +109,11 @@ def test_a_folder_for_passing_files_that_no_socket_can_lie_in_costs_only_the_tra
 
 
 def test_a_connection_that_breaks_costs_one_question(engine: None, tmp_path: Path) -> None:
-    """An engine that was restarted is asked anew."""
+    """A builder that was restarted is asked anew."""
     real = connect()
     broken = replace(real, buildx_argv=(sys.executable, "-c", "print('hung up')"))
-    history = BuilderHistory(broken, ensure_builder(real, BuilderSpec(driver="docker")), frozenset([None]))
+    builder = replace(ensure_builder(real, BuilderSpec(driver="docker")), driver="remote")  # reached through buildx
+    history = BuilderHistory(broken, builder, frozenset([None]))
     history.connect()
     with pytest.raises(EngineError, match="the builder's history cannot be had"):
         history.trace_of("default/default/nosuchbuild", None)
