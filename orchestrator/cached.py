@@ -12,6 +12,8 @@ from pathlib import Path
 from orchestrator.paths import cache_folder
 
 _CHECKSUM = 32
+_PARTS = 16  # so much of a folder's bound is written before all of it is looked through again
+_written: dict[Path, int] = {}  # since then, by this process
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +49,8 @@ class Shelf:
                 file.write(self._head(name, body))
                 file.write(body)
             Path(draft).replace(folder / name)
-            self._make_room(folder)
+            if _is_due(folder, len(body), self.max_bytes // _PARTS):
+                self._make_room(folder)
         except OSError:
             if draft:
                 Path(draft).unlink(missing_ok=True)
@@ -92,3 +95,11 @@ class _Stored:
     used_ns: int
     size: int
     path: str
+
+
+def _is_due(folder: Path, size: int, most: int) -> bool:
+    """Tell whether a folder has to be looked through: once for each process, and whenever much has been written."""
+    written = _written.get(folder, most) + size
+    is_due = written >= most
+    _written[folder] = 0 if is_due else written
+    return is_due
