@@ -1,0 +1,37 @@
+"""A folder of the cache: bounded, and not looked through for each file that is kept."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any
+
+from orchestrator.cached import Shelf
+from orchestrator.paths import cache_folder
+
+if TYPE_CHECKING:
+    import pytest
+
+MOST = 48_000
+
+
+def test_a_folder_is_looked_through_once_in_a_while_and_stays_within_its_bound(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Three hundred files take some dozen looks, and no more than a sixteenth too much room."""
+    looks = 0
+    scan = os.scandir
+
+    def count(path: Any) -> Any:
+        nonlocal looks
+        looks += 1
+        return scan(path)
+
+    monkeypatch.setattr("orchestrator.cached.os.scandir", count)
+    shelf = Shelf("many", b"m", max_bytes=MOST, max_entry_bytes=1000)
+    for at in range(300):
+        shelf.save(f"{at:04}", bytes(500))
+        os.utime(cache_folder("many") / f"{at:04}", (at, at))
+    kept = sorted(cache_folder("many").iterdir())
+    assert sum(path.stat().st_size for path in kept) < MOST * 1.1
+    assert [path.name for path in kept] == [f"{at:04}" for at in range(300 - len(kept), 300)]
+    assert looks < 60
