@@ -245,6 +245,7 @@ def _read(answer: http.client.HTTPResponse) -> bytes:
 def _connection(engine: Engine, within_s: float = _ANSWER_S) -> Iterator[http.client.HTTPConnection]:
     """Connect to the engine: to its socket, or through docker, which knows every other way."""
     connection = http.client.HTTPConnection("engine")
+    connection.auto_open = 0  # or it would look for a machine of that name once the engine hangs up
     with ExitStack() as stack:
         with _heard(engine):
             connection.sock = stack.enter_context(_socket(engine))

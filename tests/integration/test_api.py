@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from orchestrator.docker.api import RefusedError, ask, attached, read_frames
+from orchestrator.docker.api import RefusedError, ask, attached, read_frames, talking
 from orchestrator.docker.containers import KEEP_BYTES, Confinement, ended_container, list_containers
 from orchestrator.docker.engine import connect
 from orchestrator.docker.images import remove_image
@@ -139,6 +139,16 @@ def test_an_engine_that_breaks_off_or_talks_nonsense(answer: Callable[[Any], Non
 
     with serving(tmp_path, once) as (engine, _), pytest.raises(EngineError, match=words):
         ask(engine, "GET", "/info")
+
+
+def test_an_engine_that_hangs_up_after_an_answer_is_not_looked_for_elsewhere(tmp_path: Path) -> None:
+    """A connection that is over is over; the next one may be another story."""
+    with serving(tmp_path, lambda handler: handler.reply(200, b"{}", Connection="close")) as (engine, _):
+        with talking(engine) as talk:
+            assert talk.ask("GET", "/info") == {}
+            with pytest.raises(EngineError, match="does not answer: NotConnected"):
+                talk.ask("GET", "/info")
+        assert ask(engine, "GET", "/info") == {}
 
 
 def test_an_engine_that_is_gone(tmp_path: Path) -> None:
