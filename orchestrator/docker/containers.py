@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
-from orchestrator.docker.api import RefusedError, ask, attached, read_frames, talking
+from orchestrator.docker.api import RefusedError, ask, talking
+from orchestrator.docker.streams import attached, read_frames
 from orchestrator.errors import EngineError
 from orchestrator.model import LABEL
 
@@ -18,8 +19,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from threading import Event
 
-    from orchestrator.docker.api import Attached, Talk
+    from orchestrator.docker.api import Talk
     from orchestrator.docker.engine import Engine
+    from orchestrator.docker.streams import Attached
     from orchestrator.model import Limits, Pairs
 
 _RUN = f"{LABEL}.run"

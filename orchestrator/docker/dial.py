@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import socket
 import tempfile
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
+from threading import Thread
 from typing import IO, TYPE_CHECKING, Any
 
-from orchestrator.docker.api import bridging
+from orchestrator.docker.api import talking
 from orchestrator.docker.engine import child_environment
 from orchestrator.docker.process import carrying
 from orchestrator.errors import EngineError
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 _HELLO = "/moby.buildkit.v1.Control/Info"
 _ANSWER_S = 30.0
+_CHUNK = 64 * 1024
 _MOST_WORDS = 1000  # of what buildx says of a builder that it cannot reach
 
 
@@ -97,7 +99,38 @@ def _carried(
 ) -> AbstractContextManager[None]:
     """Have a connection carried to the builder: the engine's own is behind the engine's API, and buildx knows where others are."""
     if builder.driver == "docker":
-        return bridging(engine, connection)
+        return _bridging(engine, connection)
     where = ["--platform", platform] if platform else []
     argv = [*engine.buildx_argv, "dial-stdio", "--builder", builder.name, "--progress", "quiet", *where]
     return carrying(argv, connection, said, child_environment())
+
+
+@contextmanager
+def _bridging(engine: Engine, connection: socket.socket) -> Iterator[None]:
+    """Carry the bytes of a connection to the engine's own BuildKit and back, until one of them hangs up."""
+    with connection, talking(engine) as talk:
+        builder = talk.upgrade("/grpc", "h2c")
+        builder.settimeout(None)
+        ends = [(connection, builder), (builder, connection)]
+        threads = [Thread(target=_pour, args=both, name="bridge", daemon=True) for both in ends]
+        for thread in threads:
+            thread.start()
+        try:
+            yield
+        finally:
+            _shut(connection, builder)
+            for thread in threads:
+                thread.join()
+
+
+def _pour(source: socket.socket, sink: socket.socket) -> None:
+    with suppress(OSError):  # the other one has hung up
+        while chunk := source.recv(_CHUNK):
+            sink.sendall(chunk)
+    _shut(source, sink)
+
+
+def _shut(*ends: socket.socket) -> None:
+    for end in ends:
+        with suppress(OSError):  # it is shut already
+            end.shutdown(socket.SHUT_RDWR)

@@ -17,10 +17,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from orchestrator.docker.api import RefusedError, ask, attached, read_frames, talking
+from orchestrator.docker.api import RefusedError, ask, talking
 from orchestrator.docker.containers import KEEP_BYTES, Confinement, ended_container, list_containers
 from orchestrator.docker.engine import connect
 from orchestrator.docker.images import remove_image
+from orchestrator.docker.streams import attached, read_frames
 from orchestrator.errors import EngineError
 from orchestrator.model import Limits
 from tests.unit.docker_fake import make_engine
@@ -201,6 +202,18 @@ def test_an_engine_elsewhere_is_reached_through_docker(tmp_path: Path) -> None:
     with serving(tmp_path, lambda handler: handler.reply(200, b'{"Id": "far"}')) as (engine, _):
         far = replace(engine, docker=str(docker), endpoint="ssh://somebody@elsewhere")
         assert ask(far, "GET", "/info") == {"Id": "far"}
+
+
+def test_an_engine_elsewhere_that_cannot_be_reached_is_said_in_dockers_words(tmp_path: Path) -> None:
+    """It alone knows what ssh or TLS has said."""
+    docker = tmp_path / "docker"
+    docker.write_text("#!/bin/sh\necho 'somebody@elsewhere: Permission denied (publickey).' >&2\nexit 1\n")
+    docker.chmod(0o755)
+    far = replace(make_engine(storage="", containerd_store=True), docker=str(docker), endpoint="ssh://somebody@elsewhere")
+    with pytest.raises(
+        EngineError, match=r"the engine at ssh://somebody@elsewhere does not answer: .*Permission denied \(publickey\)"
+    ):
+        ask(far, "GET", "/info")
 
 
 @pytest.fixture(scope="module")
