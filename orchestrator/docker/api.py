@@ -107,6 +107,7 @@ def talking(engine: Engine, *, within_s: float = _ANSWER_S) -> Iterator[Talk]:
         with _heard(engine, said):
             connection.sock = stack.enter_context(_connected(engine, said))
             connection.sock.settimeout(within_s)
+        stack.callback(connection.close)  # its answers, too: each has the socket for a file, which would keep it open
         yield Talk(engine, connection, said)
 
 

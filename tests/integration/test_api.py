@@ -194,6 +194,26 @@ def test_a_frame_without_end_is_refused(tmp_path: Path) -> None:
             streams.follow(b"", time.monotonic() + 10, threading.Event())
 
 
+def test_whoever_stops_listening_is_known_to_have_stopped(tmp_path: Path) -> None:
+    """An engine that goes on writing to somebody who keeps the connection, unread, can neither end the container nor remove it."""
+    noticed = threading.Event()
+
+    def flood(handler: Any) -> None:
+        handler.reply(101, b"", Upgrade="tcp", Connection="Upgrade")
+        try:
+            while True:
+                handler.wfile.write(frame(1, bytes(65536)))
+        except OSError:
+            noticed.set()
+        handler.close_connection = True
+
+    with serving(tmp_path, flood) as (engine, _):
+        with attached(engine, "box", 8, has_input=False) as streams:
+            streams.follow(b"", time.monotonic() + 0.1, threading.Event())
+        assert noticed.wait(10)
+        assert streams.stdout == "\0" * 8
+
+
 def test_an_engine_elsewhere_is_reached_through_docker(tmp_path: Path) -> None:
     """Whatever a context says, over TLS or ssh, docker itself carries the bytes."""
     docker = tmp_path / "docker"
