@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from bench.nouns import AFTER, ALONE, BEFORE, MATRIX, Case, Cost, Measured
 from bench.simulate import Model, solve_cores
+from orchestrator.tracing.waterfall import COSTS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -46,7 +47,8 @@ def fit_model(measured: Measured, project: str, driver: str, state: str) -> Mode
         return None
     single = samples_of(measured, replace(case, cells=1), MATRIX)
     after_s, after_each_s = _after(single, alone)
-    names = sorted({name for cost in alone for name in cost.parts} - {BEFORE, AFTER})
+    had = {name for cost in alone for name in cost.parts}
+    names = [name for name in COSTS if name in had]
     cell = tuple((name, _typical(alone, name)) for name in names)
     first = median(cost.parts[_STEPS][0] for cost in alone) if _STEPS in names else 0.0
     model = Model(

@@ -6,9 +6,12 @@ from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from orchestrator.execute import cells_at_once
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+_AFTER_BUILD = ("load", "smoke", "tidy")
 _DONE_S = 1e-9  # what is left of a piece that has ended, but for rounding
 
 
@@ -17,12 +20,14 @@ class Work:
     """A piece of a cell's work: how long it takes with the machine to itself, and how many processors are busy meanwhile.
 
     Pieces of one name that cells share, such as a common prefix, are done once;
-    who comes later waits for the one under way, or finds it done.
+    who comes later waits for the one under way, or finds it done. What comes
+    after a cell is built is done beside the builds of others.
     """
 
     seconds: float
     cores: float = 0.0
     shared: str | None = None
+    after_build: bool = False
 
 
 @dataclass(slots=True)
@@ -38,6 +43,12 @@ class _Slot:
         """Tell whether the cell has ended."""
         return self.now is None and not self.left
 
+    @property
+    def is_built(self) -> bool:
+        """Tell whether the cell has left its place to the next one."""
+        piece = self.now or next(iter(self.left), None)
+        return piece is None or piece.after_build
+
 
 def simulate(cells: Sequence[Sequence[Work]], *, jobs: int, cpus: float) -> float:
     """Give the seconds from the start of the first cell to the end of the last.
@@ -49,12 +60,12 @@ def simulate(cells: Sequence[Sequence[Work]], *, jobs: int, cpus: float) -> floa
     done: set[str] = set()
     now_s = 0.0
     while queue or slots:
-        while queue and len(slots) < jobs:
+        if queue and _has_room(slots, jobs):
             slots.append(_Slot(deque(queue.popleft())))
         _begin(slots, done)
-        if any(slot.is_over for slot in slots):
-            slots = [slot for slot in slots if not slot.is_over]
-            continue  # the next cells begin in their places
+        slots = [slot for slot in slots if not slot.is_over]
+        if not slots or (queue and _has_room(slots, jobs)):
+            continue
         active = [slot for slot in slots if slot.now]
         asked = sum(slot.now.cores for slot in active if slot.now)
         rate = min(1.0, cpus / asked) if asked else 1.0
@@ -66,6 +77,10 @@ def simulate(cells: Sequence[Sequence[Work]], *, jobs: int, cpus: float) -> floa
                 done.update([slot.now.shared] if slot.now and slot.now.shared else [])
                 slot.now = None
     return now_s
+
+
+def _has_room(slots: Sequence[_Slot], jobs: int) -> bool:
+    return len(slots) < cells_at_once(jobs) and sum(not slot.is_built for slot in slots) < jobs
 
 
 def _begin(slots: Sequence[_Slot], done: set[str]) -> None:
@@ -103,7 +118,7 @@ class Model:
 
     def works(self, count: int) -> Iterator[tuple[Work, ...]]:
         """Give the work of so many cells."""
-        own = tuple(Work(seconds, self.cores) for _, seconds in self.cell)
+        own = tuple(Work(seconds, self.cores, after_build=name in _AFTER_BUILD) for name, seconds in self.cell)
         prefix = Work(self.prefix_s, self.cores, "prefix")
         return ((prefix, *own) for _ in range(count))
 

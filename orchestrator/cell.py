@@ -35,14 +35,18 @@ _BACKOFF_S = 1.0
 
 def run_cell(shop: Workshop, cell: Cell) -> CellRecord:
     """Build, measure and test one cell; whatever happens to it becomes its record."""
-    shop.emit(Event("cell-started", cell.id))
-    with shop.traces.cell(cell.id, describe_cell(shop.run.id, cell)) as (trace, span):
-        record = _run_cell(shop, cell, trace)
-        describe_result(span, record)
+    with ExitStack() as bench:
+        bench.enter_context(shop.bench)
+        if shop.cancel.is_set():
+            raise CancelledError
+        shop.emit(Event("cell-started", cell.id))
+        with shop.traces.cell(cell.id, describe_cell(shop.run.id, cell)) as (trace, span):
+            record = _run_cell(shop, cell, trace, bench)
+            describe_result(span, record)
     return record
 
 
-def _run_cell(shop: Workshop, cell: Cell, trace: CellTrace) -> CellRecord:
+def _run_cell(shop: Workshop, cell: Cell, trace: CellTrace, bench: ExitStack) -> CellRecord:
     record = CellRecord(
         cell.id,
         dict(cell.axes),
@@ -57,7 +61,7 @@ def _run_cell(shop: Workshop, cell: Cell, trace: CellTrace) -> CellRecord:
     while True:
         attempts += 1
         try:
-            record, may_pass = _try_cell(shop, cell, record, trace)
+            record, may_pass = _try_cell(shop, cell, record, trace, bench)
         except EngineError as error:
             record, may_pass = replace(record, status=Status.ERROR, reason=str(error)), True
         if shop.cancel.is_set():
@@ -67,13 +71,15 @@ def _run_cell(shop: Workshop, cell: Cell, trace: CellTrace) -> CellRecord:
         wait_s = _BACKOFF_S * 2 ** (attempts - 1)
         shop.emit(Event("cell-retried", cell.id, {"attempt": attempts, "reason": record.reason, "wait_s": wait_s}))
         with trace.span("wait", Part.TIDY):
+            bench.close()
             if shop.cancel.wait(wait_s):
                 raise CancelledError
+            bench.enter_context(shop.bench)
             shop.heal()
     return replace(record, attempts=attempts, as_expected=record.status is cell.expected)
 
 
-def _try_cell(shop: Workshop, cell: Cell, record: CellRecord, trace: CellTrace) -> tuple[CellRecord, bool]:
+def _try_cell(shop: Workshop, cell: Cell, record: CellRecord, trace: CellTrace, bench: ExitStack) -> tuple[CellRecord, bool]:
     """Try once; tell besides whether the same may end otherwise when it is tried again."""
     asked = choose_runners(shop, cell)
     wants_engine, wants_graph = CONTAINER in asked.values(), GRAPH in asked.values()
@@ -94,6 +100,7 @@ def _try_cell(shop: Workshop, cell: Cell, record: CellRecord, trace: CellTrace) 
             known = look_into(shop, cell, target, built)
             inputs = replace(inputs, stand_in=known.labels.get(STAND_IN_LABEL))
             record = replace(record, inputs=inputs, image=measure_image(shop, cell, known, built))
+        bench.close()
         image = target.image or image_name(shop, cell)
         if target.oci and not target.image and (wants_engine or shop.keep):
             shop.emit(Event("cell-loading", cell.id))

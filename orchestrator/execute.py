@@ -15,19 +15,29 @@ if TYPE_CHECKING:
     from orchestrator.record import CellRecord
 
 
-def run_cells(cells: Sequence[Cell], work: Callable[[Cell], CellRecord], *, jobs: int, cancel: Signal) -> Iterator[CellRecord]:
-    """Give each cell's record as it finishes, at most `jobs` at once, until cancelled.
+def cells_at_once(jobs: int) -> int:
+    """Say how many cells may be under way, where `jobs` of them are built.
+
+    Much of a test is waiting, for a container to start or a service to answer,
+    and meanwhile another cell is built. With one job nothing goes on beside a
+    build, whose time is then its own.
+    """
+    return jobs if jobs == 1 else 2 * jobs
+
+
+def run_cells(cells: Sequence[Cell], work: Callable[[Cell], CellRecord], *, at_once: int, cancel: Signal) -> Iterator[CellRecord]:
+    """Give each cell's record as it finishes, so many at once at most, until cancelled.
 
     Cells are handed out one by one, so that nothing waits in a queue that a
     cancellation would have to empty. What is wrong with the program itself,
     or with the disk, ends the run after the cells under way.
     """
     left = iter(cells)
-    with ThreadPoolExecutor(max_workers=jobs, thread_name_prefix="cell") as pool:
+    with ThreadPoolExecutor(max_workers=at_once, thread_name_prefix="cell") as pool:
         running: set[Future[CellRecord]] = set()
         try:
             while True:
-                while len(running) < jobs and not cancel.is_set() and (cell := next(left, None)) is not None:
+                while len(running) < at_once and not cancel.is_set() and (cell := next(left, None)) is not None:
                     running.add(pool.submit(work, cell))
                 if not running:
                     return

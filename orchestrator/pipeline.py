@@ -6,6 +6,7 @@ import os
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from functools import partial
+from threading import BoundedSemaphore
 from threading import Event as Signal
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -23,7 +24,7 @@ from orchestrator.ending import finish_record
 from orchestrator.environment import builder_spec, make_environment
 from orchestrator.errors import EngineError
 from orchestrator.events import Event
-from orchestrator.execute import run_cells
+from orchestrator.execute import cells_at_once, run_cells
 from orchestrator.figures import save_figures
 from orchestrator.foreseen import render_forecasts, with_forecasts
 from orchestrator.interrupts import interrupts
@@ -93,6 +94,7 @@ def run_matrix(matrix: Matrix, reports: Reports, options: Options, watch: Callab
             name=matrix.file.name,
             folder=matrix.folder,
             jobs=options.jobs,
+            bench=BoundedSemaphore(options.jobs),
             smoke=options.smoke,
             keep=options.keep,
             emit=emit,
@@ -219,7 +221,8 @@ def _run_all(
     if 1 < options.jobs < len(todo):  # else the order makes no difference
         todo = longest_first(todo, read_seconds())
     try:
-        for record in run_cells(todo, lambda cell: run_cell(shop, cell), jobs=options.jobs, cancel=shop.cancel):
+        at_once = cells_at_once(options.jobs)
+        for record in run_cells(todo, lambda cell: run_cell(shop, cell), at_once=at_once, cancel=shop.cancel):
             keep(record)
             if options.fail_fast and not record.as_expected:
                 shop.cancel.set()

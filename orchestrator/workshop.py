@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
+    from threading import BoundedSemaphore
     from threading import Event as Signal
 
     from orchestrator.contexts import Contexts
@@ -34,6 +35,7 @@ class Workshop:
     name: str
     folder: Path
     jobs: int
+    bench: BoundedSemaphore  # a cell is on it while it is built, and leaves it to the next one when it is tested
     smoke: bool
     keep: bool
     emit: Emit

@@ -8,6 +8,8 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import pytest
+
 from tests.conftest import OF_THE_IMAGE
 from tests.e2e.conftest import DOCKERFILE, Project, cells_of
 
@@ -190,6 +192,29 @@ def test_fail_fast_stops_handing_out_cells(project: Project) -> None:
     assert [cell["id"] for cell in record["cells"]] == ["bad"]
     assert not record["complete"]
     assert not record["interrupted"]
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_a_cell_is_built_while_another_is_tested(jobs: int, project: Project) -> None:
+    """Never more builds than jobs; with one job nothing goes on beside a build."""
+    project.write(axes={"kind": list("abcd")}, defaults={"args": {"DO": "true {kind}"}, "smoke": [{"run": ["sleep", "1"]}]})
+    project.run("--jobs", str(jobs))
+    building, testing = set[str](), set[str]()
+    most_built, beside = 0, False
+    for event in project.events():
+        cell = str(event.get("cell"))
+        match event["kind"]:
+            case "cell-started":
+                building.add(cell)
+                beside |= bool(testing)
+            case "cell-measuring":
+                building.discard(cell)
+            case "cell-smoke":
+                testing.add(cell)
+            case "cell-finished":
+                testing.discard(cell)
+        most_built = max(most_built, len(building))
+    assert (most_built, beside) == (jobs, jobs > 1)
 
 
 def test_keep_leaves_the_images_in_the_engine_until_clean_removes_them(placed: Project) -> None:

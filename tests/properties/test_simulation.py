@@ -9,9 +9,12 @@ from hypothesis import strategies as st
 from bench.simulate import Model, Work, simulate, solve_cores
 
 SECONDS = st.floats(0.0, 60.0)
-OWN = st.lists(st.builds(Work, SECONDS, st.floats(0.0, 2.0)), max_size=4).map(tuple)
+CORES = st.floats(0.0, 2.0)
+BUILT = st.lists(st.builds(Work, SECONDS, CORES), max_size=3)
+TESTED = st.lists(st.builds(Work, SECONDS, CORES, after_build=st.just(True)), max_size=2)  # noqa: FBT003  # a value to draw
+OWN = st.tuples(BUILT, TESTED).map(lambda pieces: (*pieces[0], *pieces[1]))
 CELLS = st.lists(OWN, max_size=12)
-PREFIX = st.builds(Work, SECONDS, st.floats(0.0, 2.0), st.just("prefix"))
+PREFIX = st.builds(Work, SECONDS, CORES, st.just("prefix"))
 CPUS = 2.0
 JOBS = st.integers(1, 16)
 TOLERANCE = 1e-6

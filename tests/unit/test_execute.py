@@ -28,9 +28,9 @@ def passed(cell: Cell) -> CellRecord:
 def test_every_cell_has_its_record() -> None:
     """All cells are run, with one job or with more jobs than cells."""
     for jobs in (1, 8):
-        found = run_cells(cells("a", "b", "c"), passed, jobs=jobs, cancel=Event())
+        found = run_cells(cells("a", "b", "c"), passed, at_once=jobs, cancel=Event())
         assert sorted(record.id for record in found) == ["a", "b", "c"]
-    assert list(run_cells([], passed, jobs=2, cancel=Event())) == []
+    assert list(run_cells([], passed, at_once=2, cancel=Event())) == []
 
 
 def test_with_one_job_cells_run_in_the_order_of_the_plan() -> None:
@@ -41,7 +41,7 @@ def test_with_one_job_cells_run_in_the_order_of_the_plan() -> None:
         order.append(cell.id)
         return passed(cell)
 
-    list(run_cells(cells(*"edcba"), work, jobs=1, cancel=Event()))
+    list(run_cells(cells(*"edcba"), work, at_once=1, cancel=Event()))
     assert order == list("edcba")
 
 
@@ -55,7 +55,7 @@ def test_a_cell_that_ends_early_is_given_early() -> None:
         return passed(cell)
 
     found = []
-    for record in run_cells(cells("slow", "quick", "quicker"), work, jobs=2, cancel=Event()):
+    for record in run_cells(cells("slow", "quick", "quicker"), work, at_once=2, cancel=Event()):
         found.append(record.id)
         if len(found) == 2:
             first_may_end.set()
@@ -77,7 +77,7 @@ def test_never_more_cells_at_once_than_jobs() -> None:
             now -= 1
         return passed(cell)
 
-    assert len(list(run_cells(cells(*"abcdefghi"), work, jobs=jobs, cancel=Event()))) == 9
+    assert len(list(run_cells(cells(*"abcdefghi"), work, at_once=jobs, cancel=Event()))) == 9
     assert most == jobs
 
 
@@ -88,7 +88,7 @@ def test_a_cell_that_fails_stops_no_other() -> None:
         failed = cell.id == "b"
         return CellRecord(cell.id, {}, Status.ERROR if failed else Status.PASSED, Status.PASSED, as_expected=not failed)
 
-    found = {record.id: record.status for record in run_cells(cells("a", "b", "c"), work, jobs=2, cancel=Event())}
+    found = {record.id: record.status for record in run_cells(cells("a", "b", "c"), work, at_once=2, cancel=Event())}
     assert found == {"a": Status.PASSED, "b": Status.ERROR, "c": Status.PASSED}
 
 
@@ -101,7 +101,7 @@ def test_after_a_cancellation_no_further_cell_begins() -> None:
         return passed(cell)
 
     found = []
-    for record in run_cells(cells(*"abcdef"), work, jobs=1, cancel=cancel):
+    for record in run_cells(cells(*"abcdef"), work, at_once=1, cancel=cancel):
         found.append(record.id)
         if record.id == "b":
             cancel.set()
@@ -120,7 +120,7 @@ def test_a_cancelled_cell_has_no_record() -> None:
             raise CancelledError
         return passed(cell)
 
-    assert list(run_cells(cells("a", "b"), work, jobs=1, cancel=cancel)) == []
+    assert list(run_cells(cells("a", "b"), work, at_once=1, cancel=cancel)) == []
 
 
 @pytest.mark.parametrize("error", [DiskFullError("no room"), ZeroDivisionError("ours")], ids=["disk", "bug"])
@@ -138,7 +138,7 @@ def test_what_no_cell_can_help_ends_the_run(error: Exception) -> None:
         raise CancelledError
 
     with pytest.raises(type(error), match=str(error)):
-        list(run_cells(cells("bad", "other", "never"), work, jobs=2, cancel=cancel))
+        list(run_cells(cells("bad", "other", "never"), work, at_once=2, cancel=cancel))
     assert ended == ["other"]
 
 
@@ -153,7 +153,7 @@ def test_a_caller_that_stops_listening_cancels_the_rest() -> None:
         ended.set()
         raise CancelledError
 
-    records = run_cells(cells("first", "second"), work, jobs=2, cancel=cancel)
+    records = run_cells(cells("first", "second"), work, at_once=2, cancel=cancel)
     assert next(iter(records)).id == "first"
     records.close()  # type: ignore[attr-defined]  # a generator
     assert ended.is_set()
