@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import gc
+import os
 import signal
 import sys
 import traceback
@@ -65,6 +66,7 @@ for command in (
 def main() -> None:
     """Run the command line; what the user can mend is a sentence, what only we can is a traceback."""
     atexit.register(_ignore_interruptions)
+    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")  # it would read about all that is installed to look for some
     gc.set_threshold(100_000, 50, 100)  # looking for circles among what imports bring, and keep, took a fifth of a small run
     try:
         app()

@@ -158,7 +158,7 @@ class Settings(Noun):
 class _Selection(BaseModel):
     """Cells by their values: one value, a list of values or a glob for each axis that matters."""
 
-    model_config = ConfigDict(extra="allow", frozen=True)
+    model_config = ConfigDict(extra="allow", frozen=True, defer_build=True)
     __pydantic_extra__: dict[str, Values] = Field(init=False)
     reason: str | None = None
 

@@ -17,7 +17,7 @@ MAX_NODES = 200_000  # aliases may repeat a node; past this the file is a bomb, 
 MAX_DEPTH = 40
 
 _HALVES = re.compile("[\ud800-\udfff]")
-_SPECIAL = re.compile(r"[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+_SPECIAL = yaml.SafeLoader.NON_PRINTABLE  # what YAML has no place for
 
 
 class _Loader(yaml.SafeLoader):

@@ -46,7 +46,7 @@ Command = Annotated[list[Text], Field(min_length=1)]
 class _Noun(BaseModel):
     """A part of the file; keys that it does not know are kept, so that they can be named."""
 
-    model_config = ConfigDict(extra="allow", frozen=True, alias_generator=to_camel)
+    model_config = ConfigDict(extra="allow", frozen=True, alias_generator=to_camel, defer_build=True)
 
     @model_validator(mode="before")
     @classmethod
