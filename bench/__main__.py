@@ -26,7 +26,7 @@ from orchestrator.docker.engine import connect
 from orchestrator.model import BuilderSpec
 from orchestrator.standins import VARIABLE
 from tests.lab.bases import ensure_bases, save_description
-from tests.lab.engine import ensure
+from tests.lab.engine import BENCH, engine, load_builder_image
 from tests.lab.registry import mirrored_name, serve_registry
 
 _COMMANDS = "commands"
@@ -37,14 +37,23 @@ def main() -> int:
     """Measure what was asked for, case by case, and write what is known after each."""
     asked = _read_arguments()
     began = time.monotonic()
-    os.environ.update(ensure())
+    with engine(BENCH) as variables:
+        os.environ.update(variables)
+        if variables:
+            load_builder_image(variables)
+        _measure(asked, is_own_engine=bool(variables))
+    _say(f"{(time.monotonic() - began) / 60:.1f} minutes")
+    return 0
+
+
+def _measure(asked: argparse.Namespace, *, is_own_engine: bool) -> None:
     os.environ.pop(VARIABLE, None)
     everything = list(make_agenda(has_builder_image=has_image(BuilderSpec().image)))
     agenda = choose(everything, asked.only, asked.cells, asked.state, asked.rounds)
     if asked.only and set(asked.only) == {_COMMANDS}:
         agenda = []
     _prepare(needs_large_base=any(item.case.project == "large" for item in agenda))
-    machine, measured = describe_machine(), load_measured()
+    machine, measured = describe_machine(is_own_engine=is_own_engine), load_measured()
     with tempfile.TemporaryDirectory(prefix="matrix-bench-") as name, ExitStack() as at_the_end:
         folder = Path(name)
         if not asked.only or _COMMANDS in asked.only:
@@ -64,8 +73,6 @@ def main() -> int:
             measured = put_in(measured, machine, rows, [])
             _keep(measured, wanted=not asked.dry)
     sys.stdout.write(f"{render_results(measured, REAL_CELLS)}\n\n{render_checks(measured)}\n" if asked.dry else "")
-    _say(f"{(time.monotonic() - began) / 60:.1f} minutes")
-    return 0
 
 
 def _read_arguments() -> argparse.Namespace:

@@ -11,7 +11,7 @@ from orchestrator.load import cpu_model
 from orchestrator.standins import VARIABLE
 
 
-def describe_machine() -> dict[str, str]:
+def describe_machine(*, is_own_engine: bool) -> dict[str, str]:
     """Say what figures depend on; measurements of another machine, or by other tools, do not go into one table."""
     engine = connect()
     return {
@@ -19,6 +19,7 @@ def describe_machine() -> dict[str, str]:
         "cpus": str(engine.cpus),
         "memory": f"{engine.memory_bytes / 2**30:.0f} GiB",
         "engine": f"{engine.version}, image store {'containerd' if engine.containerd_store else engine.storage}",
+        "in the engine": "at first the bases, and nothing else" if is_own_engine else "whatever it was found with",
         "buildx": engine.buildx,
         "cgroup": engine.cgroup,
         "python": platform.python_version(),

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from queue import SimpleQueue
-from threading import Thread
+from threading import Event, Thread
 from typing import TYPE_CHECKING, Protocol
 
 from orchestrator.errors import EngineError
@@ -83,6 +83,8 @@ class Traces:
     measure: Callable[[RunRecord], None]
     warn: Callable[[str], None]
     _queue: SimpleQueue[CellTrace | None] = field(default_factory=SimpleQueue)
+    _first: Event = field(default_factory=Event)  # a cell has begun, or none will
+    _has_begun: bool = False
     _ran: dict[str, Ran] = field(default_factory=dict)
     _unlinked: dict[str, list[Span]] = field(default_factory=dict)
     _failures: int = 0
@@ -93,6 +95,8 @@ class Traces:
     @contextmanager
     def cell(self, cell: str, attributes: Attributes) -> Iterator[tuple[CellTrace, OpenSpan]]:
         """Take the trace of a cell; in the run's own trace stands a summary of it, each linked to the other."""
+        self._has_begun = True
+        self._first.set()
         trace = CellTrace(cell, self.run.clock, self.run.resource)
         summary_id = new_span_id()
         found: dict[str, Value] = {CELL_ID: cell, **attributes}
@@ -106,7 +110,7 @@ class Traces:
                 self._queue.put(trace)
 
     def begin(self) -> None:
-        """Begin to listen to the builder, beside the first builds."""
+        """Be ready to listen to the builder, beside the first build; a run without any has nothing to ask it."""
         self._thread = Thread(target=self._collect, name="traces", daemon=True)
         self._thread.start()
 
@@ -115,6 +119,7 @@ class Traces:
         thread, self._thread = self._thread, None
         if thread is not None:
             self._queue.put(None)
+            self._first.set()
             thread.join()
         if self._problem is not None:
             raise self._problem
@@ -138,7 +143,9 @@ class Traces:
     def _collect(self) -> None:
         """Complete each trace as soon as its cell has ended: a builder forgets, and a run that is killed keeps what is on disk."""
         try:
-            self._connect()
+            self._first.wait()
+            if self._has_begun:
+                self._connect()
             while (trace := self._queue.get()) is not None:
                 self._complete(trace)
         except Exception as error:  # noqa: BLE001  # raised when the run gathers its traces: a thread has nobody to tell

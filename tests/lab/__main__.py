@@ -14,7 +14,7 @@ from orchestrator.config.load import load_matrix
 from orchestrator.standins import VARIABLE
 from tests.lab.bases import STAND_INS, ensure_bases, save_description
 from tests.lab.cache import LabError, say
-from tests.lab.engine import CLASSIC, MAIN, engine, ensure, forget_unused, start, stop
+from tests.lab.engine import BENCH, CLASSIC, MAIN, engine, ensure, forget_unused, start, stop
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -33,7 +33,7 @@ def _up(_words: Sequence[str]) -> int:
 
 def _down(_words: Sequence[str]) -> int:
     """Stop the engines of the lab, by their process ids."""
-    for spec in (MAIN, CLASSIC):
+    for spec in (MAIN, CLASSIC, BENCH):
         say(f"{spec.name}: {'stopped' if stop(spec) else 'does not run'}")
     return 0
 

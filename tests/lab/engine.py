@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 FORBID = "MATRIX_INSTALL_ENGINE"
+BUILDER_ARCHIVE = "MATRIX_TESTS_BUILDER_TAR"  # a file that has the image of a builder in a container
 _NEWER = ("docker.io", "docker-cli", "docker-buildx", "containerd")  # their libraries are on every supported release
 _OWN = ("runc", "iptables", "tini")  # of this release: newer ones need a newer libc
 _LIBRARIES = ("libip4tc2", "libip6tc2", "libmnl0", "libnetfilter-conntrack3", "libnfnetlink0", "libnftnl11", "libxtables12")
@@ -67,6 +68,7 @@ class EngineSpec:
 
 
 MAIN = EngineSpec()
+BENCH = EngineSpec("engine-bench", starts_empty=True)  # what lies in an engine costs time whenever something is removed from it
 CLASSIC = EngineSpec("engine-classic", containerd_store=False, own_network=True, starts_empty=True, exports=True)
 
 
@@ -91,17 +93,17 @@ def running(spec: EngineSpec = MAIN) -> bool:
 
 
 @contextmanager
-def engine() -> Iterator[dict[str, str]]:
+def engine(spec: EngineSpec = MAIN) -> Iterator[dict[str, str]]:
     """Give the variables of the engine that answers, or of one that lives as long as the block."""
     if answers():
         yield {}
         return
-    started = start(MAIN)
+    started = start(spec)
     try:
-        yield MAIN.environment
+        yield spec.environment
     finally:
         if started:
-            stop(MAIN)
+            stop(spec)
 
 
 def ensure() -> dict[str, str]:
@@ -119,6 +121,7 @@ def start(spec: EngineSpec) -> bool:
         if running(spec) and answers(spec.environment):
             return False
         _check_permission()
+        _check_network(spec)
         _write_configuration(spec)
         if spec.starts_empty:
             shutil.rmtree(spec.folder / "data", ignore_errors=True)
@@ -134,6 +137,14 @@ def _check_permission() -> None:
         raise LabError(_BY_HAND)
     if shutil.which("dockerd") is None:
         say(f"no Docker Engine answers: one is brought up from the distribution's packages ({FORBID}=no forbids it)")
+
+
+def _check_network(spec: EngineSpec) -> None:
+    """Never start a second engine in this machine's own network."""
+    others = [other for other in (MAIN, BENCH) if other != spec and running(other)]
+    if others and not spec.own_network:
+        message = f"{others[0].name} runs already, and two would take each other's bridge; `make engine-stop` ends it"
+        raise LabError(message)
 
 
 def _is_ubuntu() -> bool:
@@ -229,6 +240,14 @@ def _start_daemon(spec: EngineSpec) -> None:
             last = "\n".join(log.read_text(errors="replace").splitlines()[-15:])
             message = f"the Docker Engine does not start; its log is {log}:\n{last}"
             raise LabError(message)
+
+
+def load_builder_image(variables: dict[str, str]) -> bool:
+    """Put the image of a builder in a container into an engine, where a file has it; tell whether one has."""
+    archive = os.environ.get(BUILDER_ARCHIVE)
+    if archive:
+        run_step("docker load", ["docker", "load", "--input", archive], log="builder-image.log", environment=variables)
+    return bool(archive)
 
 
 def forget_unused(spec: EngineSpec = MAIN) -> None:

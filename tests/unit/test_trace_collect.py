@@ -31,9 +31,11 @@ class FakeHistory:
     failed: list[str] = field(default_factory=list)
     asked: list[str] = field(default_factory=list)
     connections: int = 0
+    connected: int = 0
 
     def connect(self) -> None:
         """Count connections."""
+        self.connected += 1
         self.connections += 1
 
     def trace_of(self, ref: str, platform: str | None) -> str:
@@ -117,6 +119,15 @@ COMMON = record_of("7" * 16, "[3/3] RUN common", "sha256:common")
 def sources(spans: list[Span]) -> set[object]:
     """Say where the spans of a trace come from."""
     return {span.attributes.get(names.SOURCE, "matrix") for span in spans}
+
+
+def test_a_builder_is_listened_to_when_the_first_cell_begins_and_not_without_any() -> None:
+    """A run that takes all over from an earlier one asks nobody."""
+    without, with_one = make_kept(), make_kept(one=MAKE)
+    without.run()
+    with_one.run(("a", "one"))
+    assert (without.history.connected, with_one.history.connected) == (0, 1)
+    assert list(without.files) == [None]
 
 
 def test_each_cell_has_a_file_and_everything_is_sent_once() -> None:

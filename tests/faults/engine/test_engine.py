@@ -17,14 +17,13 @@ from tests.faults.engine.conftest import times
 from tests.faults.engine.laboratory import kill_engine, processes, restart_engine, start_engine, wait_until
 from tests.faults.engine.tally import Tally
 from tests.faults.engine.whole import check_ended, check_files, outcomes
-from tests.lab.engine import EngineSpec, running
+from tests.lab.engine import BUILDER_ARCHIVE, EngineSpec, load_builder_image, running
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tests.e2e.conftest import Project
 
-ARCHIVE = "MATRIX_TESTS_BUILDER_TAR"  # a file that has the image of a builder in a container
 CELLS = list("abcd")
 RUN = ("run", "--progress", "none", "--jobs", "2", "--format", "json")
 
@@ -162,11 +161,8 @@ def test_a_history_record_that_is_gone_costs_its_trace_only(fresh: Callable[[str
 @pytest.fixture
 def with_builder_image(drilled: EngineSpec) -> None:
     """Put the image of a builder in a container into the engine, where there is one."""
-    if not os.environ.get(ARCHIVE):
-        pytest.skip(f"{BUILDER_IMAGE} is not to be had here; {ARCHIVE} names a file that has it")
-    subprocess.run(
-        ["docker", "load", "--quiet", "--input", os.environ[ARCHIVE]], env={**os.environ, **drilled.environment}, check=True
-    )
+    if not load_builder_image(drilled.environment):
+        pytest.skip(f"{BUILDER_IMAGE} is not to be had here; {BUILDER_ARCHIVE} names a file that has it")
 
 
 @pytest.mark.whole
