@@ -84,7 +84,7 @@ def _try_cell(shop: Workshop, cell: Cell, record: CellRecord, trace: CellTrace, 
     asked = choose_runners(shop, cell)
     wants_engine, wants_graph = CONTAINER in asked.values(), GRAPH in asked.values()
     with ExitStack() as stack:
-        target = make_target(shop, cell, wants_engine=wants_engine)
+        target = make_target(shop, cell, record.inputs, wants_engine=wants_engine)
         with trace.build({"matrix.build.attempt": len(trace.builds) + 1}) as traced:
             built = build_cell(shop, cell, target, traced)
             if built.failure is not None:
@@ -97,7 +97,7 @@ def _try_cell(shop: Workshop, cell: Cell, record: CellRecord, trace: CellTrace, 
             stack.callback(_forget_image, shop, target.image, trace)
         shop.emit(Event("cell-measuring", cell.id))
         with trace.span("analyse", Part.ANALYSE):
-            known = look_into(shop, cell, target, built)
+            known = look_into(shop, cell, target, built, inputs)
             inputs = replace(inputs, stand_in=known.labels.get(STAND_IN_LABEL))
             record = replace(record, inputs=inputs, image=measure_image(shop, cell, known, built))
         bench.close()

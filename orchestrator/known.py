@@ -60,7 +60,7 @@ def recall_expected(*place: str) -> str | None:
 
 
 def remember_expected(digest: str, *place: str) -> None:
-    """Remember the digest of the image of a place: the builder, the matrix and the cell."""
+    """Remember the digest of the image of a place: the builder, the matrix, the cell and what it was built from."""
     _EXPECTED.save(_name(*place), digest.encode())
 
 

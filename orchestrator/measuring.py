@@ -33,17 +33,17 @@ if TYPE_CHECKING:
     from orchestrator.measure.image import RawImage
     from orchestrator.measure.installs import Origin
     from orchestrator.model import Cell, Check
-    from orchestrator.record import Image
+    from orchestrator.record import CellInputs, Image
     from orchestrator.workshop import Workshop
 
 
-def make_target(shop: Workshop, cell: Cell, *, wants_engine: bool) -> Target:
+def make_target(shop: Workshop, cell: Cell, inputs: CellInputs, *, wants_engine: bool) -> Target:
     """Choose the way out of the builder that moves least.
 
     Where OCI layouts can be written, all cells share one store, and an engine
     that is its own builder keeps the image beside at no cost. An image that was
-    looked into before stays where it is, if it is still the same and nothing
-    has to be copied into an engine. A classic store keeps it in the engine anyway.
+    looked into before stays where it is, if it is likely to be the same still and
+    nothing has to be copied into an engine. A classic store keeps it in the engine anyway.
     """
     builder = shop.builder
     in_place = not builder.loads_by_copy and (wants_engine or not builder.exports_oci or shop.keep)
@@ -51,7 +51,7 @@ def make_target(shop: Workshop, cell: Cell, *, wants_engine: bool) -> Target:
     if not builder.exports_oci:
         return Target(None, name)
     must_leave = builder.loads_by_copy and (wants_engine or shop.keep)
-    if not must_leave and (expected := recall_expected(*_place(shop, cell))) and recall_image(expected):
+    if not must_leave and (expected := recall_expected(*_place(shop, cell, inputs))) and recall_image(expected):
         return Target(None, name)  # for checks in the graph, too: the builder has its layers
     return Target(shop.store.prepare(cell.id), name)
 
@@ -91,7 +91,7 @@ def image_name(shop: Workshop, cell: Cell) -> str:
     return f"matrix.local/{shop.name}:{shop.run.id.lower()}-{words[:80].strip('-._')}-{short}"
 
 
-def look_into(shop: Workshop, cell: Cell, target: Target, built: Built) -> KnownImage:
+def look_into(shop: Workshop, cell: Cell, target: Target, built: Built, inputs: CellInputs) -> KnownImage:
     """Say what an image is and holds; one that is known by its digest is not read again."""
     digest = built.metadata.digest
     known = recall_image(digest) if digest else None
@@ -100,7 +100,7 @@ def look_into(shop: Workshop, cell: Cell, target: Target, built: Built) -> Known
         if digest:
             remember_image(digest, known)
     if digest and shop.builder.exports_oci:
-        remember_expected(digest, *_place(shop, cell))
+        remember_expected(digest, *_place(shop, cell, inputs))
     return known
 
 
@@ -121,8 +121,10 @@ def measure_image(shop: Workshop, cell: Cell, known: KnownImage, built: Built) -
     return replace(image, vulnerabilities=_scan(shop, cell, shop.run.save_sbom(cell.id, known.sbom)))
 
 
-def _place(shop: Workshop, cell: Cell) -> tuple[str, ...]:
-    return (shop.engine.context, shop.builder.name, str(shop.folder.absolute()), shop.name, cell.id)
+def _place(shop: Workshop, cell: Cell, inputs: CellInputs) -> tuple[str, ...]:
+    """Say where an image is expected, and what it is built from as far as that is known before the build: all but its bases."""
+    source = repr(replace(inputs, base=(), stand_in=None, smoke_digest=None))
+    return (shop.engine.context, shop.builder.name, str(shop.folder.absolute()), shop.name, cell.id, source)
 
 
 def _read(shop: Workshop, cell: Cell, target: Target, built: Built) -> KnownImage:

@@ -1,6 +1,7 @@
 """`matrix` as a process of its own that does not import what it is made of: most of what a short command takes.
 
-A server has the modules loaded, and forks for each command. What is forked
+A server has the modules loaded and has made what every run makes once, such as
+readers of records and the templates of the page; it forks for each command. What is forked
 takes the caller's words, environment and folder, runs the program's `main`, and
 ends as Python ends. What is about starting, signals, terminals or time starts
 the installed program itself.
@@ -11,6 +12,7 @@ from __future__ import annotations
 import atexit
 import gc
 import importlib
+import io
 import json
 import os
 import signal
@@ -18,15 +20,17 @@ import socket
 import subprocess
 import sys
 import tempfile
+from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from pathlib import Path
 
 _MODULES = ("orchestrator.cli", "orchestrator.pipeline", "orchestrator.docker.messages", "jinja2", "tabulate")
+_ROOT = Path(__file__).parents[1]
 _MOST_BYTES = 1024 * 1024  # of a request: words and environment
 _DESCRIPTORS = 3  # that come with it: output, errors, and where to say how it ended
 
@@ -108,9 +112,17 @@ def _keep(request: bytes, out: int, err: int, answer: int) -> None:
     sys.argv = ["matrix", *words]
 
 
+def _warm_up() -> None:
+    """Check a matrix.yaml, and read and write the example of a run as page and text, to nowhere."""
+    command_line, *_ = [importlib.import_module(module) for module in _MODULES]
+    example = ["report", "--reports", str(_ROOT / "reports/examples"), "--format"]
+    with redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):
+        for words in (["plan", "--file", str(_ROOT / "matrix.yaml")], [*example, "html"], [*example, "json"]):
+            command_line.app(words, standalone_mode=False)
+
+
 if __name__ == "__main__":
-    for module in _MODULES:
-        importlib.import_module(module)
+    _warm_up()
     gc.freeze()
     with socket.socket(fileno=int(sys.argv[1])) as door:
         _serve(door)

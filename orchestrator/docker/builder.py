@@ -56,7 +56,9 @@ def ensure_builder(engine: Engine, spec: BuilderSpec, *, force: bool = False) ->
             return _create(engine, spec, driver, f"created builder '{spec.name}'")
         differences = _differences(spec, driver, existing)
         if not differences:
-            return _boot(engine, spec.name, driver, f"reused builder '{spec.name}'")
+            did = f"reused builder '{spec.name}'"
+            runs = all(node.buildkit for node in existing.nodes)  # only a BuildKit that answers tells its version
+            return _describe(spec.name, driver, existing, did) if runs else _boot(engine, spec.name, driver, did)
         if not _is_marked(spec.name, existing) and not force:
             message = (
                 f"builder '{spec.name}' was not made by matrix and differs from matrix.yaml in {', '.join(differences)}; "
@@ -173,6 +175,10 @@ def _boot(engine: Engine, name: str, driver: str, did: str) -> Builder:
     existing = inspect_builder(engine, name)
     if existing is None:
         return Builder(name, driver, None, exports_oci=True, did=did)
+    return _describe(name, driver, existing, did)
+
+
+def _describe(name: str, driver: str, existing: Existing, did: str) -> Builder:
     native, others = native_platforms(existing), other_platforms(existing)
     return Builder(name, driver, existing.buildkit, exports_oci=True, did=did, native=native, others=others)
 

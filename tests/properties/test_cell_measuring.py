@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, cast
 
 from orchestrator import measuring
-from orchestrator.docker.build import BuildMetadata
+from orchestrator.docker.build import BuildMetadata, Target
 from orchestrator.errors import EngineError
 from orchestrator.inside import Vulnerabilities
 from orchestrator.known import recall_expected, recall_image, remember_expected, remember_image
 from orchestrator.layers.index import make_index
 from orchestrator.measure.image import LayerSize, RawImage
-from orchestrator.measuring import make_known, measure_image
+from orchestrator.measuring import look_into, make_known, make_target, measure_image
 from orchestrator.paths import cache_folder
+from orchestrator.record import Base, CellInputs
 from orchestrator.scanners import Scanner
 from orchestrator.store import RunFolder
 from tests.unit.tars import Item, index_of
@@ -101,3 +103,33 @@ def test_the_expected_image_is_that_of_the_place() -> None:
     remember_expected("sha256:i", "default", "matrix", "slim")
     assert recall_expected("default", "matrix", "slim") == "sha256:i"
     assert recall_expected("default", "other", "slim") is None
+
+
+def test_an_image_stays_in_the_builder_while_it_is_likely_to_be_the_one_that_is_known(tmp_path: Path) -> None:
+    """From another source it is another image, and leaves with its own build; other checks and a base's digest are no source."""
+    measure(tmp_path, index_of(Item("a")))
+    shop = cast(
+        "Workshop",
+        SimpleNamespace(
+            engine=SimpleNamespace(context="default"),
+            builder=SimpleNamespace(name="default", exports_oci=True, loads_by_copy=False),
+            store=SimpleNamespace(prepare=lambda name: tmp_path / name),
+            folder=tmp_path,
+            name="matrix",
+            keep=False,
+        ),
+    )
+    cell = cast("Cell", SimpleNamespace(id="slim-3.12"))
+    built = cast("Built", SimpleNamespace(metadata=BuildMetadata(digest="sha256:i")))
+    inputs = CellInputs(dockerfile_digest="sha256:d", args={"A": "1"})
+    leaves, stays = Target(tmp_path / "slim-3.12", None), Target(None, None)
+    assert make_target(shop, cell, inputs, wants_engine=False) == leaves
+    look_into(shop, cell, leaves, built, replace(inputs, base=(Base("x", "sha256:b"),), stand_in="x"))
+    for now, target in (
+        (inputs, stays),
+        (replace(inputs, smoke_digest="sha256:s"), stays),
+        (replace(inputs, args={"A": "2"}), leaves),
+        (replace(inputs, dockerfile_digest="sha256:e"), leaves),
+        (replace(inputs, context_digest="sha256:c"), leaves),
+    ):
+        assert make_target(shop, cell, now, wants_engine=False) == target

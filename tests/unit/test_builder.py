@@ -45,6 +45,9 @@ File#buildkitd.toml:
  >   [registry."127.0.0.1:5000"]
  >     http = true
 """
+STOPPED = INSPECTED.replace("running", "stopped").replace(
+    "BuildKit version:      v0.21.0\nPlatforms:             linux/amd64\n", ""
+)
 
 
 @pytest.fixture
@@ -129,10 +132,13 @@ def test_a_builder_that_is_not_there_is_created(docker: FakeDocker) -> None:
 
 
 def test_a_builder_that_fits_is_reused(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A second bootstrap changes nothing and says so."""
-    docker = use(monkeypatch, buildx_inspect=INSPECTED)
-    assert ensure_builder(ENGINE, SPEC).did == "reused builder 'matrix'"
-    assert docker.did("buildx", "create") == docker.did("buildx", "rm") == []
+    """A second bootstrap changes nothing and says so; one that runs is asked once, and one that was stopped is started."""
+    for inspected, questions in ([INSPECTED], 1), ([STOPPED, INSPECTED], 3):
+        docker = use(monkeypatch, buildx_inspect=list(inspected))
+        builder = ensure_builder(ENGINE, SPEC)
+        assert (builder.did, builder.buildkit, builder.native) == ("reused builder 'matrix'", "v0.21.0", ("linux/amd64",))
+        assert docker.did("buildx", "create") == docker.did("buildx", "rm") == []
+        assert len(docker.did("buildx", "inspect")) == questions
 
 
 @pytest.mark.parametrize(
@@ -210,7 +216,7 @@ def test_a_builder_that_cannot_be_made_leaves_nothing_behind(monkeypatch: pytest
 
 def test_a_builder_that_does_not_start_names_the_cure(monkeypatch: pytest.MonkeyPatch) -> None:
     """A builder that is there and does not run is an engine error."""
-    docker = FakeDocker(buildx_inspect_bootstrap=(1, "ERROR: boom"), buildx_inspect=INSPECTED)
+    docker = FakeDocker(buildx_inspect_bootstrap=(1, "ERROR: boom"), buildx_inspect=STOPPED)
     monkeypatch.setattr(process, "run", docker)
     with pytest.raises(EngineError, match="builder 'matrix' does not start: ERROR: boom; `matrix clean` removes it"):
         ensure_builder(ENGINE, SPEC)
