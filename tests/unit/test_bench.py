@@ -9,7 +9,7 @@ import pytest
 
 from bench.agenda import choose, make_agenda
 from bench.bars import make_bars
-from bench.fit import CHECKED_ON, JOBS, LIMIT, all_checks, fit_model
+from bench.fit import CHECKED_ON, FITTED_ON, JOBS, LIMIT, all_checks, fit_model
 from bench.nouns import (
     AFTER,
     ALONE,
@@ -65,8 +65,10 @@ def make_measured() -> Measured:
     """Make measurements of which each part is known."""
     rows = []
     for state in ("cold", "unchanged"):
-        rows.append(Row(Case("tiny", 6, "docker", state), ALONE, (make_cost(6, 1, state),)))
-        rows += [Row(Case("tiny", n, "docker", state), MATRIX, (make_cost(n, JOBS, state),) * 3) for n in (1, 6, *CHECKED_ON)]
+        rows.append(Row(Case("tiny", FITTED_ON, "docker", state), ALONE, (make_cost(FITTED_ON, 1, state),)))
+        rows += [
+            Row(Case("tiny", n, "docker", state), MATRIX, (make_cost(n, JOBS, state),) * 3) for n in (1, FITTED_ON, *CHECKED_ON)
+        ]
         rows += [Row(Case("tiny", n, "docker", state), BAKE, (Cost(2.0 + n / 4, 0.2, 0.02, results=n),) * 3) for n in (12, 100)]
     failing = Case("tiny", 12, "docker", "one fails early")
     rows += [Row(failing, MATRIX, (Cost(5.0, 1.0, 0.5, results=11),)), Row(failing, BAKE, (Cost(1.0, 0.1, 0.1, results=0),))]
@@ -190,7 +192,7 @@ def test_the_agenda_has_every_size_and_state() -> None:
     agenda = list(make_agenda(has_builder_image=True))
     tiny = {(item.case.cells, item.case.state) for item in agenda if item.case.project == "tiny"}
     assert {(cells, state) for cells in (1, 12, 36, 100) for state in STATES} <= tiny
-    assert all({MATRIX, BAKE} <= set(item.contenders) or item.case.cells == 6 for item in agenda)
+    assert all({MATRIX, BAKE} <= set(item.contenders) or item.case.cells == FITTED_ON for item in agenda)
     assert not any(item.case.driver == "docker-container" for item in make_agenda(has_builder_image=False))
     chosen = choose(agenda, ["tiny"], [12], ["cold"], 9)
     assert [(item.case, item.rounds) for item in chosen] == [(Case("tiny", 12, "docker", "cold"), 9)]
