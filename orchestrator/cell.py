@@ -47,13 +47,15 @@ def run_cell(shop: Workshop, cell: Cell) -> CellRecord:
 
 
 def _run_cell(shop: Workshop, cell: Cell, trace: CellTrace, bench: ExitStack) -> CellRecord:
+    with trace.span("read inputs", Part.DEFINITION):
+        inputs = read_inputs(cell.settings, shop.folder, shop.contexts)
     record = CellRecord(
         cell.id,
         dict(cell.axes),
         Status.ERROR,
         cell.expected,
         as_expected=False,
-        inputs=read_inputs(cell.settings, shop.folder, shop.contexts),
+        inputs=inputs,
         trace_id=trace.trace_id,
         expected_reason=cell.expected_reason,
     )
