@@ -51,7 +51,6 @@ def open_traces(run: RunFolder, trace: Trace, history: History, spec: BuilderSpe
             exporter.send_metrics(record)
 
     traces = Traces(run=trace, history=history, save=save, send=send, measure=measure, warn=warn)
-    traces.begin()
     try:
         yield traces
     finally:

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from queue import SimpleQueue
-from threading import Event, Thread
+from threading import Lock, Thread
 from typing import TYPE_CHECKING, Protocol
 
 from orchestrator.errors import EngineError
@@ -83,20 +83,18 @@ class Traces:
     measure: Callable[[RunRecord], None]
     warn: Callable[[str], None]
     _queue: SimpleQueue[CellTrace | None] = field(default_factory=SimpleQueue)
-    _first: Event = field(default_factory=Event)  # a cell has begun, or none will
-    _has_begun: bool = False
     _ran: dict[str, Ran] = field(default_factory=dict)
     _unlinked: dict[str, list[Span]] = field(default_factory=dict)
     _failures: int = 0
     _has_warned: bool = False
     _problem: Exception | None = None
     _thread: Thread | None = None
+    _lock: Lock = field(default_factory=Lock)  # cells begin in threads of their own
 
     @contextmanager
     def cell(self, cell: str, attributes: Attributes) -> Iterator[tuple[CellTrace, OpenSpan]]:
         """Take the trace of a cell; in the run's own trace stands a summary of it, each linked to the other."""
-        self._has_begun = True
-        self._first.set()
+        self._listen()
         trace = CellTrace(cell, self.run.clock, self.run.resource)
         summary_id = new_span_id()
         found: dict[str, Value] = {CELL_ID: cell, **attributes}
@@ -109,17 +107,18 @@ class Traces:
                 self.run.summarize(summary_id, trace.spans[-1])
                 self._queue.put(trace)
 
-    def begin(self) -> None:
-        """Be ready to listen to the builder, beside the first build; a run without any has nothing to ask it."""
-        self._thread = Thread(target=self._collect, name="traces", daemon=True)
-        self._thread.start()
+    def _listen(self) -> None:
+        """Begin to listen to the builder, beside the first build; a run without any has nothing to ask it."""
+        with self._lock:
+            if self.history is not None and self._thread is None:
+                self._thread = Thread(target=self._collect, args=(self.history,), name="traces", daemon=True)
+                self._thread.start()
 
     def gather(self) -> None:
         """Complete what has been handed in, and link joined steps to what ran after all."""
         thread, self._thread = self._thread, None
         if thread is not None:
             self._queue.put(None)
-            self._first.set()
             thread.join()
         if self._problem is not None:
             raise self._problem
@@ -140,29 +139,25 @@ class Traces:
         self.save(None, self.run.spans)
         self.send(self.run.spans)
 
-    def _collect(self) -> None:
+    def _collect(self, history: History) -> None:
         """Complete each trace as soon as its cell has ended: a builder forgets, and a run that is killed keeps what is on disk."""
         try:
-            self._first.wait()
-            if self._has_begun:
-                self._connect()
+            self._connect(history)
             while (trace := self._queue.get()) is not None:
-                self._complete(trace)
+                self._complete(history, trace)
         except Exception as error:  # noqa: BLE001  # raised when the run gathers its traces: a thread has nobody to tell
             self._problem = error
         finally:
-            if self.history is not None:
-                self.history.close()
+            history.close()
 
-    def _connect(self) -> None:
+    def _connect(self, history: History) -> None:
         try:
-            if self.history is not None:
-                self.history.connect()
+            history.connect()
         except EngineError as error:
             self._give_up(str(error))
 
-    def _complete(self, trace: CellTrace) -> None:
-        own = self._ask_builder(trace)
+    def _complete(self, history: History, trace: CellTrace) -> None:
+        own = self._ask_builder(history, trace)
         self._ran |= find_ran(trace.cell, own)
         spans = [*trace.spans, *self._below_builds(trace, own)]
         self.save(trace.cell, spans)
@@ -177,16 +172,16 @@ class Traces:
         for build in trace.builds:
             yield from complete_build(closed[build.span.span_id], spans[build.span.span_id], build.vertices, self._ran)
 
-    def _ask_builder(self, trace: CellTrace) -> list[Span]:
+    def _ask_builder(self, history: History, trace: CellTrace) -> list[Span]:
         """Give the builder's own spans of a trace; without them, progress tells what it can."""
-        if self.history is None or not trace.builds or self._failures >= _PATIENCE:
+        if not trace.builds or self._failures >= _PATIENCE:
             return []
         spans: dict[str, Span] = {}
         problem: Exception | None = None
         try:
-            for ref, platform in self._records_of(self.history, trace).items():
+            for ref, platform in self._records_of(history, trace).items():
                 try:
-                    found = parse_stubs(self.history.trace_of(ref, platform))
+                    found = parse_stubs(history.trace_of(ref, platform))
                     spans |= {span.span_id: span for span in found if span.trace_id == trace.trace_id}
                 except EngineError as error:
                     problem = error  # of the others it may still tell

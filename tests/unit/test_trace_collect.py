@@ -70,7 +70,6 @@ class Kept:
 
     def run(self, *cells: tuple[str, str | None]) -> None:
         """Build cells, each with the reference that buildx wrote down, and end the run."""
-        self.traces.begin()
         with self.traces.run.span("run"):
             for cell, ref in cells:
                 with self.traces.cell(cell, {}) as (trace, _), trace.build({}) as build:
