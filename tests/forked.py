@@ -29,7 +29,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-_MODULES = ("orchestrator.cli", "orchestrator.pipeline", "orchestrator.docker.messages", "jinja2", "tabulate")
+_MODULES = ("orchestrator.pipeline", "orchestrator.docker.messages", "jinja2", "tabulate")
 _ROOT = Path(__file__).parents[1]
 _MOST_BYTES = 1024 * 1024  # of a request: words and environment
 _DESCRIPTORS = 3  # that come with it: output, errors, and where to say how it ended
@@ -114,11 +114,13 @@ def _keep(request: bytes, out: int, err: int, answer: int) -> None:
 
 def _warm_up() -> None:
     """Check a matrix.yaml, and read and write the example of a run as page and text, to nowhere."""
-    command_line, *_ = [importlib.import_module(module) for module in _MODULES]
+    for module in _MODULES:
+        importlib.import_module(module)
+    app = importlib.import_module("orchestrator.cli").app
     example = ["report", "--reports", str(_ROOT / "reports/examples"), "--format"]
     with redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):
         for words in (["plan", "--file", str(_ROOT / "matrix.yaml")], [*example, "html"], [*example, "json"]):
-            command_line.app(words, standalone_mode=False)
+            app(words, standalone_mode=False)
 
 
 if __name__ == "__main__":

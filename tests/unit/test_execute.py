@@ -26,14 +26,14 @@ def passed(cell: Cell) -> CellRecord:
 
 
 def test_every_cell_has_its_record() -> None:
-    """All cells are run, with one job or with more jobs than cells."""
-    for jobs in (1, 8):
-        found = run_cells(cells("a", "b", "c"), passed, at_once=jobs, cancel=Event())
+    """All cells are run, one at once or all."""
+    for at_once in (1, 8):
+        found = run_cells(cells("a", "b", "c"), passed, at_once=at_once, cancel=Event())
         assert sorted(record.id for record in found) == ["a", "b", "c"]
     assert list(run_cells([], passed, at_once=2, cancel=Event())) == []
 
 
-def test_with_one_job_cells_run_in_the_order_of_the_plan() -> None:
+def test_one_by_one_cells_run_in_the_order_of_the_plan() -> None:
     """One at a time means in order."""
     order: list[str] = []
 
@@ -62,9 +62,9 @@ def test_a_cell_that_ends_early_is_given_early() -> None:
     assert found == ["quick", "quicker", "slow"]
 
 
-def test_never_more_cells_at_once_than_jobs() -> None:
-    """As many cells as jobs really run side by side, and never one more."""
-    jobs, lock, side_by_side = 3, Lock(), Barrier(3)
+def test_never_more_cells_at_once_than_may_be() -> None:
+    """As many cells as may really run side by side, and never one more."""
+    at_once, lock, side_by_side = 3, Lock(), Barrier(3)
     now = most = 0
 
     def work(cell: Cell) -> CellRecord:
@@ -77,8 +77,8 @@ def test_never_more_cells_at_once_than_jobs() -> None:
             now -= 1
         return passed(cell)
 
-    assert len(list(run_cells(cells(*"abcdefghi"), work, at_once=jobs, cancel=Event()))) == 9
-    assert most == jobs
+    assert len(list(run_cells(cells(*"abcdefghi"), work, at_once=at_once, cancel=Event()))) == 9
+    assert most == at_once
 
 
 def test_a_cell_that_fails_stops_no_other() -> None:
