@@ -48,7 +48,9 @@ def run(
     file: File = DEFAULT_FILE,
     only: Only = None,
     skip: Skip = None,
-    jobs: Annotated[int, typer.Option("--jobs", "-j", min=1, max=256, help="Cells built at once; as many are tested beside.")] = 2,
+    jobs: Annotated[
+        int, typer.Option("--jobs", "-j", min=1, max=256, help="Cells built at once; with 2 or more, others are tested beside.")
+    ] = 2,
     resume: Annotated[str | None, typer.Option("--resume", metavar="RUN", help=f"Go on with this run: {RUN_WORDS}.")] = None,
     progress: Annotated[str, typer.Option("--progress", help="auto, plain, json or none; on standard error")] = "auto",
     kind: Annotated[str, typer.Option("--format", help=f"What to print at the end: {FORMAT_WORDS}")] = "table",

@@ -173,8 +173,9 @@ def make_notes(record: RunRecord) -> list[str]:
     jobs = max((cell.build.jobs for cell in record.cells if cell.build), default=None)
     notes = []
     if jobs is not None:
+        beside = ", other cells tested beside" if jobs > 1 else ""
         notes.append(
-            f"Build times are wall times of up to {jobs} builds at once, with the builder's cache as it was "
+            f"Build times are wall times of up to {jobs} builds at once{beside}, with the builder's cache as it was "
             "(timing: shared): not a ranking. Alone: that time had no other cell run a step for it meanwhile; what was cached "
             "counts as cached."
         )
