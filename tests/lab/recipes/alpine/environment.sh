@@ -5,6 +5,6 @@ export PKG_CONFIG_LIBDIR=/target/usr/lib/pkgconfig PKG_CONFIG_SYSROOT_DIR=/targe
 unpack() {
     mkdir -p "/build/$1"
     cd "/build/$1"
-    set -- /sources/"$1"_*.orig.tar.*[z2]
+    set -- /sources/"$1"/"$1"_*.orig.tar.*[z2]
     tar -xf "$1" --strip-components=1
 }

@@ -73,7 +73,7 @@ library() {
     for pattern; do
         cp -a /target/usr/lib/$pattern "$into/usr/lib/"
     done
-    version=$(ls /sources/"$source"_*.dsc | sed 's/.*_//; s/.*really//; s/^\([0-9.]*[0-9]\).*/\1-r0/')
+    version=$(ls /sources/"$source"/*.dsc | sed 's/.*_//; s/.*really//; s/^\([0-9.]*[0-9]\).*/\1-r0/')
     seal "$name" "$version" "$source" "Compiled against musl from Debian's source of $source" musl
 }
 library zlib zlib 'libz.so.1*'
