@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
@@ -117,8 +118,9 @@ def take_image(data: bytes, folder: Path) -> str:
 
 
 def forecasts() -> tuple[bytes, ...]:
-    """Give a forecast."""
-    return (compact({"schema": foreseen.SCHEMA, "at": "2026-11-21T05:06:07+00:00", "outlook": "builds", "why": ["a"]}),)
+    """Give a forecast of this moment: an old one is not read."""
+    moment = datetime.now(UTC).isoformat(timespec="seconds")
+    return (compact({"schema": foreseen.SCHEMA, "at": moment, "outlook": "builds", "why": ["a"]}),)
 
 
 def take_forecast(data: bytes, folder: Path) -> str:
