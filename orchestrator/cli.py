@@ -8,23 +8,38 @@ import os
 import signal
 import sys
 import traceback
-from typing import Annotated
+from importlib import import_module
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from orchestrator import __version__
-from orchestrator.commands import comparing, dependencies, gathering, planning, reading, running, tending
 from orchestrator.commands.printing import tell
 from orchestrator.errors import ConfigError, ExitCode, MatrixError
 
-app = typer.Typer(
-    name="matrix",
-    help="Build every base image of matrix.yaml, measure it, start it, and compare.",
-    no_args_is_help=True,
-    rich_markup_mode=None,
-    pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
-)
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+COMMANDS = {  # each with the module of orchestrator/commands that has it, in the order of --help
+    "init": "tending",
+    "doctor": "tending",
+    "plan": "planning",
+    "preflight": "dependencies",
+    "lock": "dependencies",
+    "bootstrap": "running",
+    "run": "running",
+    "report": "reading",
+    "site": "reading",
+    "trace": "reading",
+    "explain": "reading",
+    "merge": "gathering",
+    "compare": "comparing",
+    "history": "comparing",
+    "baseline": "comparing",
+    "jaeger": "tending",
+    "schema": "planning",
+    "clean": "tending",
+}
 
 
 def _version(value: bool) -> None:  # noqa: FBT001  # typer calls it with the flag
@@ -33,34 +48,26 @@ def _version(value: bool) -> None:  # noqa: FBT001  # typer calls it with the fl
         raise typer.Exit
 
 
-@app.callback()
-def options(
+def _options(
     *, version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")] = False
 ) -> None:
     """Build every base image of matrix.yaml, measure it, start it, and compare."""
 
 
-for command in (
-    tending.init,
-    tending.doctor,
-    planning.plan,
-    dependencies.preflight,
-    dependencies.lock,
-    running.bootstrap,
-    running.run,
-    reading.report,
-    reading.site,
-    reading.trace,
-    reading.explain,
-    gathering.merge,
-    comparing.compare,
-    comparing.history,
-    comparing.baseline,
-    tending.jaeger,
-    planning.schema,
-    tending.clean,
-):
-    app.command()(command)
+def make_app(names: Iterable[str] = COMMANDS) -> typer.Typer:
+    """Make a command line of some commands: to read the options of all takes longer than most of them do."""
+    app = typer.Typer(
+        name="matrix",
+        help="Build every base image of matrix.yaml, measure it, start it, and compare.",
+        no_args_is_help=True,
+        rich_markup_mode=None,
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    )
+    app.callback()(_options)
+    for name in names:
+        app.command()(getattr(import_module(f"orchestrator.commands.{COMMANDS[name]}"), name))
+    return app
 
 
 def main() -> None:
@@ -68,8 +75,9 @@ def main() -> None:
     atexit.register(_ignore_interruptions)
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")  # it would read about all that is installed to look for some
     gc.set_threshold(100_000, 50, 100)  # looking for circles among what imports bring, and keep, took a fifth of a small run
+    wanted = sys.argv[1:2]
     try:
-        app()
+        make_app(wanted if wanted and wanted[0] in COMMANDS else COMMANDS)()
     except MatrixError as error:
         tell(str(error) if isinstance(error, ConfigError) else f"matrix: {error}")
         sys.exit(error.exit_code)

@@ -116,7 +116,7 @@ def _warm_up() -> None:
     """Check a matrix.yaml, and read and write the example of a run as page and text, to nowhere."""
     for module in _MODULES:
         importlib.import_module(module)
-    app = importlib.import_module("orchestrator.cli").app
+    app = importlib.import_module("orchestrator.cli").make_app()
     example = ["report", "--reports", str(_ROOT / "reports/examples"), "--format"]
     with redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):
         for words in (["plan", "--file", str(_ROOT / "matrix.yaml")], [*example, "html"], [*example, "json"]):

@@ -14,7 +14,7 @@ import pytest
 import yaml
 from typer.main import get_command
 
-from orchestrator.cli import app
+from orchestrator.cli import make_app
 
 ROOT = Path(__file__).parents[2]
 OLD = "20261119T020000Z-aaaaaa"
@@ -76,7 +76,7 @@ class Night:
 
 def check_words(words: list[str]) -> list[str]:
     """Let the real command line read the words: what it would refuse is refused here."""
-    group: Any = get_command(app)
+    group: Any = get_command(make_app())
     group.commands[words[0]].make_context(words[0], words[1:])
     return words
 

@@ -11,7 +11,7 @@ import pytest
 from typer.testing import CliRunner
 
 from orchestrator import __version__, cli
-from orchestrator.cli import app, main
+from orchestrator.cli import COMMANDS, main, make_app
 from orchestrator.config import load
 from orchestrator.store import RunFolder
 from tests.unit.folders import make_files
@@ -193,7 +193,6 @@ def test_a_baseline_is_chosen_shown_and_forgotten(
 
 def test_every_command_explains_itself() -> None:
     """--help is there for the tool and for each of its commands, in words."""
-    commands = {command.name or (command.callback.__name__ if command.callback else "") for command in app.registered_commands}
     assert {
         "init",
         "doctor",
@@ -207,11 +206,19 @@ def test_every_command_explains_itself() -> None:
         "baseline",
         "schema",
         "clean",
-    } <= commands
-    for argv in ([], *([command] for command in sorted(commands))):
+    } <= set(COMMANDS)
+    app = make_app()
+    assert [command.callback.__name__ for command in app.registered_commands if command.callback] == list(COMMANDS)
+    for argv in ([], *([command] for command in COMMANDS)):
         answer = CliRunner().invoke(app, [*argv, "--help"])
         assert answer.exit_code == 0
         assert "Usage: matrix" in answer.output
+
+
+def test_a_word_that_is_no_command_gets_the_nearest(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """A command line is made of the command that was typed; of all of them where that is none."""
+    assert end_of(monkeypatch, "explian") == 2
+    assert "Did you mean 'explain'" in capsys.readouterr().err
 
 
 def test_the_version_is_printed(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

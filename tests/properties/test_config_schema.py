@@ -10,7 +10,7 @@ import pytest
 import yaml
 from typer.testing import CliRunner
 
-from orchestrator.cli import app
+from orchestrator.cli import make_app
 from orchestrator.config.load import load_matrix
 from orchestrator.config.source import parse_source
 from tests.unit.folders import CONTRACT, CONTRACT_FILES, make_files, parse
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 @pytest.fixture(scope="module")
 def printed() -> str:
     """Give what `matrix schema` prints."""
-    return CliRunner().invoke(app, ["schema"]).output
+    return CliRunner().invoke(make_app(), ["schema"]).output
 
 
 @pytest.fixture(scope="module")

@@ -13,7 +13,7 @@ import yaml
 from earlier_runs import choose_run
 from typer.main import get_command
 
-from orchestrator.cli import app
+from orchestrator.cli import make_app
 
 ROOT = Path(__file__).parents[2]
 WORKFLOWS = sorted(ROOT.joinpath(".github/workflows").glob("*.yml"))
@@ -52,7 +52,7 @@ def steps() -> list[Step]:
 @cache
 def commands() -> dict[str, frozenset[str]]:
     """Give the options of each command, as the command line has them."""
-    group: Any = get_command(app)
+    group: Any = get_command(make_app())
     return {
         name: frozenset(option for one in command.params for option in (*one.opts, *one.secondary_opts))
         for name, command in group.commands.items()
