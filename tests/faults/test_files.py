@@ -19,6 +19,7 @@ from tests.faults.generated import damages_of, files_of
 from tests.faults.kinds import KINDS
 from tests.faults.stored import take_journal, take_progress, take_run
 from tests.faults.watch import Watched
+from tests.pace import slowness
 from tests.unit.records import run_json
 
 if TYPE_CHECKING:
@@ -80,7 +81,7 @@ def test_a_record_is_given_up_at_its_first_fault(change: dict[str, object], word
     problem = problem_of_run(tmp_path, json.dumps({**RUN, **change}).encode())
     assert problem.startswith(words)
     assert len(problem) < 300
-    assert time.process_time() - began < 2
+    assert time.process_time() - began < 2 * slowness()
 
 
 @pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity", "1e999"])
@@ -154,7 +155,7 @@ def test_a_pattern_of_many_stars_takes_no_longer_than_one(pattern: str) -> None:
     began = time.process_time()
     ignore = Ignore(pattern)
     assert ignore.match("a/" * 100 + "a" * 200, ignore.nothing_matched) == (False,)
-    assert time.process_time() - began < 1
+    assert time.process_time() - began < 1 * slowness()
 
 
 def test_a_star_star_within_names_is_refused_when_it_is_there_again_and_again() -> None:
@@ -168,4 +169,4 @@ def test_a_step_whose_name_is_blanks_is_no_step() -> None:
     """A frontend names steps as it likes; 100 kB of blanks took minutes."""
     began = time.process_time()
     assert split_step("[" + " " * 100_000 + "x") is None
-    assert time.process_time() - began < 1
+    assert time.process_time() - began < 1 * slowness()

@@ -190,7 +190,7 @@ def test_a_queue_that_is_full_neither_blocks_nor_grows(monkeypatch: pytest.Monke
         started = time.monotonic()
         for _ in range(1000):
             exporter.send(make_trace(4))
-        assert time.monotonic() - started < 1
+        assert time.monotonic() - started < 5  # one that waited for this backend would wait for ten
         problem = exporter.close()
     assert problem is not None
     assert problem.lost == 7000

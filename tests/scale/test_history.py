@@ -15,6 +15,7 @@ from orchestrator.figures import save_figures
 from orchestrator.inside import Package, Packages
 from orchestrator.store import Reports
 from tests.e2e.conftest import MATRIX
+from tests.pace import slowness
 from tests.scale.test_large_report import LAUNCH
 from tests.unit.pairs import OS, PYTHON, make_cell, make_run, with_dockerfile_line, with_moved_base, with_newer_package
 
@@ -24,8 +25,7 @@ if TYPE_CHECKING:
     from orchestrator.record import CellRecord, RunRecord
 
 RUNS, CELLS = 1_000, 100
-IS_ALONE = os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1") == "1"
-LONGEST_S = 2.0 if IS_ALONE else 4.0  # 1.1 s alone; on a core whose other half is at work too, the same takes twice as long
+LONGEST_S = 2.0  # 1.1 s alone
 WEEKS = 11  # of the newest: their runs are stored whole where something shifted; of the others only figures are read
 
 
@@ -66,20 +66,20 @@ def _store(reports: Reports, record: RunRecord, *, whole: bool) -> None:
     save_figures(run, record)
 
 
-def measure(folder: Path, *words: str) -> tuple[float, float, str]:
-    """Run matrix; give the processor's seconds, the memory in MB, and what it printed."""
+def measure(folder: Path, limit_s: float = LONGEST_S) -> tuple[bool, float, str]:
+    """Run matrix; tell whether it took no longer than it may, and give the memory in MB and what it printed."""
     out = folder / "out.txt"
-    words = (MATRIX, "history", "--reports", str(folder / "reports"), "-o", str(out), *words)
+    words = (MATRIX, "history", "--reports", str(folder / "reports"), "-o", str(out))
     done = subprocess.run([sys.executable, "-c", LAUNCH, *words], cwd=folder, capture_output=True, text=True, check=True)
     seconds, kilobytes = map(float, done.stdout.split())
-    return seconds, kilobytes / 1000, out.read_text(encoding="utf-8")
+    return seconds < limit_s * slowness(), kilobytes / 1000, out.read_text(encoding="utf-8")
 
 
 def test_a_thousand_runs_of_a_hundred_cells_are_read_in_seconds(reports: Reports) -> None:
     """Each cell's trend over all of them, and what changed on the newest days on which something did."""
     tries = (measure(reports.path.parent) for _ in range(6))  # a busy machine only ever adds
-    seconds, megabytes, text = next((found for found in tries if found[0] < LONGEST_S), (LONGEST_S, 0.0, ""))
-    assert seconds < LONGEST_S
+    is_quick, megabytes, text = next((found for found in tries if found[0]), (False, 0.0, ""))
+    assert is_quick
     assert f"{RUNS} runs" in text
     assert "the base moved: docker.io/library/python:3.13-slim (+1.4 MB unpacked)" in text
     assert "the Dockerfile changed (+8.0 MB unpacked)" in text
@@ -95,6 +95,6 @@ def test_figures_are_made_anew_where_a_run_came_without_them(reports: Reports) -
         os.unlink(reports.run(run_id).path / "figures.json")  # noqa: PTH108  # many
     _, _, first = measure(reports.path.parent)
     assert all((reports.run(run_id).path / "figures.json").is_file() for run_id in newest)
-    seconds, _, second = measure(reports.path.parent)
-    assert second == first
-    assert seconds < 2 * LONGEST_S, "what made the figures anew took far longer"
+    tries = [measure(reports.path.parent, 2 * LONGEST_S) for _ in range(3)]
+    assert {second for _, _, second in tries} == {first}
+    assert any(is_quick for is_quick, _, _ in tries), "what made the figures anew took far longer"

@@ -11,6 +11,7 @@ from orchestrator.store import Reports
 from orchestrator.tracing.names import Part
 from orchestrator.tracing.otlp import dump_lines
 from tests.e2e.conftest import MATRIX
+from tests.pace import slowness
 from tests.unit.records import make_record
 from tests.unit.traces import TRACE_ID, TraceMaker
 
@@ -51,5 +52,5 @@ def test_a_thousand_cells_are_one_page_within_bounds(tmp_path: Path) -> None:
     seconds, kilobytes = map(float, done.stdout.split())
     text = page.read_text(encoding="utf-8")
     assert text.count('<details class="cell') == text.count('<ol class="bars">') == CELLS
-    assert seconds <= 4  # alone 1.2; a core that other tests share is counted as busy twice as long
+    assert seconds <= 3 * slowness()  # alone 1.2; a core that other tests share is counted as busy twice as long
     assert kilobytes <= 250_000

@@ -11,6 +11,7 @@ import pytest
 
 from orchestrator.tracing.spans import Span
 from orchestrator.tracing.waterfall import make_waterfall
+from tests.pace import slowness
 from tests.properties.test_waterfall import assert_adds_up
 from tests.unit.folders import make_files, plan_of
 from tests.unit.traces import BEGAN_NS, TRACE_ID, TraceMaker
@@ -37,7 +38,7 @@ def test_a_hundred_thousand_cells_are_planned_in_time_and_space(tmp_path: Path) 
     before_bytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
     took_s, plan = planned(text, make_files(tmp_path, "Dockerfile"))
     watched = sys.gettrace() is not None or sys.getprofile() is not None  # coverage takes longer than what it watches
-    assert watched or took_s < 2.0 or planned(text, tmp_path)[0] < 2.0  # a busy machine may be slow once
+    assert watched or took_s < 2.0 or planned(text, tmp_path)[0] < 2.0 * slowness()
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 - before_bytes < 500_000_000
     assert (len(plan.cells), len(plan.excluded)) == (99_900, 100)
 
@@ -71,6 +72,6 @@ def test_ten_thousand_spans_are_laid_out_in_seconds(make: Callable[[int], list[S
     spans = make(10_000)
     began = time.process_time()
     waterfall = make_waterfall(spans)
-    assert time.process_time() - began < 20
+    assert time.process_time() - began < 20 * slowness()
     assert_adds_up(waterfall)
     assert len(waterfall.rows) == len(spans)

@@ -7,6 +7,7 @@ import time
 import pytest
 
 from orchestrator.measure.installing import find_install
+from tests.pace import slowness
 
 
 @pytest.mark.parametrize(
@@ -53,4 +54,4 @@ def test_a_hostile_instruction_takes_no_time() -> None:
     """An image chooses the words of its history."""
     began = time.process_time()
     assert find_install("RUN " + "pip " * 500_000) is None
-    assert time.process_time() - began < 1
+    assert time.process_time() - began < 1 * slowness()
