@@ -48,11 +48,13 @@ from orchestrator.workshop import Workshop
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
+    from concurrent.futures import Future
 
     from orchestrator.config.load import Matrix
     from orchestrator.docker.builder import Builder
     from orchestrator.docker.engine import Engine
     from orchestrator.docker.images import ImageStore
+    from orchestrator.docker.process import Output
     from orchestrator.events import Emit
     from orchestrator.model import BuilderSpec, Cell, Plan
     from orchestrator.record import RunRecord
@@ -65,7 +67,9 @@ if TYPE_CHECKING:
     Carry = Callable[[Iterable[Cell]], Iterator[CellRecord]]
 
 
-def run_matrix(matrix: Matrix, reports: Reports, options: Options, watch: Callable[[Event], None]) -> RunRecord:
+def run_matrix(
+    matrix: Matrix, reports: Reports, options: Options, watch: Callable[[Event], None], asked: Future[Output] | None = None
+) -> RunRecord:
     """Run a plan to its end, or to an interruption; either way all that is known is stored."""
     trace = begin_trace(os.environ)
     cancel, interrupted = Signal(), Signal()
@@ -73,7 +77,7 @@ def run_matrix(matrix: Matrix, reports: Reports, options: Options, watch: Callab
         with trace.span("plan"):
             settled = settle(matrix, reports, options)
         with trace.span("bootstrap"):
-            tools = _bootstrap(matrix, settled)
+            tools = _bootstrap(matrix, settled, asked)
         run = settled.folder or reports.new_run()
         run.redactor = make_redactor(settled.plan.cells, matrix.folder)
         span.attributes |= describe_run(run.id, settled.plan)
@@ -131,9 +135,9 @@ class _Tools(NamedTuple):
     spec: BuilderSpec
 
 
-def _bootstrap(matrix: Matrix, settled: Settled) -> _Tools:
+def _bootstrap(matrix: Matrix, settled: Settled, asked: Future[Output] | None) -> _Tools:
     spec = builder_spec(matrix)
-    engine = connect(is_needed=spec.needs_engine or settled.options.keep)
+    engine = connect(is_needed=spec.needs_engine or settled.options.keep, asked=asked)
     if engine.answers:
         settled.locked.check_engine(engine.docker)
     builder = ensure_builder(engine, spec)

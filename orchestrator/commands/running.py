@@ -81,6 +81,9 @@ def run(
     no_trace: Annotated[bool, typer.Option("--no-trace", help="Leave no traces, here or at a backend.")] = False,
 ) -> None:
     """Plan, bootstrap, build, measure, smoke-test and report."""
+    from orchestrator.docker.engine import ask_engine
+
+    asked = ask_engine()  # docker takes as long to answer as all that follows takes to import
     from orchestrator.config.load import load_matrix
     from orchestrator.ending import exit_code_of
     from orchestrator.pipeline import run_matrix
@@ -102,7 +105,7 @@ def run(
         raise UsageError("--scenario says what --measure times: give --measure N too")
     if shard and resume:
         raise UsageError("a run that goes on keeps its part of the plan: leave --shard out")
-    asked = Asked(measure, tuple(dict.fromkeys(scenario or ("cold",)))) if measure is not None else None
+    timed = Asked(measure, tuple(dict.fromkeys(scenario or ("cold",)))) if measure is not None else None
     options = Options(
         only=tuple(only or ()),
         skip=tuple(skip or ()),
@@ -113,13 +116,13 @@ def run(
         resume=resume,
         trace=not no_trace,
         locked=locked,
-        measure=asked,
+        measure=timed,
         baseline=baseline,
         skip_unchanged=skip_unchanged,
         shard=parse_shard(shard) if shard else None,
     )
     with open_progress(progress, [cell.id for cell in matrix.plan.cells]) as show:
-        record = run_matrix(matrix, folder, options, show)
+        record = run_matrix(matrix, folder, options, show, asked)
     stored = folder.find(resume if resume and Path(resume, "run.json").is_file() else record.id)
     print_result(render(record, kind, terminal_width(), find_evidence(stored, folder_of(out))), out)
     if problem := append_summary(record, os.environ):

@@ -6,7 +6,9 @@ import json
 import os
 import re
 import shutil
+from concurrent.futures import Future
 from dataclasses import dataclass
+from threading import Thread
 from typing import TYPE_CHECKING, Any
 
 from orchestrator.docker import process
@@ -45,13 +47,31 @@ class Engine:
         return self.endpoint.startswith(("unix://", "npipe://"))
 
 
-def connect(*, is_needed: bool = True) -> Engine:
-    """Find the engine that the user's environment names, or say what is missing; client and engine in one question.
+def ask_engine() -> Future[process.Output]:
+    """Ask the client and the engine about themselves in one question, beside what the caller does until it needs the answer."""
+    asked: Future[process.Output] = Future()
+
+    def ask() -> None:
+        try:
+            asked.set_result(_ask(find_client()))
+        except BaseException as error:  # noqa: BLE001  # handed to who wants the answer, if anybody does
+            asked.set_exception(error)
+
+    Thread(target=ask, name="engine", daemon=True).start()
+    return asked
+
+
+def _ask(docker: str) -> process.Output:
+    return process.run([docker, "info", "--format", "{{json .}}"], timeout_s=_ANSWER_S)
+
+
+def connect(*, is_needed: bool = True, asked: Future[process.Output] | None = None) -> Engine:
+    """Find the engine that the user's environment names, or say what is missing.
 
     Where none is needed and none answers, only what concerns the client is known.
     """
     docker = find_client()
-    answer = process.run([docker, "info", "--format", "{{json .}}"], timeout_s=_ANSWER_S)
+    answer = asked.result() if asked else _ask(docker)
     info = _parse(answer.stdout)
     client = info.get("ClientInfo") or {}
     plugin = _buildx_of(client) if client else {}  # without it docker said nothing at all: see below

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from orchestrator.docker import process
-from orchestrator.docker.engine import connect, explain_silence, find_client
+from orchestrator.docker.engine import ask_engine, connect, explain_silence, find_client
 from orchestrator.docker.process import Exit
 from orchestrator.errors import EngineError, ExitCode
 from tests.unit.docker_fake import FakeDocker, make_engine, make_which
@@ -50,6 +50,20 @@ def test_an_engine_that_answers_is_described(monkeypatch: pytest.MonkeyPatch) ->
     """Version, store, machine and platform are read once, from the engine itself."""
     use(monkeypatch, FakeDocker(info=json.dumps(INFO), context_inspect="unix:///var/run/docker.sock\n"))
     assert connect() == make_engine(storage="overlay2", containerd_store=False)
+
+
+def test_an_engine_is_asked_once_beside_other_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was asked early is not asked again; why it could not be asked is said when the answer is wanted."""
+    fake = use(monkeypatch, FakeDocker(info=json.dumps(INFO), context_inspect="unix:///var/run/docker.sock\n"))
+    assert connect(asked=ask_engine()) == make_engine(storage="overlay2", containerd_store=False)
+    assert len(fake.did("info")) == 1
+
+    def refuse(*_: object, **__: object) -> None:
+        raise BlockingIOError("no more processes")
+
+    monkeypatch.setattr(process, "run", refuse)
+    with pytest.raises(BlockingIOError, match="no more processes"):
+        connect(asked=ask_engine())
 
 
 @pytest.mark.parametrize("mode", [0o755, 0o644])
