@@ -6,7 +6,7 @@ import json
 from itertools import chain, count
 from typing import TYPE_CHECKING, Any
 
-from orchestrator.places import dockerfile_of, inside_context, is_remote, named_context
+from orchestrator.baking import make_target
 from orchestrator.plan.settings import render_settings
 
 if TYPE_CHECKING:
@@ -75,7 +75,8 @@ def _as_bake(plan: Plan, folder: Path) -> dict[str, Any]:
     """Write the cells as bake targets: the same builds, by another tool."""
     targets: dict[str, dict[str, Any]] = {}
     for cell in plan.cells:
-        targets[_bake_name(cell.id, targets)] = _bake_target(cell, folder.absolute())
+        secrets = [_bake_secret(secret, folder.absolute()) for secret in cell.settings.secrets if secret.file_env is None]
+        targets[_bake_name(cell.id, targets)] = make_target(cell.settings, folder.absolute(), secret=secrets)
     return {"group": {"default": {"targets": list(targets)}}, "target": targets}
 
 
@@ -84,28 +85,6 @@ def _bake_name(cell_id: str, taken: Container[str]) -> str:
     name = "".join(mark if mark.isascii() and (mark.isalnum() or mark in "-_") else "_" for mark in cell_id)
     numbered = (f"{name}_{number}" for number in count(2))
     return next(numbered_name for numbered_name in chain([name], numbered) if numbered_name not in taken)
-
-
-def _bake_target(cell: Cell, folder: Path) -> dict[str, Any]:
-    settings = cell.settings
-    remote = is_remote(settings.context)
-    args = dict(settings.args)
-    if settings.requirements:
-        args["REQUIREMENTS"] = inside_context(settings.requirements, settings.context)
-    found: dict[str, Any] = {
-        "context": settings.context if remote else str(folder / settings.context),
-        "dockerfile": settings.dockerfile if remote else str(dockerfile_of(settings, folder)),
-        "args": args,
-        "labels": dict(settings.labels),
-        "contexts": {name: named_context(value, folder) for name, value in settings.contexts},
-        "target": settings.target,
-        "network": settings.network,
-        "platforms": [settings.platform] if settings.platform else None,
-        "cache-from": list(settings.cache_from),
-        "cache-to": list(settings.cache_to),
-        "secret": [_bake_secret(secret, folder) for secret in settings.secrets if secret.file_env is None],
-    }
-    return {key: value for key, value in found.items() if value}
 
 
 def _bake_secret(secret: Secret, folder: Path) -> str:
