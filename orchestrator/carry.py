@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from orchestrator.disk import disk_errors
-from orchestrator.docker.references import read_engine_digest, resolve_reference
+from orchestrator.docker.references import find_in_engine, resolve_reference
 from orchestrator.errors import EngineError, StoreError, UsageError
 from orchestrator.inputs import read_inputs
 from orchestrator.judge.surroundings import differing
@@ -90,11 +90,12 @@ def _find_moved(shop: Workshop, bases: set[tuple[str, str]]) -> set[tuple[str, s
 
 def _has_moved(shop: Workshop, ref: str, digest: str) -> bool:
     """Ask who will be asked by the build: the engine's own BuildKit takes an image that the engine has."""
-    in_engine = None if shop.builder.loads_by_copy else read_engine_digest(shop.engine.docker, ref)
+    engine, builder = shop.engine, shop.builder
+    in_engine = None if builder.loads_by_copy else find_in_engine(engine, ref)
     if in_engine is not None:
         return in_engine != digest
     try:
-        found = resolve_reference(shop.engine.docker, ref, shop.builder.name if shop.builder.loads_by_copy else None)
+        found = resolve_reference(engine.docker, ref, builder.name if builder.loads_by_copy else None, engine.buildx_argv)
     except (EngineError, UsageError):
         return True
     return digest not in (found.digest, *found.images.values())

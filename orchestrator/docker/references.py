@@ -8,10 +8,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from orchestrator.docker import process
+from orchestrator.docker.api import RefusedError, ask
 from orchestrator.errors import EngineError, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
+
+    from orchestrator.docker.engine import Engine
 
 _ANSWER_S = 90.0
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
@@ -39,10 +42,10 @@ class Resolved:
         return self.images[wanted]
 
 
-def resolve_reference(docker: str, ref: str, builder: str | None) -> Resolved:
+def resolve_reference(docker: str, ref: str, builder: str | None, buildx: Sequence[str] = ()) -> Resolved:
     """Ask the registry, as the builder would with its mirrors; where that gives nothing, the engine's own images."""
     chosen = ["--builder", builder] if builder else []
-    argv = [docker, "buildx", "imagetools", "inspect", *chosen, ref, "--format", "{{json .Manifest}}"]
+    argv = [*(buildx or (docker, "buildx")), "imagetools", "inspect", *chosen, ref, "--format", "{{json .Manifest}}"]
     answer = process.run(argv, timeout_s=_ANSWER_S)
     found = _parse(answer.stdout) if answer.ok else {}
     if _DIGEST.fullmatch(str(found.get("digest"))):
@@ -64,6 +67,15 @@ def read_engine_digest(docker: str, ref: str) -> str | None:
     answer = process.run([docker, "image", "inspect", "--format", "{{.Id}}", ref], timeout_s=_ANSWER_S)
     found = answer.stdout.strip()
     return found if answer.ok and _DIGEST.fullmatch(found) else None
+
+
+def find_in_engine(engine: Engine, ref: str) -> str | None:
+    """Give the id of an image that an engine has which answers, or None; over its own API."""
+    try:
+        found = str(ask(engine, "GET", f"/images/{ref}/json")["Id"])
+    except RefusedError:
+        return None
+    return found if _DIGEST.fullmatch(found) else None
 
 
 def _images_of(found: dict[str, Any]) -> dict[str, str]:
