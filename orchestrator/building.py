@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import time
 from collections import deque
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import IO, TYPE_CHECKING, Any, Self
 
@@ -23,10 +24,11 @@ from orchestrator.tracing.trace import write_traceparent
 from orchestrator.workshop import CancelledError, Workshop
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
     from orchestrator.docker.process import Exit
+    from orchestrator.events import Emit
     from orchestrator.redact import Redactor
     from orchestrator.tracing.collect import TracedBuild
 
@@ -69,8 +71,7 @@ def _build(shop: Workshop, cell: Cell, target: Target, traced: TracedBuild, meta
     traced.vertices, traced.platform = followed.progress.told, cell.settings.platform
     if followed.ended.cancelled:
         raise CancelledError
-    build = replace(_make_build(followed.progress, shop.jobs, followed.wall_s), **_platform(shop, cell))
-    built = _judge(cell, followed, build, metadata_file)
+    built = _judge(shop, cell, followed, metadata_file)
     traced.ref = built.metadata.ref
     return built
 
@@ -78,40 +79,77 @@ def _build(shop: Workshop, cell: Cell, target: Target, traced: TracedBuild, meta
 def follow_build(shop: Workshop, cell: Cell, argv: list[str], folder: Path, environment: Mapping[str, str]) -> Followed:
     """Run a build to its end, with its log and its raw progress in a folder."""
     secrets = read_secret_args(cell)
-    progress, tail, installs = Progress(), deque[str](maxlen=_TAIL_LINES), InstallLog()
-    started = time.monotonic()
-    with disk_errors(folder):
-        files = _BuildFiles(folder, shop.run.redactor)
-    with files:
-
-        def take(line: bytes) -> None:
-            step = progress.current
-            for log in progress.feed(line):
-                files.log(log.text)
-                installs.feed(log)
-                tail.extend(inert(log.text).splitlines())
-            files.raw(line)
-            if progress.current and progress.current != step:
-                shop.emit(Event("cell-step", cell.id, {"step": inert(progress.current)[:200]}))
-
+    with following(shop, cell, folder) as build:
         ended = run_build(
             argv,
-            on_progress=take,
+            on_progress=build.take,
             timeout_s=cell.settings.timeout.build_s,
             cancel=shop.cancel,
             environment={**environment, **secrets},
         )
-        for message in progress.messages:
-            files.log(message + "\n")
-        if files.problem:
-            with disk_errors(folder):
-                raise files.problem
-    return Followed(ended, time.monotonic() - started, progress, tail, installs.origins)
+        return build.end(ended)
 
 
-def _judge(cell: Cell, followed: Followed, build: Build, metadata_file: Path) -> Built:
+@contextmanager
+def following(shop: Workshop, cell: Cell, folder: Path) -> Iterator[Following]:
+    """Follow a build line by line; its log and its raw progress go into a folder."""
+    with disk_errors(folder):
+        files = _BuildFiles(folder, shop.run.redactor)
+    with files:
+        yield Following(shop.emit, cell.id, folder, files)
+
+
+class Following:
+    """A build under way: what its lines have told so far."""
+
+    def __init__(self, emit: Emit, cell: str, folder: Path, files: _BuildFiles) -> None:
+        """Begin before the first line."""
+        self._emit, self._cell, self._folder, self._files = emit, cell, folder, files
+        self._progress, self._installs = Progress(), InstallLog()
+        self._tail = deque[str](maxlen=_TAIL_LINES)
+        self._started = time.monotonic()
+        self._heard: tuple[float, float] | None = None
+
+    @property
+    def heard_s(self) -> float:
+        """Give the time from the first line to the last: that of the build itself, where buildx builds others, too."""
+        return self._heard[1] - self._heard[0] if self._heard else 0.0
+
+    def take(self, line: bytes) -> None:
+        """Take a line of raw progress."""
+        now = time.monotonic()
+        self._heard = self._heard[0] if self._heard else now, now
+        step = self._progress.current
+        for log in self._progress.feed(line):
+            self._files.log(log.text)
+            self._installs.feed(log)
+            self._tail.extend(inert(log.text).splitlines())
+        self._files.raw(line)
+        if self._progress.current and self._progress.current != step:
+            self._emit(Event("cell-step", self._cell, {"step": inert(self._progress.current)[:200]}))
+
+    def end(self, ended: Exit) -> Followed:
+        """Give all that was told, when the build has ended."""
+        for message in self._progress.messages:
+            self._files.log(message + "\n")
+        if self._files.problem:
+            with disk_errors(self._folder):
+                raise self._files.problem
+        return Followed(ended, time.monotonic() - self._started, self._progress, self._tail, self._installs.origins)
+
+
+def take_built(shop: Workshop, cell: Cell, followed: Followed, metadata: BuildMetadata, at_once: int) -> Built:
+    """Say what became of a build that has succeeded."""
+    build = replace(_make_build(followed.progress, at_once, followed.wall_s), **_platform(shop, cell))
+    return Built(with_usage(build, metadata.usage), metadata, None, None, followed.origins)
+
+
+def _judge(shop: Workshop, cell: Cell, followed: Followed, metadata_file: Path) -> Built:
     """Say what became of a build that has ended."""
     ended, progress = followed.ended, followed.progress
+    if ended.code == 0:
+        return take_built(shop, cell, followed, load_metadata(metadata_file), shop.jobs)
+    build = replace(_make_build(progress, shop.jobs, followed.wall_s), **_platform(shop, cell))
     if ended.timed_out:
         limit = cell.settings.timeout.build_s
         where = f" in {inert(progress.current)[:200]}" if progress.current else ""
@@ -124,11 +162,8 @@ def _judge(cell: Cell, followed: Followed, build: Build, metadata_file: Path) ->
     if ended.code is not None and ended.code < 0:
         name = signal.Signals(-ended.code).name
         return Built(build, BuildMetadata(), BuildFailure(f"buildx was ended by {name}", is_ours=False, passing=True), Status.ERROR)
-    if ended.code != 0:
-        failure = classify_failure(progress.failed_step, progress.messages, followed.tail)
-        return Built(build, BuildMetadata(), failure, Status.BUILD_FAILED if failure.is_ours else Status.ERROR)
-    metadata = load_metadata(metadata_file)
-    return Built(with_usage(build, metadata.usage), metadata, None, None, followed.origins)
+    failure = classify_failure(progress.failed_step, progress.messages, followed.tail)
+    return Built(build, BuildMetadata(), failure, Status.BUILD_FAILED if failure.is_ours else Status.ERROR)
 
 
 def _platform(shop: Workshop, cell: Cell) -> dict[str, Any]:

@@ -20,33 +20,41 @@ from orchestrator.smoke.run import Subject, run_checks
 from orchestrator.smoke.runners import ContainerRunner, GraphRunner
 from orchestrator.tracing.attributes import describe_cell, describe_result
 from orchestrator.tracing.names import Part
-from orchestrator.workshop import CancelledError, Workshop
+from orchestrator.workshop import CancelledError, Seat, Workshop
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from orchestrator.building import Built
+    from orchestrator.docker.build import Target
     from orchestrator.docker.graph import Graph
     from orchestrator.known import KnownImage
     from orchestrator.model import Check
+    from orchestrator.together import Group
     from orchestrator.tracing.collect import CellTrace
 
 _BACKOFF_S = 1.0
 
 
-def run_cell(shop: Workshop, cell: Cell) -> CellRecord:
+def run_cell(shop: Workshop, cell: Cell, group: Group | None = None) -> CellRecord:
     """Build, measure and test one cell; whatever happens to it becomes its record."""
-    with ExitStack() as bench:
-        bench.enter_context(shop.bench)
+    with ExitStack() as stack:
+        seat = Seat(shop)
+        stack.callback(seat.leave)
+        if group is None:
+            seat.sit_down()
+        else:
+            stack.callback(group.leave, cell)
         if shop.cancel.is_set():
             raise CancelledError
         shop.emit(Event("cell-started", cell.id))
         with shop.traces.cell(cell.id, describe_cell(shop.run.id, cell)) as (trace, span):
-            record = _run_cell(shop, cell, trace, bench)
+            record = _run_cell(shop, cell, trace, seat, group)
             describe_result(span, record)
     return record
 
 
-def _run_cell(shop: Workshop, cell: Cell, trace: CellTrace, bench: ExitStack) -> CellRecord:
+def _run_cell(shop: Workshop, cell: Cell, trace: CellTrace, seat: Seat, group: Group | None) -> CellRecord:
     with trace.span("read inputs", Part.DEFINITION):
         inputs = read_inputs(cell.settings, shop.folder, shop.contexts)
     record = CellRecord(
@@ -63,7 +71,7 @@ def _run_cell(shop: Workshop, cell: Cell, trace: CellTrace, bench: ExitStack) ->
     while True:
         attempts += 1
         try:
-            record, may_pass = _try_cell(shop, cell, record, trace, bench)
+            record, may_pass = _try_cell(shop, cell, record, trace, seat, group if attempts == 1 else None)
         except EngineError as error:
             record, may_pass = replace(record, status=Status.ERROR, reason=str(error)), True
         if shop.cancel.is_set():
@@ -73,24 +81,24 @@ def _run_cell(shop: Workshop, cell: Cell, trace: CellTrace, bench: ExitStack) ->
         wait_s = _BACKOFF_S * 2 ** (attempts - 1)
         shop.emit(Event("cell-retried", cell.id, {"attempt": attempts, "reason": record.reason, "wait_s": wait_s}))
         with trace.span("wait", Part.TIDY):
-            bench.close()
+            seat.get_up()
             if shop.cancel.wait(wait_s):
                 raise CancelledError
-            bench.enter_context(shop.bench)
+            seat.sit_down()
             shop.heal()
     return replace(record, attempts=attempts, as_expected=record.status is cell.expected)
 
 
-def _try_cell(shop: Workshop, cell: Cell, record: CellRecord, trace: CellTrace, bench: ExitStack) -> tuple[CellRecord, bool]:
+def _try_cell(  # a cell, what is known of it, and where it is
+    shop: Workshop, cell: Cell, record: CellRecord, trace: CellTrace, seat: Seat, group: Group | None
+) -> tuple[CellRecord, bool]:
     """Try once; tell besides whether the same may end otherwise when it is tried again."""
     asked = choose_runners(shop, cell)
     wants_engine, wants_graph = CONTAINER in asked.values(), GRAPH in asked.values()
     with ExitStack() as stack:
         target = make_target(shop, cell, record.inputs, wants_engine=wants_engine)
-        with trace.build({"matrix.build.attempt": len(trace.builds) + 1}) as traced:
-            built = build_cell(shop, cell, target, traced)
-            if built.failure is not None:
-                traced.span.fail(built.failure.reason, (built.status or Status.ERROR).value)
+        built = _build_in_group(group, cell, target, trace, seat) if group else None
+        built = built or _build_alone(shop, cell, target, trace, seat)
         inputs = replace(record.inputs, base=built.metadata.bases)
         record = replace(record, inputs=inputs, build=built.build, image=None, smoke=None)
         if built.failure is not None:
@@ -102,7 +110,7 @@ def _try_cell(shop: Workshop, cell: Cell, record: CellRecord, trace: CellTrace, 
             known = look_into(shop, cell, target, built, inputs)
             inputs = replace(inputs, stand_in=known.labels.get(STAND_IN_LABEL))
             record = replace(record, inputs=inputs, image=measure_image(shop, cell, known, built))
-        bench.close()
+        seat.get_up()
         image = target.image or image_name(shop, cell)
         if target.oci and not target.image and (wants_engine or shop.keep):
             shop.emit(Event("cell-loading", cell.id))
@@ -118,6 +126,24 @@ def _try_cell(shop: Workshop, cell: Cell, record: CellRecord, trace: CellTrace, 
             if record.status is not Status.PASSED:
                 span.fail(record.reason or "", record.status.value)
         return record, False
+
+
+def _build_in_group(group: Group, cell: Cell, target: Target, trace: CellTrace, seat: Seat) -> Built | None:
+    """Build a cell with others, of which nothing has changed either; None when that did not come to its end."""
+    with trace.build({}, is_told=False) as traced, trace.span("build with others", Part.BUILDX):
+        built = group.build(cell, target, traced)
+    with trace.span("wait", Part.TIDY):
+        seat.enter()
+    return built
+
+
+def _build_alone(shop: Workshop, cell: Cell, target: Target, trace: CellTrace, seat: Seat) -> Built:
+    seat.sit_down()
+    with trace.build({"matrix.build.attempt": sum(build.is_told for build in trace.builds) + 1}) as traced:
+        built = build_cell(shop, cell, target, traced)
+        if built.failure is not None:
+            traced.span.fail(built.failure.reason, (built.status or Status.ERROR).value)
+    return built
 
 
 @dataclass(frozen=True, slots=True)

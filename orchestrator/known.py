@@ -36,6 +36,11 @@ class KnownImage:
     config: str | None = None
 
 
+def knows_image(digest: str) -> bool:
+    """Tell whether something is known of the image with this digest."""
+    return SHELF.load(_name(digest)) is not None
+
+
 def recall_image(digest: str) -> KnownImage | None:
     """Give what is known of the image with this digest."""
     body = SHELF.load(_name(digest))

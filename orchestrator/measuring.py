@@ -16,7 +16,7 @@ from orchestrator.docker.graph import Graph, Place
 from orchestrator.docker.images import read_from_engine
 from orchestrator.errors import EngineError
 from orchestrator.events import Event
-from orchestrator.known import KnownImage, recall_expected, recall_image, remember_expected, remember_image
+from orchestrator.known import KnownImage, knows_image, recall_expected, recall_image, remember_expected, remember_image
 from orchestrator.layers.sbom import render_sbom
 from orchestrator.measure.contents import analyse
 from orchestrator.measure.image import make_image, over_base_bytes
@@ -50,10 +50,18 @@ def make_target(shop: Workshop, cell: Cell, inputs: CellInputs, *, wants_engine:
     name = image_name(shop, cell) if in_place else None
     if not builder.exports_oci:
         return Target(None, name)
-    must_leave = builder.loads_by_copy and (wants_engine or shop.keep)
-    if not must_leave and (expected := recall_expected(*_place(shop, cell, inputs))) and recall_image(expected):
+    if is_likely_known(shop, cell, inputs, wants_engine=wants_engine):
         return Target(None, name)  # for checks in the graph, too: the builder has its layers
     return Target(shop.store.prepare(cell.id), name)
+
+
+def is_likely_known(shop: Workshop, cell: Cell, inputs: CellInputs, *, wants_engine: bool) -> bool:
+    """Tell whether a cell's image is one that was looked into before, as far as can be told, and need not leave the builder."""
+    must_leave = shop.builder.loads_by_copy and (wants_engine or shop.keep)
+    if must_leave or not shop.builder.exports_oci:
+        return False
+    expected = recall_expected(*_place(shop, cell, inputs))
+    return expected is not None and knows_image(expected)
 
 
 def choose_runners(shop: Workshop, cell: Cell) -> dict[Check, str]:

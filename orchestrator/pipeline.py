@@ -11,7 +11,6 @@ from threading import Event as Signal
 from typing import TYPE_CHECKING, NamedTuple
 
 from orchestrator.carry import carry_over
-from orchestrator.cell import run_cell
 from orchestrator.contexts import Contexts, find_left_out
 from orchestrator.diagnosing import with_diagnosis
 from orchestrator.docker.bases import BaseReader
@@ -36,7 +35,6 @@ from orchestrator.paths import cache_folder, forget_lock, held, run_lock
 from orchestrator.record import CellRecord
 from orchestrator.redact import make_redactor
 from orchestrator.report.files import save_reports
-from orchestrator.sampling import measure_cells
 from orchestrator.scanners import find_scanner
 from orchestrator.settling import begin_record, settle
 from orchestrator.standins import find_stand_ins, lacking_reason
@@ -98,6 +96,7 @@ def run_matrix(
             name=matrix.file.name,
             folder=matrix.folder,
             jobs=options.jobs,
+            floor=BoundedSemaphore(cells_at_once(options.jobs)),
             bench=BoundedSemaphore(options.jobs),
             smoke=options.smoke,
             keep=options.keep,
@@ -163,6 +162,8 @@ def _open_places(settled: Settled, tools: _Tools, run: RunFolder, trace: Trace, 
 def _measure(  # what it takes, and what it changes
     shop: Workshop, plan: Plan, cells: dict[str, CellRecord], record: RunRecord, asked: Asked, trace: Trace
 ) -> tuple[dict[str, CellRecord], RunRecord]:
+    from orchestrator.sampling import measure_cells  # noqa: PLC0415  # as in `_build_all`
+
     with trace.span("measure"):
         measured, measurement = measure_cells(shop, plan, cells, asked)
     return measured, replace(record, measurement=measurement)
@@ -225,8 +226,7 @@ def _run_all(
     if 1 < options.jobs < len(todo):  # else the order makes no difference
         todo = longest_first(todo, read_seconds())
     try:
-        at_once = cells_at_once(options.jobs)
-        for record in run_cells(todo, lambda cell: run_cell(shop, cell), at_once=at_once, cancel=shop.cancel):
+        for record in _build_all(shop, todo) if todo else ():
             keep(record)
             if options.fail_fast and not record.as_expected:
                 shop.cancel.set()
@@ -236,6 +236,17 @@ def _run_all(
     finally:
         tidy(shop, plan, was_cut_short=shop.cancel.is_set() or bool(broken))
     return {cell.id: cell for cell in shop.run.load_cells() if cell.id in finished}
+
+
+def _build_all(shop: Workshop, cells: list[Cell]) -> Iterator[CellRecord]:
+    """Build, measure and test cells; those of which nothing has changed first, since that takes no time."""
+    from orchestrator.cell import run_cell  # noqa: PLC0415  # a run that takes all over from an earlier one builds nothing
+    from orchestrator.together import GROUP, find_groups  # noqa: PLC0415  # as above
+
+    groups = find_groups(shop, cells)
+    ordered = sorted(cells, key=lambda cell: cell.id not in groups)
+    at_once = cells_at_once(shop.jobs) + min(len(groups), 2 * GROUP)
+    return run_cells(ordered, lambda cell: run_cell(shop, cell, groups.get(cell.id)), at_once=at_once, cancel=shop.cancel)
 
 
 def _ending(record: CellRecord) -> Event:

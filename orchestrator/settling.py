@@ -18,7 +18,6 @@ from orchestrator.locked import pin_plan
 from orchestrator.plan.select import select_cells
 from orchestrator.plan.shard import keep_cells, take_shard
 from orchestrator.record import SCHEMA, RunInputs, RunRecord
-from orchestrator.sampling import check_asked
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -74,6 +73,8 @@ def settle(matrix: Matrix, reports: Reports, options: Options) -> Settled:
     locked = pin_plan(matrix, plan, wanted=options.locked, earlier=lock, resumed=earlier is not None)
     _check_secrets(matrix, locked.plan)
     if options.measure:
+        from orchestrator.sampling import check_asked  # noqa: PLC0415  # it builds, and most runs are not timed
+
         check_asked(options.measure, locked.plan)
     selection = options.only, options.skip
     baseline = pick_baseline(reports, plan.name, make_rules(matrix.file), options.baseline, selection, earlier)

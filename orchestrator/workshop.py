@@ -35,7 +35,8 @@ class Workshop:
     name: str
     folder: Path
     jobs: int
-    bench: BoundedSemaphore  # a cell is on it while it is built, and leaves it to the next one when it is tested
+    floor: BoundedSemaphore  # a cell is on it while anything is done for it alone
+    bench: BoundedSemaphore  # and on this while it is built, which it leaves to the next one when it is tested
     smoke: bool
     keep: bool
     emit: Emit
@@ -44,6 +45,41 @@ class Workshop:
     contexts: Contexts
     scanner: Scanner | None = None
     runner: str = "auto"
+
+
+class Seat:
+    """Where a cell is in the workshop: nowhere, on the floor, or on the floor and at the bench."""
+
+    def __init__(self, shop: Workshop) -> None:
+        """Begin outside."""
+        self._shop = shop
+        self._on_floor = self._at_bench = False
+
+    def enter(self) -> None:
+        """Wait for room on the floor."""
+        if not self._on_floor:
+            self._shop.floor.acquire()
+            self._on_floor = True
+
+    def sit_down(self) -> None:
+        """Wait for room at the bench."""
+        self.enter()
+        if not self._at_bench:
+            self._shop.bench.acquire()
+            self._at_bench = True
+
+    def get_up(self) -> None:
+        """Leave the bench to the next cell."""
+        if self._at_bench:
+            self._shop.bench.release()
+            self._at_bench = False
+
+    def leave(self) -> None:
+        """Leave the floor."""
+        self.get_up()
+        if self._on_floor:
+            self._shop.floor.release()
+            self._on_floor = False
 
 
 class CancelledError(Exception):

@@ -76,7 +76,7 @@ def render_build_argv(  # noqa: PLR0913  # the parts of one command line
         argv += ["--build-context", f"{name}={named_context(value, folder)}"]
     for secret in settings.secrets:
         argv += render_secret_argv(secret, folder)
-    for name, value in (*settings.labels, (f"{LABEL}.matrix", matrix), (f"{LABEL}.cell", cell.id)):
+    for name, value in (*settings.labels, *label_cell(matrix, cell)):
         argv += ["--label", f"{name}={value}"]
     for flag in ("target", "platform", "network"):
         if value := getattr(settings, flag):
@@ -85,7 +85,13 @@ def render_build_argv(  # noqa: PLR0913  # the parts of one command line
         argv += ["--allow", "network.host"]
     argv += _cache_argv(settings, variation)
     push = settings.push if variation is AS_IT_IS else None
-    return [*argv, *_output_argv(builder, target, push), str(variation.context or context)]
+    argv += [word for output in make_outputs(builder, target, push) for word in ("--output", output)]
+    return [*argv, str(variation.context or context)]
+
+
+def label_cell(matrix: str, cell: Cell) -> tuple[tuple[str, str], ...]:
+    """Give the labels by which an image is known to be ours."""
+    return (f"{LABEL}.matrix", matrix), (f"{LABEL}.cell", cell.id)
 
 
 def _cache_argv(settings: Settings, variation: Variation) -> list[str]:
@@ -103,16 +109,17 @@ def forget_cache_mounts(buildx: Sequence[str], builder: Builder, name: str) -> N
     process.run([*buildx, "prune", "--builder", builder.name, "--force", "--filter", f"description~={name}"], timeout_s=_PRUNE_S)
 
 
-def _output_argv(builder: Builder, target: Target, push: str | None) -> list[str]:
-    argv: list[str] = []
+def make_outputs(builder: Builder, target: Target, push: str | None = None) -> list[str]:
+    """Name what becomes of an image, as buildx does."""
+    outputs: list[str] = []
     if target.oci is not None:
-        argv += ["--output", f"type=oci,tar=false,dest={target.oci}"]
+        outputs.append(f"type=oci,tar=false,dest={target.oci}")
     if target.image is not None:
         kind = "image" if builder.exports_oci and not builder.loads_by_copy else "docker"
-        argv += ["--output", f"type={kind},name={target.image}{_SAME_MANIFEST if kind == 'image' else ''}"]
+        outputs.append(f"type={kind},name={target.image}{_SAME_MANIFEST if kind == 'image' else ''}")
     if push is not None:
-        argv += ["--output", f"type=image,name={push},push=true{_SAME_MANIFEST}"]
-    return argv or ["--output", f"type=image{_SAME_MANIFEST}"]
+        outputs.append(f"type=image,name={push},push=true{_SAME_MANIFEST}")
+    return outputs or [f"type=image{_SAME_MANIFEST}"]
 
 
 def render_secret_argv(secret: Secret, folder: Path) -> list[str]:
@@ -189,9 +196,13 @@ class BuildMetadata:
 def load_metadata(path: Path) -> BuildMetadata:
     """Read buildx's metadata file; one that is not there means that nothing is known."""
     try:
-        data = json.loads(path.read_bytes())
+        return make_metadata(json.loads(path.read_bytes()))
     except (OSError, ValueError):
         return BuildMetadata()
+
+
+def make_metadata(data: dict[str, Any]) -> BuildMetadata:
+    """Read what buildx says of one build."""
     provenance = data.get("buildx.build.provenance") or {}
     materials = provenance.get("materials") or (provenance.get("buildDefinition") or {}).get("resolvedDependencies") or ()
     bases = [base for base in map(_make_base, materials) if base]

@@ -67,13 +67,13 @@ class Progress:
         except ValueError:
             self.messages.append(line[:200].decode("utf-8", "replace"))
             return []
-        for raw in _items(data, "vertexes"):
+        for raw in items_of(data, "vertexes"):
             self._take_vertex(raw)
-        for raw in _items(data, "statuses"):
+        for raw in items_of(data, "statuses"):
             self._take_status(raw)
-        for raw in _items(data, "warnings"):
+        for raw in items_of(data, "warnings"):
             self.warnings.append(_decode(raw.get("short")))
-        return [self._make_log(raw) for raw in _items(data, "logs")]
+        return [self._make_log(raw) for raw in items_of(data, "logs")]
 
     def _take_vertex(self, raw: dict[str, Any]) -> None:
         digest = str(raw.get("digest", ""))
@@ -209,7 +209,8 @@ def parse_time(value: object) -> datetime | None:
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
-def _items(data: object, key: str) -> list[dict[str, Any]]:
+def items_of(data: object, key: str) -> list[dict[str, Any]]:
+    """Give what a line of progress has under a key, whatever the line is."""
     found = data.get(key) if isinstance(data, dict) else None
     return [item for item in found if isinstance(item, dict)] if isinstance(found, list) else []
 

@@ -49,6 +49,7 @@ class TracedBuild:
     """A build under way: its span, and what tells its steps."""
 
     span: OpenSpan
+    is_told: bool = True  # by the builder's own spans; of others progress tells all
     ref: str | None = None
     platform: str | None = None
     vertices: Sequence[Vertex] = ()
@@ -64,10 +65,10 @@ class CellTrace(Trace):
         self.builds: list[TracedBuild] = []
 
     @contextmanager
-    def build(self, attributes: Attributes) -> Iterator[TracedBuild]:
+    def build(self, attributes: Attributes, *, is_told: bool = True) -> Iterator[TracedBuild]:
         """Take the span of a build; the builder's own spans come below it later."""
         with self.span("build", attributes=attributes) as span:
-            found = TracedBuild(span)
+            found = TracedBuild(span, is_told)
             self.builds.append(found)
             yield found
 
@@ -174,7 +175,7 @@ class Traces:
 
     def _ask_builder(self, history: History, trace: CellTrace) -> list[Span]:
         """Give the builder's own spans of a trace; without them, progress tells what it can."""
-        if not trace.builds or self._failures >= _PATIENCE:
+        if not any(build.is_told for build in trace.builds) or self._failures >= _PATIENCE:
             return []
         spans: dict[str, Span] = {}
         problem: Exception | None = None
@@ -196,7 +197,7 @@ class Traces:
     def _records_of(self, history: History, trace: CellTrace) -> dict[str, str | None]:
         """Name a trace's builds, each with its platform; what did not succeed is one of those that failed meanwhile."""
         found = {build.ref: build.platform for build in trace.builds if build.ref}
-        lost = [build for build in trace.builds if not build.ref]
+        lost = [build for build in trace.builds if build.is_told and not build.ref]
         if lost:
             first = datetime.fromtimestamp(min(build.span.start_ns for build in lost) / 1e9, UTC)
             found |= dict.fromkeys(history.failed_since(first - _SKEW, lost[0].platform), lost[0].platform)

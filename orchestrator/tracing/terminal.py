@@ -70,7 +70,7 @@ def render_waterfall(record: RunRecord, cell: TracedCell, sheet: Sheet, *, detai
     if hidden:
         lines += wrap(f"{hidden} spans of detail are not shown; --details shows them.", width)
     if waterfall.from_progress:
-        lines += wrap("The builder gave no trace: the spans of the build were made from its progress.", width)
+        lines += wrap("There is no trace by the builder: the spans of the build were made from its progress.", width)
     return sheet.render(lines)
 
 

@@ -97,7 +97,7 @@ class Waterfall:
     wall_ns: int
     rows: tuple[Row, ...]
     parts: Mapping[str, int]
-    from_progress: bool = False  # the builder gave no trace of its own, so the build's spans were made from its progress
+    from_progress: bool = False  # there is no trace by the builder, so the build's spans were made from its progress
 
     @property
     def wall_s(self) -> float:

@@ -314,7 +314,7 @@ def test_a_cell_of_no_time_is_drawn_too() -> None:
 
 def test_spans_made_from_progress_are_said_to_be() -> None:
     """A builder that gives no trace is told from one whose trace was read; a joined step alone says nothing of it."""
-    said = "The builder gave no trace: the spans of the build were made from its progress."
+    said = "There is no trace by the builder: the spans of the build were made from its progress."
     for sources, expected in ((["progress", "progress"], True), (["buildkit", "progress"], False), ([], False)):
         trace = TraceMaker(1.0)
         for source in sources:

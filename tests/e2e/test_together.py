@@ -1,0 +1,107 @@
+"""Cells of which nothing has changed are built by one buildx; whatever comes of it, each is as if it had been built alone."""
+
+from __future__ import annotations
+
+import io
+import subprocess
+import tarfile
+import time
+from typing import Any
+
+from tests.e2e.conftest import DOCKERFILE, Project, cells_of
+
+KINDS = ["a", "b", "c", "d"]
+SMOKE = [{"run": ["true"]}]
+
+
+def builds_of(project: Project) -> set[int]:
+    """Give how many builds each cell of the newest run was built beside, itself with it."""
+    return {cell["build"]["jobs"] for cell in project.record()["cells"]}
+
+
+def instructions_of(cell: dict[str, Any]) -> list[str]:
+    """Give a cell's steps, in no order: the cache tells several of the same moment."""
+    return sorted(step["instruction"] for step in cell["build"]["steps"])
+
+
+def test_unchanged_cells_are_built_by_one_buildx_and_looked_into_and_tested_as_ever(placed: Project) -> None:
+    """The same images, steps from the cache, a log and a trace of each; with one job, each is built alone."""
+    placed.traced = True
+    placed.write(axes={"kind": KINDS}, defaults={"smoke": SMOKE, "args": {"DO": "echo {kind}", "AT": str(time.time_ns())}})
+    first = cells_of(placed.run())
+    assert builds_of(placed) == {2}
+    second = cells_of(placed.run())
+    one_store = placed.place != "classic"  # which does not say what an image was the last time
+    assert builds_of(placed) == ({len(KINDS)} if one_store else {2})
+    for cell, found in second.items():
+        assert found["image"] == first[cell]["image"]
+        assert found["inputs"] == first[cell]["inputs"]
+        assert instructions_of(found) == instructions_of(first[cell])
+        assert {step["outcome"] for step in found["build"]["steps"]} == {"cached"}
+        assert found["smoke"]["checks"][0]["outcome"] == "passed"
+        assert found["attempts"] == 1
+        assert (placed.latest / "cells" / cell / "progress.jsonl").stat().st_size > 0
+        shown = placed.matrix("trace", "latest", cell).stdout
+        assert f'RUN eval "echo {cell}"' not in shown or "c    0.0" in shown
+        assert "run true" in shown
+    alone = cells_of(placed.run("--jobs", "1"))
+    assert builds_of(placed) == {1}
+    assert {cell: found["image"]["digest"] for cell, found in alone.items()} == {
+        cell: found["image"]["digest"] for cell, found in first.items()
+    }
+
+
+def move_base(project: Project, name: str, *files: str) -> None:
+    """Let a name stand for another image: what is built on it looks unchanged until it is built."""
+    tar = io.BytesIO()
+    with tarfile.open(fileobj=tar, mode="w") as archive:
+        archive.add(project.folder / "busybox", "bin/busybox")
+        for path in ("at", *files):
+            content = f"{time.time_ns()}\n".encode()
+            entry = tarfile.TarInfo(path)
+            entry.size = len(content)
+            archive.addfile(entry, io.BytesIO(content))
+    subprocess.run(["docker", "import", "-", name], input=tar.getvalue(), capture_output=True, check=True)
+
+
+def test_where_more_is_to_be_done_than_there_are_jobs_each_cell_is_built_alone(project: Project) -> None:
+    """A base that has moved makes all steps run; a failing one then ends its own cell and no other."""
+    base = f"matrix-tests-moved:{time.time_ns()}"
+    steps = 'RUN ["/bin/busybox", "--install", "-s", "/bin"]\nRUN sleep 3; eval "$DO"'
+    text = DOCKERFILE.replace("FROM scratch\nCOPY busybox /bin/busybox\n", f"FROM {base}\n")
+    lines = [line for line in text.splitlines() if not line.startswith("RUN")]
+    project.folder.joinpath("Dockerfile").write_text("\n".join([*lines[:-1], steps, lines[-1]]) + "\n")
+    tests = "if test {kind} = b && test -e /broken; then echo it is broken; exit 7; fi"
+    project.write(axes={"kind": KINDS}, defaults={"smoke": SMOKE, "args": {"DO": tests}, "retries": 0})
+    move_base(project, base)
+    first = cells_of(project.run())
+    move_base(project, base, "broken")
+    found = cells_of(project.run(exit_code=1))
+    (parted,) = [event for event in project.events() if event["kind"] == "group-parted"]
+    assert sorted(parted["cells"]) == KINDS
+    assert {cell: one["status"] for cell, one in found.items()} == {
+        "a": "passed",
+        "b": "build-failed",
+        "c": "passed",
+        "d": "passed",
+    }
+    assert "exit 7: it is broken" in found["b"]["reason"]
+    assert "it is broken" in (project.latest / "cells/b/build.log").read_text()
+    assert builds_of(project) == {2}
+    assert {one["attempts"] for one in found.values()} == {1}
+    assert found["a"]["image"]["digest"] != first["a"]["image"]["digest"]
+
+
+def test_an_image_that_turns_out_to_be_another_is_read(project: Project) -> None:
+    """One step is run, which is no more than there are jobs: the group ends as it began, with another image in it."""
+    base = f"matrix-tests-moved:{time.time_ns()}"
+    project.folder.joinpath("Dockerfile").write_text(f"FROM {base}\nARG OWN\nLABEL own=$OWN\n")
+    project.write(axes={"kind": KINDS}, defaults={"args": {"OWN": "{kind}"}})
+    move_base(project, base)
+    first = cells_of(project.run())
+    move_base(project, base, "more")
+    second = cells_of(project.run())
+    assert builds_of(project) == {len(KINDS)}
+    for cell, found in second.items():
+        assert found["image"]["digest"] != first[cell]["image"]["digest"]
+        assert found["image"]["uncompressed_bytes"] > first[cell]["image"]["uncompressed_bytes"]
