@@ -22,6 +22,7 @@ REAL_CELLS = 26  # of the default matrix those that the stand-in bases can build
 _LARGE_FROM = "python:3.13-slim"
 _LARGE_BYTES = 300_000_000
 
+_IGNORED = "bake.json\ncommands\ncommands.txt\nlog.txt\n"  # what the bench itself writes there: no change of the context
 _COLD = "ARG COLD\nWORKDIR /cold-$COLD\nWORKDIR /\n"  # another value makes every step behind it another one
 _TINY = f"""\
 FROM scratch
@@ -46,6 +47,7 @@ _FROM = re.compile(r"^FROM .*$", re.MULTILINE)
 def make_project(kind: str, cells: int, driver: str, folder: Path, large_base: str = LARGE_BASE) -> dict[str, Any]:
     """Write all but matrix.yaml of a project into a folder; give matrix.yaml as data."""
     folder.mkdir(parents=True, exist_ok=True)
+    folder.joinpath(".dockerignore").write_text(_IGNORED, encoding="utf-8")
     if kind == "real":
         return _real(cells, driver, folder)
     is_tiny = kind == "tiny"
