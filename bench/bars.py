@@ -57,7 +57,7 @@ def _ratio(measured: Measured, case: Case, contender: str, limit: float, words: 
     if not ours or not theirs:
         return Bar(promise, bound, None, None)
     found = median(cost.wall_s for cost in ours) / median(cost.wall_s for cost in theirs)
-    return Bar(promise, bound, f"{found:.2f} of it", found <= limit)
+    return Bar(promise, bound, f"{found:.{3 if limit < 1 else 2}f} of it", found <= limit)
 
 
 def _failing(measured: Measured, case: Case) -> Bar:
