@@ -5,10 +5,11 @@ from __future__ import annotations
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from threading import Condition, Thread
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from orchestrator.docker.dial import dial
 from orchestrator.errors import EngineError
+from orchestrator.model import LABEL
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -22,9 +23,17 @@ _LISTEN = "/moby.buildkit.v1.Control/ListenBuildHistory"
 _UPDATE = "/moby.buildkit.v1.Control/UpdateBuildHistory"
 _READ = "/containerd.services.content.v1.Content/Read"
 _TRACE = "application/vnd.buildkit.otlp.json.v0"
+_OF_CELL = f"label:{LABEL}.cell"
 _MAX_BYTES = 512 * 1024**2  # of one trace; a span takes about 2 kB
 _TRACE_S = 5.0  # until a trace is written: an older BuildKit waits 3 s for more spans, whatever it is told
 _FAILURE_S = 1.0  # until a build that has failed is told of
+
+
+class _Failed(NamedTuple):
+    """A build that did not succeed: when it began, and of which cell it was, where it says so."""
+
+    began: tuple[int, int]  # second, nanosecond
+    cell: str | None
 
 
 @dataclass(slots=True)
@@ -32,7 +41,7 @@ class _Node:
     """One node of the builder, listened to: its builds since then that failed, and where the traces of all of them lie."""
 
     line: Line
-    failed: dict[str, int] = field(default_factory=dict)  # the second in which each began
+    failed: dict[str, _Failed] = field(default_factory=dict)
     traces: dict[str, Any] = field(default_factory=dict)
     news: Condition = field(default_factory=Condition)
     problem: EngineError | None = None
@@ -55,7 +64,7 @@ class _Node:
             for event in self.line.ask(_LISTEN, "BuildHistoryRequest", "BuildHistoryEvent", timeout_s=None, active_only=True):
                 with self.news:
                     if event.record.HasField("error"):
-                        self.failed[event.record.ref] = event.record.created_at.seconds
+                        self.failed[event.record.ref] = _make_failed(event.record)
                     if event.record.trace.media_type == _TRACE:
                         self.traces[event.record.ref] = event.record.trace
                     self.news.notify_all()
@@ -70,6 +79,11 @@ class _Node:
         """Wait until something is told, and no longer than that."""
         with self.news:
             self.news.wait_for(lambda: is_told() or self.problem, seconds)
+
+
+def _make_failed(record: Any) -> _Failed:  # noqa: ANN401  # grpc has no types
+    cell = next((pair.value for pair in record.frontend_attrs if pair.key == _OF_CELL), None)
+    return _Failed((record.created_at.seconds, record.created_at.nanos), cell)
 
 
 @dataclass(slots=True)
@@ -108,12 +122,13 @@ class BuilderHistory:
         parts = self._ask(node, _READ, "ReadContentRequest", "ReadContentResponse", digest=trace.digest)
         return b"".join(part.data for part in parts).decode("utf-8", "replace")
 
-    def failed_since(self, moment: datetime, platform: str | None) -> list[str]:
-        """Give the builds since a moment that did not succeed: of those buildx writes no reference down."""
-        node, second = self._node(platform), int(moment.timestamp())
+    def failed_since(self, moment: datetime, cell: str, platform: str | None) -> list[str]:
+        """Give a cell's builds since a moment that did not succeed, the newest first: buildx writes no reference of them down."""
+        node, first = self._node(platform), (int(moment.timestamp()), 0)
 
         def found() -> list[str]:
-            return [ref for ref, began in node.failed.items() if began >= second]
+            fitting = {ref: one for ref, one in node.failed.items() if one.began >= first and one.cell in (cell, None)}
+            return sorted(fitting, key=lambda ref: fitting[ref].began, reverse=True)
 
         node.wait_for(found, _FAILURE_S)
         return found()

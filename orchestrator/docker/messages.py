@@ -22,11 +22,13 @@ _FIELDS: dict[str, dict[str, tuple[int, Any]]] = {
     "BuildHistoryEvent": {"record": (2, "BuildHistoryRecord")},
     "BuildHistoryRecord": {
         "ref": (1, _TEXT),
+        "frontend_attrs": (3, ["Pair"]),
         "error": (5, "Nothing"),  # only whether there is one
         "created_at": (6, "Timestamp"),
         "trace": (13, "Descriptor"),
     },
-    "Timestamp": {"seconds": (1, _NUMBER)},
+    "Pair": {"key": (1, _TEXT), "value": (2, _TEXT)},
+    "Timestamp": {"seconds": (1, _NUMBER), "nanos": (2, _NUMBER)},
     "Descriptor": {"media_type": (1, _TEXT), "digest": (2, _TEXT), "size": (3, _NUMBER)},
     "UpdateBuildHistoryRequest": {"ref": (1, _TEXT), "finalize": (4, _FLAG)},
     "ReadContentRequest": {"digest": (1, _TEXT)},
@@ -46,9 +48,11 @@ def _pool() -> DescriptorPool:
     for name, fields in _FIELDS.items():
         described = file.message_type.add(name=name)
         for field, (number, kind) in fields.items():
-            one = described.field.add(name=field, number=number, label=FieldDescriptorProto.LABEL_OPTIONAL)
-            if isinstance(kind, str):
-                one.type, one.type_name = FieldDescriptorProto.TYPE_MESSAGE, f".{_PACKAGE}.{kind}"
+            is_list = isinstance(kind, list)
+            label = FieldDescriptorProto.LABEL_REPEATED if is_list else FieldDescriptorProto.LABEL_OPTIONAL
+            one = described.field.add(name=field, number=number, label=label)
+            if is_list or isinstance(kind, str):
+                one.type, one.type_name = FieldDescriptorProto.TYPE_MESSAGE, f".{_PACKAGE}.{kind[0] if is_list else kind}"
             else:
                 one.type = kind
     pool = DescriptorPool()

@@ -37,8 +37,8 @@ class History(Protocol):
     def trace_of(self, ref: str, platform: str | None) -> str:
         """Give the trace of a build."""
 
-    def failed_since(self, moment: datetime, platform: str | None) -> list[str]:
-        """Give the builds that did not succeed."""
+    def failed_since(self, moment: datetime, cell: str, platform: str | None) -> list[str]:
+        """Give a cell's builds that did not succeed, the newest first."""
 
     def close(self) -> None:
         """Give back what was needed to ask."""
@@ -179,13 +179,23 @@ class Traces:
             return []
         spans: dict[str, Span] = {}
         problem: Exception | None = None
+        lost = [build for build in trace.builds if build.is_told and not build.ref]
         try:
-            for ref, platform in self._records_of(history, trace).items():
+            for ref, platform, is_lost in self._records_of(history, trace, lost):
+                if is_lost and not lost:
+                    break
                 try:
-                    found = parse_stubs(history.trace_of(ref, platform))
-                    spans |= {span.span_id: span for span in found if span.trace_id == trace.trace_id}
+                    found = {
+                        span.span_id: span
+                        for span in parse_stubs(history.trace_of(ref, platform))
+                        if span.trace_id == trace.trace_id
+                    }
                 except EngineError as error:
                     problem = error  # of the others it may still tell
+                    continue
+                spans |= found
+                if is_lost and found:
+                    lost.pop()
         except (EngineError, ValueError, KeyError, TypeError) as error:
             problem = error
         if problem is not None and not spans:
@@ -194,14 +204,15 @@ class Traces:
             self._failures = 0
         return list(spans.values())
 
-    def _records_of(self, history: History, trace: CellTrace) -> dict[str, str | None]:
+    def _records_of(
+        self, history: History, trace: CellTrace, lost: Sequence[TracedBuild]
+    ) -> Iterator[tuple[str, str | None, bool]]:
         """Name a trace's builds, each with its platform; what did not succeed is one of those that failed meanwhile."""
-        found = {build.ref: build.platform for build in trace.builds if build.ref}
-        lost = [build for build in trace.builds if build.is_told and not build.ref]
+        yield from ((build.ref, build.platform, False) for build in trace.builds if build.ref)
         if lost:
             first = datetime.fromtimestamp(min(build.span.start_ns for build in lost) / 1e9, UTC)
-            found |= dict.fromkeys(history.failed_since(first - _SKEW, lost[0].platform), lost[0].platform)
-        return found
+            platform = lost[0].platform
+            yield from ((ref, platform, True) for ref in history.failed_since(first - _SKEW, trace.cell, platform))
 
     def _give_up(self, reason: str) -> None:
         """Go on without the builder's spans; after a few cells in a row it is not asked any more."""

@@ -8,6 +8,8 @@ import tarfile
 import time
 from typing import Any
 
+from orchestrator.tracing.names import SOURCE, STEP_OUTCOME
+from orchestrator.tracing.otlp import load_lines
 from tests.e2e.conftest import DOCKERFILE, Project, cells_of
 
 KINDS = ["a", "b", "c", "d"]
@@ -66,6 +68,7 @@ def move_base(project: Project, name: str, *files: str) -> None:
 
 def test_where_more_is_to_be_done_than_there_are_jobs_each_cell_is_built_alone(project: Project) -> None:
     """A base that has moved makes all steps run; a failing one then ends its own cell and no other."""
+    project.traced = True
     base = f"matrix-tests-moved:{time.time_ns()}"
     steps = 'RUN ["/bin/busybox", "--install", "-s", "/bin"]\nRUN sleep 3; eval "$DO"'
     text = DOCKERFILE.replace("FROM scratch\nCOPY busybox /bin/busybox\n", f"FROM {base}\n")
@@ -89,6 +92,14 @@ def test_where_more_is_to_be_done_than_there_are_jobs_each_cell_is_built_alone(p
     assert "it is broken" in (project.latest / "cells/b/build.log").read_text()
     assert builds_of(project) == {2}
     assert {one["attempts"] for one in found.values()} == {1}
+    assert [event for event in project.events() if event["kind"] == "warning"] == []
+    spans = load_lines((project.latest / "cells/b/trace.json").read_text())
+    (failed,) = [
+        span
+        for span in spans
+        if span.attributes.get(SOURCE) == "buildkit" and "exit code: 7" in span.status.message and span.name.startswith("[3/3]")
+    ]
+    assert failed.attributes[STEP_OUTCOME] == "executed"
     assert found["a"]["image"]["digest"] != first["a"]["image"]["digest"]
 
 

@@ -6,9 +6,11 @@ import json
 import os
 import subprocess
 import sys
+import time
 from contextlib import ExitStack
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from threading import Event
 from typing import TYPE_CHECKING
 
 import pytest
@@ -38,15 +40,23 @@ def history(engine: None) -> Iterator[BuilderHistory]:
     found.close()
 
 
-def build(folder: Path, dockerfile: str, trace_id: str) -> str:
+def build(folder: Path, dockerfile: str, trace_id: str, *more: str) -> str:
     """Build something, and give the reference that buildx writes down of what succeeds."""
     folder.joinpath("Dockerfile").write_text(dockerfile)
     written = folder / "metadata.json"
     argv = ["docker", "buildx", "build", "--builder", "default", "--no-cache", "--output", "type=cacheonly"]
-    argv += ["--metadata-file", str(written), str(folder)]
+    argv += ["--metadata-file", str(written), *more, str(folder)]
     variables = {**os.environ, "TRACEPARENT": f"00-{trace_id}-b7ad6b7169203331-01"}
     subprocess.run(argv, env=variables, capture_output=True, check=False)
     return str(json.loads(written.read_text())["buildx.build.ref"]) if written.exists() else ""
+
+
+def wait_for_failed(history: BuilderHistory, since: datetime, count: int) -> list[str]:
+    """Give the builds of cell x that failed, when the builder has told of so many."""
+    latest = time.monotonic() + 10
+    while len(found := history.failed_since(since, "x", None)) < count and time.monotonic() < latest:
+        Event().wait(0.05)  # the builder tells in its own time
+    return found
 
 
 def test_the_trace_of_a_build_is_had_as_soon_as_it_has_ended(history: BuilderHistory, tmp_path: Path) -> None:
@@ -64,11 +74,22 @@ def test_a_build_that_failed_is_found_among_those_since_it_began(history: Builde
     good = build(tmp_path, "FROM scratch\nCOPY Dockerfile /\n", TRACES[0])
     tmp_path.joinpath("metadata.json").unlink()
     assert build(tmp_path, "FROM scratch\nCOPY missing /\n", TRACES[1]) == ""
-    failed = history.failed_since(before, None)
+    failed = history.failed_since(before, "x", None)
     assert good.rpartition("/")[2] not in failed
     spans = [span for ref in failed for span in parse_stubs(history.trace_of(ref, None))]
     assert any("/missing" in span.status.message for span in spans if span.trace_id == TRACES[1])
-    assert history.failed_since(datetime.now(UTC) + timedelta(hours=1), None) == []
+    assert history.failed_since(datetime.now(UTC) + timedelta(hours=1), "x", None) == []
+
+
+def test_of_builds_that_failed_a_cells_newest_is_the_first(history: BuilderHistory, tmp_path: Path) -> None:
+    """Those of other cells are not among them: each would be asked for a trace in vain, and waited for."""
+    before = datetime.now(UTC)
+    for trace_id, cell in ((TRACES[0], "x"), (TRACES[0], "y"), (TRACES[1], "x")):
+        assert build(tmp_path, "FROM scratch\nCOPY missing /\n", trace_id, "--label", f"io.matrix.cell={cell}") == ""
+    both = wait_for_failed(history, before, 2)
+    assert len(both) == 2
+    assert {span.trace_id for span in parse_stubs(history.trace_of(both[0], None))} == {TRACES[1]}
+    assert not set(both) & set(history.failed_since(before, "y", None))
 
 
 def test_a_trace_that_was_written_meanwhile_is_had_as_well(history: BuilderHistory, tmp_path: Path) -> None:

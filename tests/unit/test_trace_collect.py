@@ -47,9 +47,10 @@ class FakeHistory:
             raise EngineError(message)
         return self.records[ref]
 
-    def failed_since(self, moment: datetime, platform: str | None) -> list[str]:
+    def failed_since(self, moment: datetime, cell: str, platform: str | None) -> list[str]:
         """Give what did not succeed."""
         assert platform is None
+        assert cell == "a"
         assert moment < (parse_time("2100-01-01T00:00:00Z") or moment)
         return self.failed
 
