@@ -8,7 +8,7 @@ from threading import Condition
 from typing import TYPE_CHECKING, NamedTuple
 
 from orchestrator.building import following, take_built
-from orchestrator.disk import passing_folder
+from orchestrator.disk import disk_errors, passing_folder
 from orchestrator.docker.bake import Sorter, load_all_metadata, make_untraced_parent, render_bake_argv, render_bake_file
 from orchestrator.docker.build import run_build
 from orchestrator.events import Event
@@ -110,7 +110,8 @@ class Group:
             folder = stack.enter_context(passing_folder(shop.store.folder))
             file, metadata = folder / "bake.json", folder / "metadata.json"
             targets = {name: (order.cell, order.target) for name, order in orders.items()}
-            file.write_text(render_bake_file(targets, shop.builder, shop.name, shop.folder), encoding="utf-8")
+            with disk_errors(folder):
+                file.write_text(render_bake_file(targets, shop.builder, shop.name, shop.folder), encoding="utf-8")
             builds = {
                 name: stack.enter_context(following(shop, order.cell, shop.run.cell(order.cell.id)))
                 for name, order in orders.items()
@@ -118,7 +119,8 @@ class Group:
 
             def take(line: bytes) -> None:
                 for name, part in sorter.sort(line):
-                    builds[name].take(part)
+                    if name in builds:
+                        builds[name].take(part)
 
             ended = run_build(
                 render_bake_argv(shop.engine.buildx_argv, shop.builder, file, metadata, list(orders)),
