@@ -150,8 +150,8 @@ def test_a_full_disk_under_the_run_folder(project: Project) -> None:
 
 def test_a_build_that_never_ends_is_stopped_in_time(project: Project) -> None:
     """With its whole process tree; the step that hung is named."""
-    project.write(defaults={"args": {"DO": "echo begun; sleep 600"}, "timeout": {"build": "3s"}})
-    fails(project, 1, "build: still running after 3 s", "eval")
+    project.write(defaults={"args": {"DO": "echo begun; sleep 600"}, "timeout": {"build": "8s"}})
+    fails(project, 1, "build: still running after 8 s", "eval")
     cell = project.record()["cells"][0]
     assert (cell["status"], cell["image"]) == ("timeout", None)
     assert "begun" in project.latest.joinpath("cells/one/build.log").read_text()
