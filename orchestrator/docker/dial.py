@@ -52,6 +52,9 @@ class Line:
         except grpc.RpcError as error:
             if not self._is_over:
                 raise EngineError(self._explain(error)) from error
+        except ValueError:  # as gRPC says that it has been hung up already
+            if not self._is_over:
+                raise
 
     def hang_up(self) -> None:
         """End what is still being answered, and whatever carries it, which ends with the connection."""
