@@ -34,10 +34,8 @@ def make_agenda(*, has_builder_image: bool) -> Iterator[Item]:
 
     both = (MATRIX, BAKE)
     ours = {_COLD: (MATRIX,), _UNCHANGED: (MATRIX, CARRIED, WITHOUT_SMOKE, WITHOUT_TRACE)}
-    for state in (
-        _COLD,
-        _UNCHANGED,
-    ):  # cells of one state right after each other: the model is fitted to some and held against others
+    # One state after the other: the model is fitted to some of its cases, and held against others.
+    for state in (_COLD, _UNCHANGED):
         yield item("tiny", 1, state, both, 3)
         if state == _COLD:  # what has not changed is built in groups, which the model knows nothing of
             yield item("tiny", FITTED_ON, state, (MATRIX, ALONE), 3)

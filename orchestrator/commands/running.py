@@ -49,7 +49,14 @@ def run(
     only: Only = None,
     skip: Skip = None,
     jobs: Annotated[
-        int, typer.Option("--jobs", "-j", min=1, max=256, help="Cells built at once; with 2 or more, others are tested beside.")
+        int,
+        typer.Option(
+            "--jobs",
+            "-j",
+            min=1,
+            max=256,
+            help="Cells built at once; with 2 or more, others are tested beside, and what the cache holds is built together.",
+        ),
     ] = 2,
     resume: Annotated[str | None, typer.Option("--resume", metavar="RUN", help=f"Go on with this run: {RUN_WORDS}.")] = None,
     progress: Annotated[str, typer.Option("--progress", help="auto, plain, json or none; on standard error")] = "auto",
