@@ -72,7 +72,7 @@ def make_app(names: Iterable[str] = COMMANDS) -> typer.Typer:
 
 def main() -> None:
     """Run the command line; what the user can mend is a sentence, what only we can is a traceback."""
-    atexit.register(_ignore_interruptions)
+    atexit.register(_end)
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")  # it would read about all that is installed to look for some
     gc.set_threshold(100_000, 50, 100)  # looking for circles among what imports bring, and keep, took a fifth of a small run
     wanted = sys.argv[1:2]
@@ -86,7 +86,8 @@ def main() -> None:
         sys.exit(ExitCode.BUG)
 
 
-def _ignore_interruptions() -> None:
-    """Let nothing change the exit code while Python takes itself apart: all is done and said by then."""
+def _end() -> None:
+    """Let nothing change the exit code, or take long, while Python takes itself apart: all is done and said by then."""
+    gc.freeze()  # it would look for circles among all that it has, which takes longer than some commands
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)

@@ -6,10 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from orchestrator.errors import StoreError
-from orchestrator.judge.diagnosis.case import make_case
 from orchestrator.judge.diagnosis.nouns import Evidence
-from orchestrator.judge.diagnosis.rules import diagnose
-from orchestrator.measure.progress import Progress
 from orchestrator.model import Status
 
 if TYPE_CHECKING:
@@ -25,12 +22,18 @@ _BROKEN = (Status.BUILD_FAILED, Status.ERROR, Status.TIMEOUT)
 
 
 def with_diagnosis(run: RunFolder, record: RunRecord) -> RunRecord:
-    """Give each cell its findings."""
-    return replace(record, cells=tuple(replace(cell, diagnosis=find_causes(run, cell)) for cell in record.cells))
+    """Give each cell its findings; one that was taken over from an earlier run keeps those that it came with."""
+    return replace(record, cells=tuple(cell if cell.carried_from else _diagnosed(run, cell) for cell in record.cells))
+
+
+def _diagnosed(run: RunFolder, cell: CellRecord) -> CellRecord:
+    return replace(cell, diagnosis=find_causes(run, cell))
 
 
 def find_causes(run: RunFolder, cell: CellRecord) -> tuple[Finding, ...]:
     """Diagnose one cell by its record and its logs."""
+    from orchestrator.judge.diagnosis.rules import diagnose  # noqa: PLC0415  # all rules, with all their patterns
+
     return diagnose(cell, load_evidence(run, cell))
 
 
@@ -53,6 +56,8 @@ def _read(run: RunFolder, cell: CellRecord, name: str, tail_bytes: int = _TAIL_B
 
 def _failed_step(progress_text: str) -> tuple[str | None, str | None]:
     """Name the step that failed, or that ran when time was up, and give what it printed: others print at the same time."""
+    from orchestrator.measure.progress import Progress  # noqa: PLC0415  # as above
+
     progress = Progress()
     printed: dict[str, list[str]] = {}
     for line in progress_text.splitlines():
@@ -66,6 +71,8 @@ def _failed_step(progress_text: str) -> tuple[str | None, str | None]:
 
 def load_last_lines(run: RunFolder, cell: CellRecord) -> tuple[str, ...]:
     """Give the last lines of the step that failed, or of the first check that did."""
+    from orchestrator.judge.diagnosis.case import make_case  # noqa: PLC0415  # as above
+
     for said in make_case(cell, load_evidence(run, cell)).said:
         if lines := [line.rstrip() for line in said.text.splitlines() if line.strip()]:
             return (said.where, *lines[-_MOST_LINES:])

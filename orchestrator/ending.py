@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from orchestrator.errors import ExitCode
-from orchestrator.measure.contents import find_unique
+from orchestrator.measure.unique import find_unique
 from orchestrator.model import Plan, Status
 from orchestrator.record import CellRecord, RunRecord
 

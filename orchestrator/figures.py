@@ -49,7 +49,7 @@ def _adapter() -> TypeAdapter[Any]:
 
 @cache
 def _reader() -> SchemaValidator:
-    return make_reader(_Kept)
+    return make_reader(_adapter())
 
 
 def load_figures(run: RunFolder) -> RunFigures:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from orchestrator.errors import UsageError
 from orchestrator.judge.surroundings import differing
-from orchestrator.measure.contents import find_unique
+from orchestrator.measure.unique import find_unique
 from orchestrator.model import Status
 from orchestrator.record import Environment, Measurement, Noise, Part, RunInputs, RunRecord
 

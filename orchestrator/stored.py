@@ -34,8 +34,8 @@ def _adapter(kind: str) -> TypeAdapter[Any]:
 
 @cache
 def _reader(kind: str) -> SchemaValidator:
-    """Give what reads a kind of record, as above."""
-    return make_reader(_KINDS[kind])
+    """Give what reads a kind of record."""
+    return make_reader(_adapter(kind))
 
 
 _KINDS = {"run": RunRecord, "cell": CellRecord}

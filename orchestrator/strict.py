@@ -24,16 +24,15 @@ def parse_json(raw: bytes) -> Any:  # noqa: ANN401  # JSON is anything
     return from_json(raw.removeprefix(b"\xef\xbb\xbf"), allow_inf_nan=False)
 
 
-def make_reader(kind: Any) -> SchemaValidator:  # noqa: ANN401  # a type
-    """Make what turns plain data into a kind of value, and gives up at the first part of a list that cannot be one.
+def make_reader(adapter: TypeAdapter[Any]) -> SchemaValidator:
+    """Make what turns plain data into the adapter's kind of value, and gives up at the first part of a list that cannot be one.
 
     Pydantic itself goes on to the end, and keeps some hundred bytes for each
     part that is wrong: a file of two megabytes costs gigabytes.
     """
-    from pydantic import TypeAdapter  # noqa: PLC0415  # as above
     from pydantic_core import SchemaValidator  # noqa: PLC0415  # as above
 
-    return SchemaValidator(_bounded(TypeAdapter(kind).core_schema))
+    return SchemaValidator(_bounded(adapter.core_schema))
 
 
 def dump_json(adapter: TypeAdapter[Any], value: object, indent: int | None = None, *, exclude_none: bool = False) -> bytes:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -24,6 +24,9 @@ from orchestrator.commands.options import (
 )
 from orchestrator.commands.printing import print_result, tell, terminal_width, warn
 from orchestrator.errors import UsageError
+
+if TYPE_CHECKING:
+    from orchestrator.sampling import Asked
 
 
 def bootstrap(
@@ -100,7 +103,6 @@ def run(
     from orchestrator.report.evidence import find_evidence
     from orchestrator.report.files import FORMATS, render
     from orchestrator.report.gates import render_broken
-    from orchestrator.sampling import Asked
     from orchestrator.settling import Options
     from orchestrator.store import Reports
 
@@ -112,7 +114,6 @@ def run(
         raise UsageError("--scenario says what --measure times: give --measure N too")
     if shard and resume:
         raise UsageError("a run that goes on keeps its part of the plan: leave --shard out")
-    timed = Asked(measure, tuple(dict.fromkeys(scenario or ("cold",)))) if measure is not None else None
     options = Options(
         only=tuple(only or ()),
         skip=tuple(skip or ()),
@@ -123,7 +124,7 @@ def run(
         resume=resume,
         trace=not no_trace,
         locked=locked,
-        measure=timed,
+        measure=_make_asked(measure, scenario) if measure is not None else None,
         baseline=baseline,
         skip_unchanged=skip_unchanged,
         shard=parse_shard(shard) if shard else None,
@@ -141,3 +142,9 @@ def run(
     if record.interrupted:
         tell(f"interrupted; `matrix run --resume {record.id}` goes on with the rest")
     raise typer.Exit(exit_code_of(record))
+
+
+def _make_asked(rounds: int, scenarios: list[str] | None) -> Asked:
+    from orchestrator.sampling import Asked
+
+    return Asked(rounds, tuple(dict.fromkeys(scenarios or ("cold",))))

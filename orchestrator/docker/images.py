@@ -17,7 +17,6 @@ from typing import IO, TYPE_CHECKING, Any
 from orchestrator.disk import disk_errors
 from orchestrator.docker.api import RefusedError, ask
 from orchestrator.docker.client import client, engine_errors
-from orchestrator.docker.layers import read_blob, read_tar, recall_tar
 from orchestrator.errors import EngineError
 from orchestrator.measure.image import RawImage, clean_instruction, instructions_of, makes_layer
 from orchestrator.model import LABEL
@@ -59,6 +58,8 @@ class ImageStore:
 
     def read(self, layout: Path) -> RawImage:
         """Read the image of a layout: what its layers weigh and hold, instructions, labels."""
+        from orchestrator.docker.layers import read_blob  # noqa: PLC0415  # a run that takes all over from an earlier one reads no image
+
         digest, manifest = self._manifest(layout)
         config = self._json(manifest["config"]["digest"])
         layers = [str(layer["digest"]) for layer in manifest["layers"]]
@@ -188,6 +189,8 @@ def load_image(store: ImageStore, layout: Path, image: str) -> None:
 
 def read_from_engine(engine: Engine, image: str) -> RawImage:
     """Read an image of a classic store: layers already known are not moved again."""
+    from orchestrator.docker.layers import recall_tar  # noqa: PLC0415  # as above
+
     found = ask(engine, "GET", f"/images/{image}/json")
     config, diff_ids = found["Config"], tuple(found["RootFS"].get("Layers") or ())
     layers = {diff_id: layer for diff_id in diff_ids if (layer := recall_tar(diff_id))}
@@ -217,6 +220,8 @@ def _history(engine: Engine, image: str) -> list[str]:
 
 def _read_saved(image: str, wanted: set[str]) -> dict[str, LayerRead]:
     """Stream the image out of the engine and read the layers wanted, unpacked to nowhere."""
+    from orchestrator.docker.layers import read_tar  # noqa: PLC0415  # as above
+
     found: dict[str, LayerRead] = {}
     try:
         with tarfile.open(fileobj=io.BufferedReader(_Stream(client().image.save(image) or iter(()))), mode="r|") as archive:

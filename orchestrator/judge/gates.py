@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from orchestrator.judge.growth import judge_growth
 from orchestrator.judge.steps import judge_steps
 from orchestrator.judge.times import build_time_of
 from orchestrator.plan.expand import matches
@@ -39,7 +38,10 @@ def _judge_limit(record: RunRecord, baseline: RunRecord | None, limit: Limit) ->
         yield from (_judge_size(cell, limit.size_bytes) for cell in weighable)
     if limit.build_time_s is not None:
         yield from (_judge_time(cell, limit.build_time_s) for cell in weighable)
-    yield from judge_growth(record, baseline, weighable, limit)
+    if limit.size_growth_share is not None or limit.build_time_growth_share is not None:
+        from orchestrator.judge.growth import judge_growth  # noqa: PLC0415  # it brings all of `compare` along
+
+        yield from judge_growth(record, baseline, weighable, limit)
     if limit.step is not None:
         yield from judge_steps(cells, limit, limit.step)
 

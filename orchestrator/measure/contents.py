@@ -1,22 +1,20 @@
-"""An image's layers, as they were read, to what it wastes and holds; and what is its own among the cells of a run."""
+"""An image's layers, as they were read, to what it wastes and holds."""
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from orchestrator.inside import Inventory
 from orchestrator.layers.inventory import Contents, find_contents, find_users
 from orchestrator.layers.stack import Stack, stack_layers
-from orchestrator.measure.image import total
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
     from orchestrator.measure.image import RawImage
     from orchestrator.measure.installs import Origin
-    from orchestrator.record import CellRecord, Image
+    from orchestrator.record import Image
 
 
 class Analysed(NamedTuple):
@@ -64,21 +62,3 @@ def _make_inventory(raw: RawImage, stack: Stack, contents: Contents) -> Inventor
         set_id_files=stack.set_id,
         shells=stack.shells,
     )
-
-
-def find_unique(cells: Sequence[CellRecord]) -> tuple[CellRecord, ...]:
-    """Tell of each image how much of it no other cell of the run has; with a layer of unknown size that is unknown."""
-    users = Counter(digest for cell in cells if cell.image for digest in {layer.digest for layer in cell.image.layers})
-
-    def measured(cell: CellRecord) -> CellRecord:
-        if cell.image is None:
-            return cell
-        own = [layer for layer in cell.image.layers if users[layer.digest] == 1]
-        image = replace(
-            cell.image,
-            unique_bytes=total([layer.uncompressed_bytes for layer in own]),
-            unique_compressed_bytes=total([layer.compressed_bytes for layer in own]),
-        )
-        return replace(cell, image=image)
-
-    return tuple(map(measured, cells))

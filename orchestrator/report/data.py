@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from orchestrator.report.table import SEVERITIES, make_table, outcome_of, smoke_of, was_scanned
 from orchestrator.report.timing import timing_headers
 from orchestrator.smoke.words import one_line
-from orchestrator.strict import dump_json
+from orchestrator.stored import dump_record
 from orchestrator.units import UNKNOWN
 
 if TYPE_CHECKING:
@@ -122,8 +122,4 @@ def _inert_value(text: str) -> str:
 
 def render_json(record: RunRecord) -> str:
     """Write the record as run.json has it."""
-    from pydantic import TypeAdapter  # noqa: PLC0415  # only this format needs it
-
-    from orchestrator.record import RunRecord as Record  # noqa: PLC0415  # as above
-
-    return dump_json(TypeAdapter(Record), record, indent=2).decode() + "\n"
+    return dump_record("run", record).decode()

@@ -10,7 +10,6 @@ from orchestrator.report.evidence import EvidenceOf, find_evidence, no_evidence
 from orchestrator.report.html import render_html
 from orchestrator.report.junit import render_junit
 from orchestrator.report.markdown import render_markdown
-from orchestrator.report.prometheus import render_prometheus
 from orchestrator.report.text import render_terminal
 
 if TYPE_CHECKING:
@@ -19,13 +18,20 @@ if TYPE_CHECKING:
     from orchestrator.record import RunRecord
     from orchestrator.store import RunFolder
 
+
+def _render_prometheus(record: RunRecord) -> str:
+    from orchestrator.report.prometheus import render_prometheus  # noqa: PLC0415  # no run leaves it by itself
+
+    return render_prometheus(record)
+
+
 RENDERERS: dict[str, Callable[[RunRecord], str]] = {
     "markdown": render_markdown,
     "comment": render_comment,
     "csv": render_csv,
     "json": render_json,
     "junit": render_junit,
-    "prometheus": render_prometheus,
+    "prometheus": _render_prometheus,
 }
 FORMATS = ("table", *RENDERERS, "html")
 

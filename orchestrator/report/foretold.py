@@ -5,13 +5,12 @@ from __future__ import annotations
 import textwrap
 from typing import TYPE_CHECKING
 
-from orchestrator.preflight.hindsight import Comparison, foretell
-from orchestrator.preflight.nouns import Outlook
 from orchestrator.report.table import Table
 from orchestrator.smoke.words import one_line
 from orchestrator.units import UNKNOWN
 
 if TYPE_CHECKING:
+    from orchestrator.preflight.hindsight import Comparison
     from orchestrator.record import RunRecord
 
 _HEADERS = ("cell", "foretold", "happened", "right", "why")
@@ -19,7 +18,7 @@ _HEADERS = ("cell", "foretold", "happened", "right", "why")
 
 def make_foretold(record: RunRecord) -> Table | None:
     """Lay the comparison out, a row for each cell that had a forecast; None when no cell had one."""
-    rows = tuple((*_columns(one), one_line("; ".join(one.why))) for one in foretell(record))
+    rows = tuple((*_columns(one), one_line("; ".join(one.why))) for one in _foretell(record))
     return Table(_HEADERS, rows) if rows else None
 
 
@@ -27,9 +26,11 @@ def render_foretold(record: RunRecord, width: int) -> list[str]:
     """Draw what a terminal has room for: the cells of which more was foretold than wheels, and the mistakes."""
     from tabulate import tabulate  # noqa: PLC0415  # only reports need it
 
-    found = foretell(record)
+    found = _foretell(record)
     if not found:
         return []
+    from orchestrator.preflight.nouns import Outlook  # noqa: PLC0415  # as below
+
     telling = [one for one in found if one.right is False or one.foretold != Outlook.WHEELS]
     drawn = tabulate(map(_columns, telling), headers=_HEADERS[:-1], tablefmt="simple", disable_numparse=True).splitlines()
     if max(map(len, drawn), default=0) > width:
@@ -39,6 +40,14 @@ def render_foretold(record: RunRecord, width: int) -> list[str]:
     summary = f"Foretold by matrix preflight: right for {right} of {judged} cells"
     summary += ", of which these say something:" if telling else "."
     return [*textwrap.wrap(summary, max(width, 20), subsequent_indent="  "), *(drawn if telling else ())]
+
+
+def _foretell(record: RunRecord) -> tuple[Comparison, ...]:
+    if all(cell.foretold is None for cell in record.cells):
+        return ()
+    from orchestrator.preflight.hindsight import foretell  # noqa: PLC0415  # most runs were not foretold
+
+    return tuple(foretell(record))
 
 
 def _columns(one: Comparison) -> tuple[str, str, str, str]:

@@ -20,8 +20,11 @@ def make_environment(styles: Sequence[str], scripts: Sequence[str]) -> Environme
     """Make what templates are read with: every text that goes into one is escaped, and made printable before."""
     from jinja2 import Environment, PackageLoader, StrictUndefined  # noqa: PLC0415  # only pages need it
 
+    from orchestrator.report.compiled import Compiled  # noqa: PLC0415  # as above
+
     environment = Environment(
         autoescape=True,
+        bytecode_cache=Compiled(),
         finalize=printable,
         loader=PackageLoader("orchestrator.report", "page"),
         lstrip_blocks=True,
@@ -40,7 +43,8 @@ def make_environment(styles: Sequence[str], scripts: Sequence[str]) -> Environme
 @cache
 def fingerprint() -> str:
     """Give what changes when any page would be drawn in another way: a digest of all templates, styles and scripts."""
-    files = sorted(resources.files("orchestrator.report").joinpath("page").iterdir(), key=lambda file: file.name)
+    found = resources.files("orchestrator.report").joinpath("page").iterdir()
+    files = sorted((file for file in found if file.is_file()), key=lambda file: file.name)
     return hashlib.sha256("".join(file.read_text(encoding="utf-8") for file in files).encode()).hexdigest()
 
 

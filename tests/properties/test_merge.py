@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from orchestrator.ending import exit_code_of
 from orchestrator.errors import ExitCode, NothingSelectedError, UsageError
 from orchestrator.judge.run import judge_record
-from orchestrator.measure.contents import find_unique
+from orchestrator.measure.unique import find_unique
 from orchestrator.merge import merge_records, missing_cells, missing_shards
 from orchestrator.merging import merge_runs
 from orchestrator.model import Cell, ExcludedCell, Plan, Settings, Status

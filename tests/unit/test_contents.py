@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 
 from orchestrator.inside import Package, User
 from orchestrator.layers.sbom import render_sbom
-from orchestrator.measure.contents import Analysed, analyse, find_unique
+from orchestrator.measure.contents import Analysed, analyse
 from orchestrator.measure.image import LayerSize, RawImage, make_image
 from orchestrator.measure.installs import Origin
+from orchestrator.measure.unique import find_unique
 from orchestrator.model import Status
 from orchestrator.record import CellRecord, Image, Layer
 from tests.unit.records import make_cell

@@ -107,6 +107,8 @@ def test_every_cell_of_a_run_gets_its_findings(run: RunFolder) -> None:
     broken, good = with_diagnosis(run, run.load()).cells
     assert [one.code for one in broken.diagnosis] == ["no-compiler"]
     assert [one.code for one in good.diagnosis if one.code != "hidden-bytes"] == []
+    taken_over = tuple(replace(cell, carried_from="20261120T050607Z-abc122", diagnosis=()) for cell in (broken, good))
+    assert with_diagnosis(run, replace(run.load(), cells=taken_over)).cells == taken_over
 
 
 def test_a_check_that_kept_no_output_is_read_from_the_smoke_log(tmp_path: Path) -> None:
