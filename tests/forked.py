@@ -15,6 +15,7 @@ import importlib
 import io
 import json
 import os
+import pkgutil
 import signal
 import socket
 import subprocess
@@ -26,10 +27,22 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import orchestrator
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-_MODULES = ("orchestrator.pipeline", "orchestrator.docker.messages", "jinja2", "tabulate")
+_LIBRARIES = (  # what runs import when they come to need it
+    "cyclonedx.output.json",
+    "grpc",
+    "isal.igzip_lib",
+    "isal.isal_zlib",
+    "jinja2",
+    "packageurl",
+    "python_on_whales",
+    "tabulate",
+)
+_OTHERS = ("orchestrator.probes.", "orchestrator.smoke.import_modules", "orchestrator.smoke.service_inside")  # run inside images
 _ROOT = Path(__file__).parents[1]
 _MOST_BYTES = 1024 * 1024  # of a request: words and environment
 _DESCRIPTORS = 3  # that come with it: output, errors, and where to say how it ended
@@ -114,7 +127,8 @@ def _keep(request: bytes, out: int, err: int, answer: int) -> None:
 
 def _warm_up() -> None:
     """Check a matrix.yaml, and read and write the example of a run as page and text, to nowhere."""
-    for module in _MODULES:
+    ours = [module.name for module in pkgutil.walk_packages(orchestrator.__path__, "orchestrator.")]
+    for module in (*_LIBRARIES, *(name for name in ours if not name.startswith(_OTHERS))):
         importlib.import_module(module)
     app = importlib.import_module("orchestrator.cli").make_app()
     example = ["report", "--reports", str(_ROOT / "reports/examples"), "--format"]
