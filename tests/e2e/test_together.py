@@ -95,12 +95,9 @@ def test_where_more_is_to_be_done_than_there_are_jobs_each_cell_is_built_alone(p
     assert {one["attempts"] for one in found.values()} == {1}
     assert [event for event in project.events() if event["kind"] == "warning"] == []
     spans = load_lines((project.latest / "cells/b/trace.json").read_text())
-    (failed,) = [
-        span
-        for span in spans
-        if span.attributes.get(SOURCE) == "buildkit" and "exit code: 7" in span.status.message and span.name.startswith("[3/3]")
-    ]
-    assert failed.attributes[STEP_OUTCOME] == "executed"
+    (failed,) = [span for span in spans if "exit code: 7" in span.status.message and span.name.startswith("[3/3]")]
+    # a step that the group's build had begun, and that did not end with it, was joined
+    assert (failed.attributes[SOURCE], failed.attributes[STEP_OUTCOME]) in {("buildkit", "executed"), ("progress", "joined")}
     assert found["a"]["image"]["digest"] != first["a"]["image"]["digest"]
 
 
