@@ -35,7 +35,7 @@ drills: $(VENV)/.ready ## try faults and hostile files on purpose, for hours; th
 
 # ARGS="--only tiny --cells 12 --state cold --rounds 5" measures a part; `python -m bench --help` has the rest.
 bench: $(VENV)/.ready ## matrix against bake and build, side by side; the tables go to docs/performance.md and docs/scale.md
-	@$(PY) -m bench $(ARGS)
+	@PYTHONDONTWRITEBYTECODE= $(PY) -m bench $(ARGS)
 
 audit: $(VENV)/.ready ## ask whether anything that is pinned has a known vulnerability
 	@$(VENV)/bin/pip-audit --disable-pip --require-hashes --progress-spinner off --requirement requirements-dev.txt

@@ -10,7 +10,7 @@ import time
 from contextlib import ExitStack
 from pathlib import Path
 
-from bench.agenda import PROJECTS, choose, make_agenda
+from bench.agenda import DRIVERS, PROJECTS, choose, make_agenda
 from bench.commands import time_commands
 from bench.contenders import forget_builder, forget_steps, has_image
 from bench.machine import describe_machine
@@ -27,7 +27,7 @@ from orchestrator.model import BuilderSpec
 from orchestrator.standins import VARIABLE
 from tests.lab.bases import ensure_bases, save_description
 from tests.lab.engine import BENCH, engine, load_builder_image
-from tests.lab.registry import mirrored_name, serve_registry
+from tests.lab.registry import serve_registry
 
 _COMMANDS = "commands"
 _PERFORMANCE, _SCALE = ROOT / "docs/performance.md", ROOT / "docs/scale.md"
@@ -49,10 +49,10 @@ def main() -> int:
 def _measure(asked: argparse.Namespace, *, is_own_engine: bool) -> None:
     os.environ.pop(VARIABLE, None)
     everything = list(make_agenda(has_builder_image=has_image(BuilderSpec().image)))
-    agenda = choose(everything, asked.only, asked.cells, asked.state, asked.rounds)
+    agenda = choose(everything, asked.only, asked.cells, asked.state, asked.driver, asked.rounds)
     if asked.only and set(asked.only) == {_COMMANDS}:
         agenda = []
-    _prepare(needs_large_base=any(item.case.project == "large" for item in agenda))
+    bases = _prepare(needs_large_base=any(item.case.project == "large" for item in agenda))
     machine, measured = describe_machine(is_own_engine=is_own_engine), load_measured()
     with tempfile.TemporaryDirectory(prefix="matrix-bench-") as name, ExitStack() as at_the_end:
         folder = Path(name)
@@ -68,8 +68,8 @@ def _measure(asked: argparse.Namespace, *, is_own_engine: bool) -> None:
                 forget_steps(connect().context)
             else:
                 at_the_end.callback(forget_builder, BUILDER)
-                with serve_registry([LARGE_BASE]) as address:
-                    rows = measure_case(item, folder, BUILDER, f"{address}/{mirrored_name(LARGE_BASE)}")
+                with serve_registry(bases) as registry:
+                    rows = measure_case(item, folder, BUILDER, registry)
             measured = put_in(measured, machine, rows, [])
             _keep(measured, wanted=not asked.dry)
     sys.stdout.write(f"{render_results(measured, REAL_CELLS)}\n\n{render_checks(measured)}\n" if asked.dry else "")
@@ -80,6 +80,7 @@ def _read_arguments() -> argparse.Namespace:
     parser.add_argument("--only", action="append", choices=(*PROJECTS, _COMMANDS), default=[], help="repeatable")
     parser.add_argument("--cells", action="append", type=int, default=[], metavar="N", help="only cases of N cells; repeatable")
     parser.add_argument("--state", action="append", choices=STATES, default=[], help="repeatable")
+    parser.add_argument("--driver", action="append", choices=DRIVERS, default=[], help="repeatable")
     parser.add_argument(
         "--rounds", type=int, metavar="N", help="samples of each contender; without it 3, or 1 where each takes long"
     )
@@ -87,13 +88,20 @@ def _read_arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def _prepare(*, needs_large_base: bool) -> None:
-    """Have the bases in the engine that are not made while the clock runs: stand-ins where the real ones cannot be had."""
+def _prepare(*, needs_large_base: bool) -> list[str]:
+    """Have the bases in the engine that are not made while the clock runs: stand-ins where the real ones cannot be had.
+
+    Give the names of those that the engine alone has.
+    """
+    names = []
     if made := ensure_bases(["alpine-3.13", "slim-3.13", "wolfi"]):
         _say(f"bases: {', '.join(base.name for base in made)}")
         os.environ[VARIABLE] = str(save_description())
+        names += [base.refs[0] for base in made]
     if needs_large_base:
         _say(f"the large base has {ensure_large_base() / 1e6:.0f} MB packed")
+        names.append(LARGE_BASE)
+    return names
 
 
 def _keep(measured: Measured, *, wanted: bool) -> None:

@@ -34,12 +34,19 @@ def make_bars(measured: Measured, real_cells: int) -> list[Bar]:
         for contender, words, limits in ((MATRIX, "", (0.25, 2.5)), (CARRIED, ", `--skip-unchanged`", (0.05, 0.5)))
         for driver, limit in zip((_CONTAINER, _OWN), limits, strict=True)
     ]
-    bars.append(
-        _ratio(measured, Case("real", real_cells, _OWN, "cold"), MATRIX, 0.8, f"{real_cells} cells of the default matrix, cold")
-    )
     bars += [
-        _ratio(measured, Case("tiny", cells, _OWN, state), MATRIX, 1.5, f"{cells} tiny cells, {state}")
-        for cells in (12, 100)
+        _ratio(
+            measured,
+            Case("real", real_cells, driver, "cold"),
+            MATRIX,
+            0.8,
+            f"{real_cells} cells of the default matrix, cold, {where[driver]}",
+        )
+        for driver in (_CONTAINER, _OWN)
+    ]
+    bars += [
+        _ratio(measured, Case("tiny", cells, driver, state), MATRIX, 1.5, f"{cells} tiny cells, {state}, {where[driver]}")
+        for driver, cells in ((_CONTAINER, 12), (_OWN, 12), (_OWN, 100))
         for state in ("cold", "unchanged")
     ]
     bars.append(_failing(measured, Case("tiny", 12, _OWN, "one fails early")))

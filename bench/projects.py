@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
+from tests.lab.registry import mirrored_name
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
@@ -20,6 +22,7 @@ BUILDER = MARK  # the name of the one in a container
 LARGE_BASE = "matrix-bench-base:300MB"
 REAL_CELLS = 26  # of the default matrix those that the stand-in bases can build, without the one that must fail
 _LARGE_FROM = "python:3.13-slim"
+_HOSTS = ("docker.io", "cgr.dev")  # from which the default matrix takes its bases
 _LARGE_BYTES = 300_000_000
 
 _IGNORED = "bake.json\ncommands\ncommands.txt\nlog.txt\n"  # what the bench itself writes there: no change of the context
@@ -44,13 +47,17 @@ RUN test -z "$FAIL" && echo {MARK} $CELL $OWN > /own
 _FROM = re.compile(r"^FROM .*$", re.MULTILINE)
 
 
-def make_project(kind: str, cells: int, driver: str, folder: Path, large_base: str = LARGE_BASE) -> dict[str, Any]:
-    """Write all but matrix.yaml of a project into a folder; give matrix.yaml as data."""
+def make_project(kind: str, cells: int, driver: str, folder: Path, registry: str | None = None) -> dict[str, Any]:
+    """Write all but matrix.yaml of a project into a folder; give matrix.yaml as data.
+
+    A builder that is not the engine's own has the bases from a registry.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     folder.joinpath(".dockerignore").write_text(_IGNORED, encoding="utf-8")
     if kind == "real":
-        return _real(cells, driver, folder)
+        return _real(cells, _builder(driver, registry), folder)
     is_tiny = kind == "tiny"
+    large_base = f"{registry}/{mirrored_name(LARGE_BASE)}" if registry else LARGE_BASE
     folder.joinpath("Dockerfile").write_text(_TINY if is_tiny else _LARGE % large_base, encoding="utf-8")
     if is_tiny:
         shutil.copy(find_busybox(), folder / "busybox")
@@ -64,20 +71,21 @@ def make_project(kind: str, cells: int, driver: str, folder: Path, large_base: s
             "labels": {MARK: "yes"},
             "smoke": [{"run": ["/bin/busybox", "true"]} if is_tiny else {"import": ["json"]}],
         },
-        "builder": _builder(driver),
+        "builder": _builder(driver, registry),
     }
 
 
-def _builder(driver: str) -> dict[str, str]:
-    return {"driver": driver, "name": BUILDER, "network": "host"}
+def _builder(driver: str, registry: str | None) -> dict[str, Any]:
+    found: dict[str, Any] = {"driver": driver, "name": BUILDER, "network": "host"}
+    return found | ({"mirrors": {host: [registry] for host in _HOSTS}} if registry else {})
 
 
-def _real(cells: int, driver: str, folder: Path) -> dict[str, Any]:
+def _real(cells: int, builder: Mapping[str, Any], folder: Path) -> dict[str, Any]:
     """Take the default matrix, without what must fail: bake would stop there and build nothing at all."""
     found: dict[str, Any] = yaml.safe_load(ROOT.joinpath("matrix.yaml").read_text(encoding="utf-8"))
     for name in ("claims", "decide"):
         found.pop(name)
-    found |= {"name": "bench-real", "builder": _builder(driver)}
+    found |= {"name": "bench-real", "builder": dict(builder)}
     found["axes"]["python"] = ["3.13"]
     lacking = [rule for rule in found["expect"] if rule["outcome"] == "build-failed"]
     found["expect"] = [rule for rule in found["expect"] if rule not in lacking]

@@ -20,7 +20,7 @@ from bench.contenders import (
 )
 from bench.gauge import run
 from bench.nouns import AFTER, BEFORE, CARRIED, WITHOUT_TRACE, Case, Cost, Row
-from bench.projects import LARGE_BASE, make_project, save_values
+from bench.projects import make_project, save_values
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -32,11 +32,11 @@ _STEADY = "steady"  # the value of a build argument that stays
 _FAILED = {True: (1,), False: (1, 123)}  # matrix; bake and xargs
 
 
-def measure_case(item: Item, folder: Path, builder: str, large_base: str = LARGE_BASE) -> list[Row]:
+def measure_case(item: Item, folder: Path, builder: str, registry: str | None = None) -> list[Row]:
     """Take as many samples of each contender as there are rounds, the order turned by one in each round."""
     case, contenders = item.case, item.contenders
     name = f"{case.project}-{case.cells}-{case.driver}-{case.state.replace(' ', '-')}"
-    site = _Site(case, Place(folder / name, builder), large_base)
+    site = _Site(case, Place(folder / name, builder), registry)
     site.prepare(contenders)
     found: dict[str, list[Cost]] = {contender: [] for contender in contenders}
     for number in range(item.rounds):
@@ -50,9 +50,9 @@ def measure_case(item: Item, folder: Path, builder: str, large_base: str = LARGE
 class _Site:
     """A project in one state, and what has to be seen to before each sample."""
 
-    def __init__(self, case: Case, place: Place, large_base: str) -> None:
+    def __init__(self, case: Case, place: Place, registry: str | None) -> None:
         self.case, self.place, self.lot = case, place, str(time.time_ns())
-        self.project: dict[str, Any] = make_project(case.project, case.cells, case.driver, place.folder, large_base)
+        self.project: dict[str, Any] = make_project(case.project, case.cells, case.driver, place.folder, registry)
         self.targets: dict[str, Any] = {}
 
     def prepare(self, contenders: Sequence[str]) -> None:

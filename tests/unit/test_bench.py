@@ -194,10 +194,10 @@ def test_the_agenda_has_every_size_and_state() -> None:
     assert {(cells, state) for cells in (1, 12, 36, 100) for state in STATES} <= tiny
     assert all({MATRIX, BAKE} <= set(item.contenders) or item.case.cells == FITTED_ON for item in agenda)
     assert not any(item.case.driver == "docker-container" for item in make_agenda(has_builder_image=False))
-    chosen = choose(agenda, ["tiny"], [12], ["cold"], 9)
+    chosen = choose(agenda, ["tiny"], [12], ["cold"], ["docker"], 9)
     assert [(item.case, item.rounds) for item in chosen] == [(Case("tiny", 12, "docker", "cold"), 9)]
-    assert choose(agenda, [], [], [], None) == [item for item in agenda if item.usual]
-    assert len(choose(agenda, ["tiny", "large", "real"], [], [], None)) == len(agenda)
+    assert choose(agenda, [], [], [], [], None) == [item for item in agenda if item.usual]
+    assert len(choose(agenda, ["tiny", "large", "real"], [], [], [], None)) == len(agenda)
 
 
 def test_the_stored_measurements_are_what_the_simulation_says() -> None:
