@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 MIN_BUILDX = (0, 13, 0)  # the first with --progress=rawjson
 _ANSWER_S = 30.0
+_USUAL_ENDPOINT = "unix:///var/run/docker.sock"
 _OF_TRACING = ("OTEL_", "DOCKER_CLI_OTEL_", "TRACEPARENT", "TRACESTATE")
 _VERSION = re.compile(r"v?(\d+)\.(\d+)(?:\.(\d+))?\S*")
 
@@ -79,7 +80,7 @@ def connect(*, is_needed: bool = True, asked: Future[process.Output] | None = No
         return _client_only(docker, plugin, str(client.get("Context") or "default"))
     if not answer.ok or not info.get("ServerVersion"):
         errors = [*map(str, info.get("ServerErrors") or ()), answer.stderr.strip()]
-        raise EngineError(explain_silence(" ".join(filter(None, errors)), _endpoint(docker), timed_out=answer.exit.timed_out))
+        raise EngineError(explain_silence(" ".join(filter(None, errors)), _endpoint(docker, client), timed_out=answer.exit.timed_out))
     status = {str(key): str(value) for key, value in info.get("DriverStatus") or ()}
     return Engine(
         docker=docker,
@@ -93,7 +94,7 @@ def connect(*, is_needed: bool = True, asked: Future[process.Output] | None = No
         memory_bytes=int(info.get("MemTotal") or 0),
         platform=_platform(str(info.get("OSType", "linux")), str(info.get("Architecture", ""))),
         cgroup=f"v{info.get('CgroupVersion') or '1'}",
-        endpoint=_endpoint(docker),
+        endpoint=_endpoint(docker, client),
     )
 
 
@@ -176,12 +177,14 @@ def explain_silence(words: str, endpoint: str, *, timed_out: bool = False) -> st
     )
 
 
-def _endpoint(docker: str) -> str:
-    """Give the address that the client would use."""
+def _endpoint(docker: str, client: dict[str, Any]) -> str:
+    """Give the address that the client would use; only of a context that somebody made does it have to be asked."""
     if host := os.environ.get("DOCKER_HOST"):
         return host
+    if client.get("Context") == "default":
+        return _USUAL_ENDPOINT
     answer = process.run([docker, "context", "inspect", "--format", "{{.Endpoints.docker.Host}}"], timeout_s=_ANSWER_S)
-    return answer.stdout.strip() or "unix:///var/run/docker.sock"
+    return answer.stdout.strip() or _USUAL_ENDPOINT
 
 
 def _platform(system: str, machine: str) -> str:

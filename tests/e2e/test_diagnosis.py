@@ -16,7 +16,7 @@ from tests.conftest import ALL_FAULTS
 from tests.e2e.conftest import MATRIX
 
 FAULTS = Path(__file__).parent / "faults"
-pytestmark = [pytest.mark.engine, pytest.mark.lab]
+pytestmark = [pytest.mark.engine, pytest.mark.lab, pytest.mark.long]
 
 QUICK = ("bundle-missing", "says-segmentation-fault", "no-zones", "crashing", "needy", "wasted", "not-wasted")
 OFFLINE = {  # those that need no package index

@@ -102,6 +102,7 @@ def test_steps_and_containers_tell_the_same(project: Project) -> None:
 
 
 @pytest.mark.lab
+@pytest.mark.long
 def test_a_service_is_the_same_from_inside(project: Project) -> None:
     """Where the image has a Python, it starts the image's own command and asks it; import and probe use that Python, too."""
     project.folder.joinpath("app.py").write_text(SERVICE)

@@ -31,9 +31,11 @@ def parts(count):
     head = b"0000644\\0" + b"0000000\\0" * 2 + b"00000000001\\0" + b"00000000000\\0"
     total = sum(rest) + sum(head) + 256
     rest += b"x" + bytes(511)
-    for at in range(count):
-        name = b"usr/lib/folder%04d/of/quite/some/depth/file%07d.txt" % (at % 1000, at)
-        yield name + bytes(100 - len(name)) + head + b"%06o\\0 " % (sum(name) + total) + rest
+    pads = [bytes(100 - length) for length in range(101)]
+    for start in range(0, count, 100):
+        some = range(start, min(start + 100, count))
+        names = [b"usr/lib/folder%04d/of/quite/some/depth/file%07d.txt" % (at % 1000, at) for at in some]
+        yield b"".join(b"%b%b%b%06o\\0 %b" % (name, pads[len(name)], head, sum(name) + total, rest) for name in names)
     yield bytes(1024)
 
 index = make_index(parts(int(sys.argv[1])))
