@@ -80,7 +80,9 @@ def connect(*, is_needed: bool = True, asked: Future[process.Output] | None = No
         return _client_only(docker, plugin, str(client.get("Context") or "default"))
     if not answer.ok or not info.get("ServerVersion"):
         errors = [*map(str, info.get("ServerErrors") or ()), answer.stderr.strip()]
-        raise EngineError(explain_silence(" ".join(filter(None, errors)), _endpoint(docker, client), timed_out=answer.exit.timed_out))
+        raise EngineError(
+            explain_silence(" ".join(filter(None, errors)), _endpoint(docker, client), timed_out=answer.exit.timed_out)
+        )
     status = {str(key): str(value) for key, value in info.get("DriverStatus") or ()}
     return Engine(
         docker=docker,
