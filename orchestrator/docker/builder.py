@@ -121,12 +121,11 @@ def driver_options(spec: BuilderSpec, driver: str) -> dict[str, str]:
 
 def render_buildkitd_toml(spec: BuilderSpec) -> str:
     """Write the daemon's configuration: mirrors, and nothing when there are none."""
-    blocks = []
-    for registry, mirrors in spec.mirrors:
-        blocks.append(f"[registry.{json.dumps(registry)}]\n  mirrors = {json.dumps(list(mirrors))}\n")
-        plain = [mirror for mirror in mirrors if mirror.startswith(("127.", "localhost", "[::1]"))]
-        blocks += [f"[registry.{json.dumps(mirror)}]\n  http = true\n" for mirror in plain]
-    return "".join(blocks)
+    tables = {registry: [f"mirrors = {json.dumps(list(mirrors))}"] for registry, mirrors in spec.mirrors}
+    for mirror in dict.fromkeys(mirror for _, mirrors in spec.mirrors for mirror in mirrors):  # one may stand for several
+        if mirror.startswith(("127.", "localhost", "[::1]")):
+            tables.setdefault(mirror, []).append("http = true")
+    return "".join(f"[registry.{json.dumps(name)}]\n" + "".join(f"  {line}\n" for line in lines) for name, lines in tables.items())
 
 
 def render_create_argv(

@@ -92,6 +92,15 @@ def test_mirrors_on_this_machine_are_asked_without_tls() -> None:
         "registry": {"docker.io": {"mirrors": ["127.0.0.1:5000", "mirror.example"]}, "127.0.0.1:5000": {"http": True}}
     }
     assert render_buildkitd_toml(BuilderSpec()) == ""
+    local = "127.0.0.1:5000"
+    several = BuilderSpec(mirrors=(("docker.io", (local,)), ("cgr.dev", (local, "far.example")), (local, ("far.example",))))
+    assert tomllib.loads(render_buildkitd_toml(several)) == {
+        "registry": {
+            "docker.io": {"mirrors": [local]},
+            "cgr.dev": {"mirrors": [local, "far.example"]},
+            local: {"mirrors": ["far.example"], "http": True},
+        }
+    }
 
 
 def test_options_follow_from_the_file_and_the_driver() -> None:
