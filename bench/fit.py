@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from bench.nouns import AFTER, ALONE, BEFORE, MATRIX, Case, Cost, Measured
 from bench.simulate import Model, solve_cores
+from orchestrator.execute import usual_jobs
 from orchestrator.tracing.waterfall import COSTS
 
 if TYPE_CHECKING:
@@ -15,7 +16,6 @@ if TYPE_CHECKING:
 
 FITTED_ON = 20  # cells of the runs that the model is fitted to: fewer are over before all has been imported
 CHECKED_ON = (12, 36, 100)
-JOBS = 2  # what `matrix run` does at once unless it is told otherwise
 LIMIT = 0.15
 _STEPS = "steps"
 
@@ -60,7 +60,9 @@ def fit_model(measured: Measured, project: str, driver: str, state: str) -> Mode
         cores=0.0,
     )
     wall_s = median(cost.wall_s for cost in together)
-    return replace(model, cores=solve_cores(model, wall_s=wall_s, count=FITTED_ON, jobs=JOBS, cpus=cpus_of(measured)))
+    return replace(
+        model, cores=solve_cores(model, wall_s=wall_s, count=FITTED_ON, jobs=jobs_on(cpus_of(measured)), cpus=cpus_of(measured))
+    )
 
 
 def _after(single: Sequence[Cost], alone: Sequence[Cost]) -> tuple[float, float]:
@@ -83,6 +85,11 @@ def cpus_of(measured: Measured) -> float:
     return float(measured.machine.get("cpus", "1"))
 
 
+def jobs_on(cpus: float) -> int:
+    """Say how many cells `matrix run` builds at once there unless it is told otherwise."""
+    return usual_jobs(int(cpus))
+
+
 def check_model(measured: Measured, project: str, driver: str, state: str) -> list[Check]:
     """Hold the model against the larger runs, none of which it was fitted to."""
     model = fit_model(measured, project, driver, state)
@@ -92,7 +99,7 @@ def check_model(measured: Measured, project: str, driver: str, state: str) -> li
     for count in CHECKED_ON:
         case = Case(project, count, driver, state)
         if samples := samples_of(measured, case, MATRIX):
-            simulated_s = model.wall_s(count, jobs=JOBS, cpus=cpus_of(measured))
+            simulated_s = model.wall_s(count, jobs=jobs_on(cpus_of(measured)), cpus=cpus_of(measured))
             checks.append(Check(case, median(cost.wall_s for cost in samples), simulated_s))
     return checks
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from tabulate import tabulate
 
-from bench.fit import JOBS, cpus_of, fit_model, samples_of
+from bench.fit import cpus_of, fit_model, jobs_on, samples_of
 from bench.nouns import AFTER, BEFORE, EVIDENCE, IMAGES, MATRIX, RECORD, UNIQUE, Case, Measured
 from orchestrator.stored import MAX_RECORD_BYTES
 
@@ -43,7 +43,7 @@ class Kind:
         if self.model is None:
             return self.before_s + self.after_s + self.each_s * cells
         few = min(cells, _MANY)  # past that each further cell costs the same
-        return self.model.wall_s(few, jobs=JOBS, cpus=cpus) + self.each_s * (cells - few)
+        return self.model.wall_s(few, jobs=jobs_on(cpus), cpus=cpus) + self.each_s * (cells - few)
 
 
 _MANY = 100
@@ -68,7 +68,9 @@ def _make_kind(measured: Measured, case: Case) -> Kind:
     cpus = cpus_of(measured)
     each_s = (median(cost.wall_s for cost in samples) - before_s - after_s) / case.cells
     if model is not None:
-        each_s = (model.wall_s(2 * _MANY, jobs=JOBS, cpus=cpus) - model.wall_s(_MANY, jobs=JOBS, cpus=cpus)) / _MANY
+        each_s = (
+            model.wall_s(2 * _MANY, jobs=jobs_on(cpus), cpus=cpus) - model.wall_s(_MANY, jobs=jobs_on(cpus), cpus=cpus)
+        ) / _MANY
     sizes = [middle.sizes.get(name, 0) / case.cells for name in (RECORD, EVIDENCE, IMAGES, UNIQUE)]
     return Kind(case, before_s, after_s, each_s, model, *sizes)
 

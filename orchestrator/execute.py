@@ -14,6 +14,14 @@ if TYPE_CHECKING:
     from orchestrator.model import Cell
     from orchestrator.record import CellRecord
 
+_USUAL = (2, 8)
+
+
+def usual_jobs(cpus: int) -> int:
+    """Say how many cells are built at once where nobody did: a processor for each, as far as disk and network can follow."""
+    least, most = _USUAL
+    return min(max(cpus, least), most)
+
 
 def cells_at_once(jobs: int) -> int:
     """Say how many cells may be under way, where `jobs` of them are built.

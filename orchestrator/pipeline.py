@@ -23,7 +23,7 @@ from orchestrator.ending import finish_record
 from orchestrator.environment import builder_spec, make_environment
 from orchestrator.errors import EngineError
 from orchestrator.events import Event
-from orchestrator.execute import cells_at_once, run_cells
+from orchestrator.execute import cells_at_once, run_cells, usual_jobs
 from orchestrator.figures import save_figures
 from orchestrator.foreseen import render_forecasts, with_forecasts
 from orchestrator.interrupts import interrupts
@@ -85,6 +85,7 @@ def run_matrix(
         reports.point_latest(run)
         if settled.forecasts:
             run.save_text("preflight.json", render_forecasts(settled.forecasts))
+        jobs = options.jobs or usual_jobs(tools.engine.cpus)
         store, traces = at_the_end.enter_context(_open_places(settled, tools, run, trace, emit))
         shop = Workshop(
             engine=tools.engine,
@@ -95,9 +96,9 @@ def run_matrix(
             traces=traces,
             name=matrix.file.name,
             folder=matrix.folder,
-            jobs=options.jobs,
-            floor=BoundedSemaphore(cells_at_once(options.jobs)),
-            bench=BoundedSemaphore(options.jobs),
+            jobs=jobs,
+            floor=BoundedSemaphore(cells_at_once(jobs)),
+            bench=BoundedSemaphore(jobs),
             smoke=options.smoke,
             keep=options.keep,
             emit=emit,
@@ -223,7 +224,7 @@ def _run_all(
     for old in carried(todo) if carried else ():
         keep(old)
     todo = [cell for cell in todo if cell.id not in finished]
-    if 1 < options.jobs < len(todo):  # else the order makes no difference
+    if 1 < shop.jobs < len(todo):  # else the order makes no difference
         todo = longest_first(todo, read_seconds())
     try:
         for record in _build_all(shop, todo) if todo else ():

@@ -36,7 +36,7 @@ class Options:
 
     only: tuple[str, ...] = ()
     skip: tuple[str, ...] = ()
-    jobs: int = 2
+    jobs: int | None = None  # none: what suits the engine
     smoke: bool = True
     keep: bool = False
     fail_fast: bool = False

@@ -52,15 +52,16 @@ def run(
     only: Only = None,
     skip: Skip = None,
     jobs: Annotated[
-        int,
+        int | None,
         typer.Option(
             "--jobs",
             "-j",
             min=1,
             max=256,
-            help="Cells built at once; with 2 or more, others are tested beside, and what the cache holds is built together.",
+            help="Cells built at once: the engine's processors, from 2 to 8, unless given. With 2 or more, others are tested "
+            "beside, and what the cache holds is built together.",
         ),
-    ] = 2,
+    ] = None,
     resume: Annotated[str | None, typer.Option("--resume", metavar="RUN", help=f"Go on with this run: {RUN_WORDS}.")] = None,
     progress: Annotated[str, typer.Option("--progress", help="auto, plain, json or none; on standard error")] = "auto",
     kind: Annotated[str, typer.Option("--format", help=f"What to print at the end: {FORMAT_WORDS}")] = "table",

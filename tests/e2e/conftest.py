@@ -41,6 +41,7 @@ class Project:
 
     folder: Path
     place: str = "containerd"
+    jobs: int | None = 2  # whatever machine this is; with none, as many as matrix takes by itself
     traced: bool = False  # what is not about traces does without: fetching them takes a command for each run
     environment: dict[str, str] = field(default_factory=dict)
     endpoint: str | None = None  # of a BuildKit that runs by itself
@@ -79,7 +80,10 @@ class Project:
         return done
 
     def _words(self, words: tuple[str, ...]) -> list[str]:
-        return [*words, "--no-trace"] if words[0] == "run" and not self.traced else list(words)
+        if words[0] != "run":
+            return list(words)
+        more = [] if self.traced else ["--no-trace"]
+        return [*words, *more, *([] if self.jobs is None or "--jobs" in words else ["--jobs", str(self.jobs)])]
 
     def run(self, *words: str, exit_code: int = 0, **environment: str) -> dict[str, Any]:
         """Run the matrix, and give its run.json."""

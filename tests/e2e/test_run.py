@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from orchestrator.execute import usual_jobs
 from tests.conftest import OF_THE_IMAGE
 from tests.e2e.conftest import DOCKERFILE, Project, cells_of
 
@@ -155,7 +156,10 @@ def test_steps_are_listed_with_their_times_and_whether_they_were_cached(project:
 def test_the_environment_of_the_measurement_is_recorded(placed: Project) -> None:
     """A figure without its machine is worth nothing."""
     placed.write()
-    environment = placed.run()["environment"]
+    placed.jobs = None
+    record = placed.run()
+    environment = record["environment"]
+    assert record["cells"][0]["build"]["jobs"] == usual_jobs(environment["cpus"])
     assert environment["storage"] == ("overlay2" if placed.place == "classic" else "containerd")
     assert environment["driver"] == (placed.place if placed.place in OF_THE_IMAGE else "docker")
     assert environment["cpus"] > 0

@@ -9,7 +9,7 @@ import pytest
 
 from bench.agenda import choose, make_agenda
 from bench.bars import make_bars
-from bench.fit import CHECKED_ON, FITTED_ON, JOBS, LIMIT, all_checks, fit_model
+from bench.fit import CHECKED_ON, FITTED_ON, LIMIT, all_checks, fit_model
 from bench.nouns import (
     AFTER,
     ALONE,
@@ -66,9 +66,7 @@ def make_measured() -> Measured:
     rows = []
     for state in ("cold", "unchanged"):
         rows.append(Row(Case("tiny", FITTED_ON, "docker", state), ALONE, (make_cost(FITTED_ON, 1, state),)))
-        rows += [
-            Row(Case("tiny", n, "docker", state), MATRIX, (make_cost(n, JOBS, state),) * 3) for n in (1, FITTED_ON, *CHECKED_ON)
-        ]
+        rows += [Row(Case("tiny", n, "docker", state), MATRIX, (make_cost(n, 2, state),) * 3) for n in (1, FITTED_ON, *CHECKED_ON)]
         rows += [Row(Case("tiny", n, "docker", state), BAKE, (Cost(2.0 + n / 4, 0.2, 0.02, results=n),) * 3) for n in (12, 100)]
     failing = Case("tiny", 12, "docker", "one fails early")
     rows += [Row(failing, MATRIX, (Cost(5.0, 1.0, 0.5, results=11),)), Row(failing, BAKE, (Cost(1.0, 0.1, 0.1, results=0),))]
@@ -160,8 +158,8 @@ def test_nights_are_computed_from_what_was_measured() -> None:
     assert_golden("bench-scale.md", render_scale(make_measured()) + "\n")
     assert render_scale(Measured({})) == "Nothing of this has been measured."
     (cold, _) = make_kinds(make_measured())
-    assert cold.wall_s(100, 2) == pytest.approx(TRUE.wall_s(100, jobs=JOBS, cpus=2))
-    assert cold.wall_s(1000, 2) == pytest.approx(TRUE.wall_s(1000, jobs=JOBS, cpus=2), rel=0.01)
+    assert cold.wall_s(100, 2) == pytest.approx(TRUE.wall_s(100, jobs=2, cpus=2))
+    assert cold.wall_s(1000, 2) == pytest.approx(TRUE.wall_s(1000, jobs=2, cpus=2), rel=0.01)
     without = replace(cold, model=None)
     assert without.wall_s(10, 2) == pytest.approx(without.before_s + without.after_s + 10 * without.each_s)
 

@@ -7,7 +7,7 @@ from threading import Barrier, Event, Lock
 import pytest
 
 from orchestrator.errors import DiskFullError
-from orchestrator.execute import run_cells
+from orchestrator.execute import run_cells, usual_jobs
 from orchestrator.model import Cell, Settings, Status
 from orchestrator.record import CellRecord
 from orchestrator.workshop import CancelledError
@@ -23,6 +23,12 @@ def cells(*ids: str) -> list[Cell]:
 def passed(cell: Cell) -> CellRecord:
     """Make a cell's record at once."""
     return CellRecord(cell.id, dict(cell.axes), Status.PASSED, Status.PASSED, as_expected=True)
+
+
+@pytest.mark.parametrize(("cpus", "jobs"), [(0, 2), (1, 2), (2, 2), (5, 5), (8, 8), (64, 8)])
+def test_as_many_cells_are_built_at_once_as_there_are_processors(cpus: int, jobs: int) -> None:
+    """Two where there are fewer, or nobody knows; no more than disk and network can follow."""
+    assert usual_jobs(cpus) == jobs
 
 
 def test_every_cell_has_its_record() -> None:
