@@ -47,7 +47,7 @@ def _foretell(record: RunRecord) -> tuple[Comparison, ...]:
         return ()
     from orchestrator.preflight.hindsight import foretell  # noqa: PLC0415  # most runs were not foretold
 
-    return tuple(foretell(record))
+    return foretell(record)
 
 
 def _columns(one: Comparison) -> tuple[str, str, str, str]:
