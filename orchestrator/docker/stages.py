@@ -38,6 +38,9 @@ class Task:
 def render_dockerfile(tasks: Sequence[Task], images: Sequence[str], nonce: str) -> str:
     """Write a stage for each task; each waits for the one before, so no task has to share the machine with another.
 
+    What it waits for is a copy of nothing, for which BuildKit looks through all
+    files of the image: nothing is copied from the last task.
+
     The name of a secret that nobody gives is part of a step and of nothing that
     the step can see: no two builds have a step in common, which BuildKit would
     run once for both.
@@ -52,7 +55,8 @@ def render_dockerfile(tasks: Sequence[Task], images: Sequence[str], nonce: str) 
         for number, argv in enumerate(task.argvs):
             words = " ".join([f"--mount=type=secret,id={_mark(nonce, at, number)}", *options])
             lines.append(f"RUN {words} {_render_argv(argv)}")
-        lines += [f"FROM scratch AS after{at}", f"COPY --from=check{at} {_NOTHING} /"]
+        if at + 1 < len(tasks):
+            lines += [f"FROM scratch AS after{at}", f"COPY --from=check{at} {_NOTHING} /"]
     return "\n".join(lines) + "\n"
 
 

@@ -27,8 +27,6 @@ def test_each_task_is_a_stage_that_waits_for_the_one_before() -> None:
         "FROM cell1 AS check1",
         f'{start}-1-0 --network=default {before} ["touch","/x"]',
         f'{start}-1-1 --network=default {before} ["ls","/x"]',
-        "FROM scratch AS after1",
-        "COPY --from=check1 /matrix-copies-nothing* /",
     ]
 
 
@@ -49,9 +47,9 @@ def test_a_command_stays_what_it_is(word: str) -> None:
     """Whatever a word holds, it is read back as the same word, in lines that BuildKit takes."""
     text = render_dockerfile([Task((("echo", word),))], ["cell0"], "n0")
     lines = text.split("\n")
-    assert len(lines) == 5 or len(word) > 60_000
+    assert len(lines) == 3 or len(word) > 60_000
     assert all(len(line) < 65_536 and line.strip() for line in lines[:-1])
-    run = text[text.index("RUN ") : text.index("\nFROM scratch")]
+    run = text[text.index("RUN ") :].removesuffix("\n")
     assert "<" not in run
     assert "#" not in run
     assert not [line for line in run.split("\n")[:-1] if line.endswith("\\\\") or not line.endswith("\\")]
