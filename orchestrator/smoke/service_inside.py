@@ -66,8 +66,10 @@ def follow(task, service):
             failures = failures + 1 if found["code"] and time.monotonic() - started > task["start_s"] else failures
             is_over = found["code"] == 0 or failures >= task["retries"]
         else:
-            found = ask(task, until)
-            is_over = is_wanted(task, found)
+            answered = ask(task, until)
+            is_over = is_wanted(task, answered)
+            if is_over or not found or time.monotonic() < until:  # else it was cut short, and the one before says more
+                found = answered
         if is_over or service.poll() is not None or time.monotonic() >= until:
             return found
         time.sleep(POLL_S)  # a service does not say when it is ready

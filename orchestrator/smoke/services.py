@@ -57,12 +57,13 @@ def check_http(subject: Subject, check: HttpCheck, timeout_s: float) -> CheckRes
     with _service(subject, replace(check.limits, network=network)) as box:
         until = min(time.monotonic() + check.within_s, latest)  # from when it was started, however long that took
         address = address_of(subject.engine, box)
-        problem = "it has no address"
+        problem = None if address else "it has no address"
         while address and not subject.cancel.is_set():
             answered = _ask(address, check, until)
             if answered is None:
                 return CheckResult(name, "passed")
-            problem = answered
+            if problem is None or time.monotonic() < until:  # else it was cut short, and the one before says more
+                problem = answered
             if _gone(subject.engine, box, check) or time.monotonic() >= until:
                 break
             subject.cancel.wait(_POLL_S)

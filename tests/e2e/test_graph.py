@@ -112,7 +112,7 @@ def test_a_service_is_the_same_from_inside(project: Project) -> None:
         {"import": ["json", "nosuch"]},
         {"http": {**port, "body": "hello", "header": {"x-id": "^a"}}},
         {"http": {**port, "path": "/missing", "status": 404}},
-        {"http": {"port": 8000, "within": "2s", "status": 201}},
+        {"http": {"port": 8000, "within": "4s", "status": 201}},
         {"http": {"port": 9, "within": "2s"}},
         {"healthy": {"within": "8s"}},
         {"probe": "locale"},
