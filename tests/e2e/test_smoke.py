@@ -44,8 +44,8 @@ def test_commands_are_judged_by_exit_code_and_output(project: Project) -> None:
 
 
 def test_signals_and_lack_of_memory_are_named(project: Project) -> None:
-    """137 and 139 say nothing to most people; of memory the engine hears while something of the container is left."""
-    starved = "dd if=/dev/zero of=/dev/null bs=60M count=1; code=$?; sleep 1; exit $code"
+    """137 and 139 say nothing to most people; of memory the engine hears from when it listens to when nothing is left."""
+    starved = "sleep 2; dd if=/dev/zero of=/dev/null bs=60M count=1; code=$?; sleep 2; exit $code"
     checks = smoke(
         project,
         {"run": ["sh", "-c", "sh -c 'kill -SEGV $$'; exit $?"]},
