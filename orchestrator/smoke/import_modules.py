@@ -14,8 +14,9 @@ import sys
 import time
 
 KEPT_BYTES = 20000  # of what an import prints on its standard error: the last
-PART_BYTES = 65536
+PART_BYTES = 65536  # as much as a pipe holds
 POLL_S = 0.02
+UNHEARD_S = 0.002  # between two looks at a process that has closed its standard error: its end is told by nothing else
 
 
 def try_import(name, timeout_s):
@@ -51,16 +52,15 @@ def follow(pid, source, latest):
             part = os.read(source, PART_BYTES)
             words, is_open = (words + part)[-KEPT_BYTES:], bool(part)
         elif not is_open:
-            time.sleep(POLL_S / 10)
+            time.sleep(UNHEARD_S)
         ended, found = os.waitpid(pid, os.WNOHANG)
         status = found if ended else None
     if status is None:
         os.kill(pid, signal.SIGKILL)
         os.waitpid(pid, 0)
         return None, words
-    while is_open and select.select([source], [], [], 0)[0]:
-        part = os.read(source, PART_BYTES)
-        words, is_open = (words + part)[-KEPT_BYTES:], bool(part)
+    if is_open and select.select([source], [], [], 0)[0]:  # once: what it has left running may print for ever
+        words = (words + os.read(source, PART_BYTES))[-KEPT_BYTES:]
     return -os.WTERMSIG(status) if os.WIFSIGNALED(status) else os.WEXITSTATUS(status), words
 
 

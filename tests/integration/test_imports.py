@@ -80,11 +80,11 @@ def test_an_import_has_its_time(tmp_path: Path, text: str, code: int | None) -> 
     assert after["code"] == 0
 
 
-def test_what_an_import_leaves_running_is_not_waited_for(tmp_path: Path) -> None:
+@pytest.mark.parametrize("command", ["exec sleep 100", "exec yes >&2"], ids=["silent", "talking"])
+def test_what_an_import_leaves_running_is_not_waited_for(tmp_path: Path, command: str) -> None:
     """A process that it has started may hold on to its output for ever; the image's container ends all."""
-    left, after = try_imports(
-        tmp_path, left="import subprocess; open('left', 'w').write(str(subprocess.Popen(['sleep', '100']).pid))", after=""
-    )
+    text = f"import subprocess; open('left', 'w').write(str(subprocess.Popen(['sh', '-c', {command!r}]).pid))"
+    left, after = try_imports(tmp_path, left=text, after="")
     os.kill(int(tmp_path.joinpath("left").read_text()), signal.SIGKILL)
     assert (left["code"], after["code"]) == (0, 0)
     assert left["duration_s"] < LIMIT_S
