@@ -10,11 +10,11 @@ import time
 from contextlib import ExitStack
 from pathlib import Path
 
-from bench.agenda import DRIVERS, PROJECTS, choose, make_agenda
+from bench.agenda import PROJECTS, choose, make_agenda
 from bench.commands import time_commands
 from bench.contenders import forget_builder, forget_steps, has_image
 from bench.machine import describe_machine
-from bench.nouns import STATES, Measured
+from bench.nouns import DRIVERS, IN_ENGINE, STATES, Measured
 from bench.projects import BUILDER, LARGE_BASE, REAL_CELLS, ROOT, ensure_large_base
 from bench.rounds import measure_case
 from bench.scale import BEGIN as SCALE_BEGIN
@@ -63,7 +63,7 @@ def _measure(asked: argparse.Namespace, *, is_own_engine: bool) -> None:
         for item in agenda:
             case = item.case
             _say(f"{case.cells} {case.project} cells, {case.state}: {', '.join(item.contenders)}, {item.rounds} times")
-            if case.driver == "docker":
+            if case.driver == IN_ENGINE:
                 rows = measure_case(item, folder, connect().context)
                 forget_steps(connect().context)
             else:

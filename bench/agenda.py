@@ -6,7 +6,20 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from bench.fit import FITTED_ON
-from bench.nouns import ALONE, BAKE, CARRIED, MATRIX, PARALLEL, SERIAL, STATES, WITHOUT_SMOKE, WITHOUT_TRACE, Case
+from bench.nouns import (
+    ALONE,
+    BAKE,
+    CARRIED,
+    IN_CONTAINER,
+    IN_ENGINE,
+    MATRIX,
+    PARALLEL,
+    SERIAL,
+    STATES,
+    WITHOUT_SMOKE,
+    WITHOUT_TRACE,
+    Case,
+)
 from bench.projects import REAL_CELLS
 
 if TYPE_CHECKING:
@@ -14,7 +27,6 @@ if TYPE_CHECKING:
 
 _COLD, _OWN, _UNCHANGED, _FAILING = STATES
 PROJECTS = ("tiny", "large", "real")
-DRIVERS = ("docker", "docker-container")
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +43,7 @@ def make_agenda(*, has_builder_image: bool) -> Iterator[Item]:
     """Give all cases; those that are not usual are measured when they are asked for."""
 
     def item(project: str, cells: int, state: str, contenders: tuple[str, ...], rounds: int, *, usual: bool = True) -> Item:
-        return Item(Case(project, cells, DRIVERS[0], state), contenders, rounds, usual)
+        return Item(Case(project, cells, IN_ENGINE, state), contenders, rounds, usual)
 
     both = (MATRIX, BAKE)
     ours = {_COLD: (MATRIX,), _UNCHANGED: (MATRIX, CARRIED, WITHOUT_SMOKE, WITHOUT_TRACE)}
@@ -60,11 +72,10 @@ def make_agenda(*, has_builder_image: bool) -> Iterator[Item]:
 
 def _in_a_container() -> Iterator[Item]:
     """Give what is measured with a builder in a container, where bake has to bring each image into the engine."""
-    driver = DRIVERS[1]
-    yield Item(Case("large", 12, driver, _UNCHANGED), (MATRIX, CARRIED, BAKE), 3, usual=True)
+    yield Item(Case("large", 12, IN_CONTAINER, _UNCHANGED), (MATRIX, CARRIED, BAKE), 3, usual=True)
     for state in (_COLD, _UNCHANGED):
-        yield Item(Case("tiny", 12, driver, state), (MATRIX, BAKE), 3, usual=True)
-    yield Item(Case("real", REAL_CELLS, driver, _COLD), (MATRIX, BAKE), 1, usual=True)
+        yield Item(Case("tiny", 12, IN_CONTAINER, state), (MATRIX, BAKE), 3, usual=True)
+    yield Item(Case("real", REAL_CELLS, IN_CONTAINER, _COLD), (MATRIX, BAKE), 1, usual=True)
 
 
 def choose(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+IN_ENGINE, IN_CONTAINER = DRIVERS = ("docker", "docker-container")  # the engine's own BuildKit; a builder in a container
 STATES = ("cold", "own step changed", "unchanged", "one fails early")
 MATRIX = "matrix run"
 CARRIED = "matrix run --skip-unchanged"

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from tabulate import tabulate
 
 from bench.fit import cpus_of, fit_model, jobs_on, samples_of
-from bench.nouns import AFTER, BEFORE, EVIDENCE, IMAGES, MATRIX, RECORD, UNIQUE, Case, Measured
+from bench.nouns import AFTER, BEFORE, EVIDENCE, IMAGES, IN_ENGINE, MATRIX, RECORD, UNIQUE, Case, Measured
 from orchestrator.stored import MAX_RECORD_BYTES
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ def make_kinds(measured: Measured) -> list[Kind]:
     largest: dict[tuple[str, str], Case] = {}
     for row in measured.rows:
         key = (row.case.project, row.case.state)
-        is_ours = row.contender == MATRIX and row.case.driver == "docker" and row.case.state in ("cold", "unchanged")
+        is_ours = row.contender == MATRIX and row.case.driver == IN_ENGINE and row.case.state in ("cold", "unchanged")
         if is_ours and row.case.cells > largest.get(key, replace(row.case, cells=0)).cells:
             largest[key] = row.case
     return [_make_kind(measured, case) for case in largest.values()]

@@ -42,7 +42,11 @@ _LIBRARIES = (  # what runs import when they come to need it
     "python_on_whales",
     "tabulate",
 )
-_OTHERS = ("orchestrator.probes.", "orchestrator.smoke.import_modules", "orchestrator.smoke.service_inside")  # run inside images
+INSIDE_IMAGES = (
+    "orchestrator.probes.",
+    "orchestrator.smoke.import_modules",
+    "orchestrator.smoke.service_inside",
+)  # in an image's Python
 _ROOT = Path(__file__).parents[1]
 _MOST_BYTES = 1024 * 1024  # of a request: words and environment
 _DESCRIPTORS = 3  # that come with it: output, errors, and where to say how it ended
@@ -128,7 +132,7 @@ def _keep(request: bytes, out: int, err: int, answer: int) -> None:
 def _warm_up() -> None:
     """Check a matrix.yaml, and read and write the example of a run as page and text, to nowhere."""
     ours = [module.name for module in pkgutil.walk_packages(orchestrator.__path__, "orchestrator.")]
-    for module in (*_LIBRARIES, *(name for name in ours if not name.startswith(_OTHERS))):
+    for module in (*_LIBRARIES, *(name for name in ours if not name.startswith(INSIDE_IMAGES))):
         importlib.import_module(module)
     app = importlib.import_module("orchestrator.cli").make_app()
     example = ["report", "--reports", str(_ROOT / "reports/examples"), "--format"]

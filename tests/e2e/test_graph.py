@@ -39,9 +39,14 @@ ENTRYPOINT ["python3"]
 CMD ["/app.py"]
 """
 SERVICE = """\
+import time
 from http.server import BaseHTTPRequestHandler, HTTPServer
 class Handler(BaseHTTPRequestHandler):
+    asked = False
     def do_GET(self):
+        if self.path == "/once" and Handler.asked:
+            time.sleep(100)
+        Handler.asked = True
         self.send_response(404 if self.path == "/missing" else 200)
         self.send_header("X-Id", "abc")
         self.end_headers()
@@ -112,13 +117,14 @@ def test_a_service_is_the_same_from_inside(project: Project) -> None:
         {"import": ["json", "nosuch"]},
         {"http": {**port, "body": "hello", "header": {"x-id": "^a"}}},
         {"http": {**port, "path": "/missing", "status": 404}},
-        {"http": {"port": 8000, "within": "4s", "status": 201}},
+        {"http": {"port": 8000, "path": "/once", "within": "4s", "status": 201}},
         {"http": {"port": 9, "within": "2s"}},
         {"healthy": {"within": "8s"}},
         {"probe": "locale"},
         {"probe": "tls"},
     ]
     contained, stepped = (checks_of(project, smoke, *checks) for smoke in ("container", "graph"))
+    assert contained[4]["reason"] == "after 4 s: status 200 instead of 201: hello", "its only answer, though it never ends another"
     outcomes = ["passed", "failed", "passed", "passed", "failed", "failed", "passed"]
     assert [check["outcome"] for check in stepped[:7]] == outcomes
     assert without(stepped, "runner", "duration_s", "detail") == without(contained, "runner", "duration_s", "detail")

@@ -10,10 +10,9 @@ from pathlib import Path
 import pytest
 
 import orchestrator
+from tests.forked import INSIDE_IMAGES
 
 ROOT = Path(orchestrator.__file__).parent
-# Scripts that run in an image's Python, not in ours.
-INSIDE_IMAGES = ("orchestrator.probes.", "orchestrator.smoke.import_modules", "orchestrator.smoke.service_inside")
 MAX_LINES = 310
 
 
