@@ -50,9 +50,8 @@ if TYPE_CHECKING:
 
     from orchestrator.config.load import Matrix
     from orchestrator.docker.builder import Builder
-    from orchestrator.docker.engine import Engine
+    from orchestrator.docker.engine import Answer, Engine
     from orchestrator.docker.images import ImageStore
-    from orchestrator.docker.process import Output
     from orchestrator.events import Emit
     from orchestrator.model import BuilderSpec, Cell, Plan
     from orchestrator.record import RunRecord
@@ -66,7 +65,7 @@ if TYPE_CHECKING:
 
 
 def run_matrix(
-    matrix: Matrix, reports: Reports, options: Options, watch: Callable[[Event], None], asked: Future[Output] | None = None
+    matrix: Matrix, reports: Reports, options: Options, watch: Callable[[Event], None], asked: Future[Answer] | None = None
 ) -> RunRecord:
     """Run a plan to its end, or to an interruption; either way all that is known is stored."""
     trace = begin_trace(os.environ)
@@ -135,7 +134,7 @@ class _Tools(NamedTuple):
     spec: BuilderSpec
 
 
-def _bootstrap(matrix: Matrix, settled: Settled, asked: Future[Output] | None) -> _Tools:
+def _bootstrap(matrix: Matrix, settled: Settled, asked: Future[Answer] | None) -> _Tools:
     spec = builder_spec(matrix)
     engine = connect(is_needed=spec.needs_engine or settled.options.keep, asked=asked)
     if engine.answers:

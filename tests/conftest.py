@@ -28,6 +28,7 @@ BUILDER_IMAGE = "moby/buildkit:buildx-stable-1"
 OF_THE_IMAGE = ("docker-container", "remote")
 ALL_FAULTS = os.environ.get("FAULTS") == "all"  # they take minutes; tests/golden/logs has what they said, for the unit tests
 QUICK = ("tests/unit/", "tests/properties/", "tests/views/")
+DRILLS = "tests/faults/engine/"
 ALONE = ("tests/e2e/", "tests/integration/")
 NEEDS = {"builder_image": "docker-container", "remote": "remote"}
 PLACES = ("containerd", "classic", *OF_THE_IMAGE)
@@ -150,7 +151,7 @@ def deal(items: list[pytest.Item], workers: int) -> list[pytest.Item]:
     groups: dict[str, list[pytest.Item]] = {}
     for item in items:
         if not item.nodeid.startswith(QUICK):
-            groups.setdefault(item.nodeid if item.nodeid.startswith(ALONE) else item.nodeid.partition("::")[0], []).append(item)
+            groups.setdefault(_sharing(item.nodeid), []).append(item)
     ordered = sorted(groups.values(), key=lambda group: not any(item.get_closest_marker("long") for item in group))
     pieces: list[list[pytest.Item]] = [[] for _ in range(workers)]
     for group in ordered:
@@ -163,9 +164,18 @@ def deal(items: list[pytest.Item], workers: int) -> list[pytest.Item]:
     return [item for piece in pieces for item in piece] + quick
 
 
+def _sharing(nodeid: str) -> str:
+    """Name what a test shares with others: its file, as a rule; the drills, an engine that is made for them."""
+    if nodeid.startswith(ALONE):
+        return nodeid
+    return DRILLS if nodeid.startswith(DRILLS) else nodeid.partition("::")[0]
+
+
 @pytest.fixture(scope="session")
 def classic_engine(engine: None) -> dict[str, str]:
-    """Give the variables of the engine with the classic image store, which `make test` starts beside."""
+    """Give the variables of the engine with the classic image store, which `make test` starts beside where it may."""
+    if "classic" not in places():
+        (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)("no engine with the classic image store runs beside")
     assert answers(CLASSIC.environment), "the second engine of the lab does not answer"
     return CLASSIC.environment
 

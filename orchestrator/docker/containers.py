@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import secrets
+import socket
 import time
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import cache
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
@@ -244,6 +246,17 @@ def make_internal_network(engine: Engine, run: str) -> str:
             message = f"the internal network could not be made: {error}"
             raise EngineError(message) from error
     return name
+
+
+@cache
+def reaches_containers(engine: Engine, run: str) -> bool:
+    """Tell whether a container's address is its own here, too: the bridge of the run's network is then one of this machine's.
+
+    Behind the engine's socket there may be a virtual machine, another network
+    or another machine, in which the same address is nobody's, or somebody else's.
+    """
+    found = ask(engine, "GET", f"/networks/{make_internal_network(engine, run)}")
+    return f"br-{found['Id'][:12]}" in (name for _, name in socket.if_nameindex())
 
 
 def list_networks(engine: Engine, run: str | None = None) -> list[tuple[str, str]]:

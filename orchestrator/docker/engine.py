@@ -7,11 +7,13 @@ import os
 import re
 import shutil
 from concurrent.futures import Future
+from contextlib import suppress
 from dataclasses import dataclass
 from threading import Thread
 from typing import TYPE_CHECKING, Any
 
 from orchestrator.docker import process
+from orchestrator.docker.installed import installation, recall_client, remember_client
 from orchestrator.errors import EngineError
 
 if TYPE_CHECKING:
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
 
 MIN_BUILDX = (0, 13, 0)  # the first with --progress=rawjson
 _ANSWER_S = 30.0
+_QUICK_S = 10.0
 _USUAL_ENDPOINT = "unix:///var/run/docker.sock"
 _OF_TRACING = ("OTEL_", "DOCKER_CLI_OTEL_", "TRACEPARENT", "TRACESTATE")
 _VERSION = re.compile(r"v?(\d+)\.(\d+)(?:\.(\d+))?\S*")
@@ -44,13 +47,23 @@ class Engine:
 
     @property
     def is_local(self) -> bool:
-        """Tell whether it is on this machine."""
-        return self.endpoint.startswith(("unix://", "npipe://"))
+        """Tell whether it answers, and on this machine."""
+        return self.answers and self.endpoint.startswith(("unix://", "npipe://"))
 
 
-def ask_engine() -> Future[process.Output]:
-    """Ask the client and the engine about themselves in one question, beside what the caller does until it needs the answer."""
-    asked: Future[process.Output] = Future()
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What the client and the engine say of themselves; what was said instead when they do not."""
+
+    info: dict[str, Any]
+    ok: bool = True
+    error: str = ""
+    timed_out: bool = False
+
+
+def ask_engine() -> Future[Answer]:
+    """Ask the client and the engine about themselves, beside what the caller does until it needs the answer."""
+    asked: Future[Answer] = Future()
 
     def ask() -> None:
         try:
@@ -62,27 +75,38 @@ def ask_engine() -> Future[process.Output]:
     return asked
 
 
-def _ask(docker: str) -> process.Output:
-    return process.run([docker, "info", "--format", "{{json .}}"], timeout_s=_ANSWER_S)
+def _ask(docker: str) -> Answer:
+    """Ask docker, which asks the engine; or the engine alone, where it is on this machine and docker has answered before."""
+    name = installation(docker)
+    if client := recall_client(name):
+        from orchestrator.docker.api import talking  # noqa: PLC0415  # it takes a while, and not every answer needs it
+
+        with suppress(EngineError), talking(_client_only(docker, client), within_s=_QUICK_S) as talk:  # docker words it better
+            if isinstance(info := talk.ask("GET", "/info"), dict):
+                return Answer({**info, "ClientInfo": client})
+    output = process.run([docker, "info", "--format", "{{json .}}"], timeout_s=_ANSWER_S)
+    answer = Answer(_parse(output.stdout), output.ok, output.stderr.strip(), output.exit.timed_out)
+    client = answer.info.get("ClientInfo") or {}
+    if answer.ok and _known_endpoint(client).startswith("unix://"):
+        remember_client(name, client)
+    return answer
 
 
-def connect(*, is_needed: bool = True, asked: Future[process.Output] | None = None) -> Engine:
+def connect(*, is_needed: bool = True, asked: Future[Answer] | None = None) -> Engine:
     """Find the engine that the user's environment names, or say what is missing.
 
     Where none is needed and none answers, only what concerns the client is known.
     """
     docker = find_client()
     answer = asked.result() if asked else _ask(docker)
-    info = _parse(answer.stdout)
+    info = answer.info
     client = info.get("ClientInfo") or {}
     plugin = _buildx_of(client) if client else {}  # without it docker said nothing at all: see below
     if not info.get("ServerVersion") and plugin and not is_needed:
-        return _client_only(docker, plugin, str(client.get("Context") or "default"))
+        return _client_only(docker, client)
     if not answer.ok or not info.get("ServerVersion"):
-        errors = [*map(str, info.get("ServerErrors") or ()), answer.stderr.strip()]
-        raise EngineError(
-            explain_silence(" ".join(filter(None, errors)), _endpoint(docker, client), timed_out=answer.exit.timed_out)
-        )
+        errors = [*map(str, info.get("ServerErrors") or ()), answer.error]
+        raise EngineError(explain_silence(" ".join(filter(None, errors)), _endpoint(docker, client), timed_out=answer.timed_out))
     status = {str(key): str(value) for key, value in info.get("DriverStatus") or ()}
     return Engine(
         docker=docker,
@@ -100,20 +124,21 @@ def connect(*, is_needed: bool = True, asked: Future[process.Output] | None = No
     )
 
 
-def _client_only(docker: str, plugin: dict[str, Any], context: str) -> Engine:
+def _client_only(docker: str, client: dict[str, Any]) -> Engine:
+    plugin = _buildx_of(client)
     return Engine(
         docker=docker,
         buildx_argv=_argv_of(plugin, docker),
         version="",
         buildx=_version_of(plugin),
-        context=context,
+        context=str(client.get("Context") or "default"),
         storage="",
         containerd_store=False,
         cpus=0,
         memory_bytes=0,
         platform="",
         cgroup="",
-        endpoint="",
+        endpoint=_known_endpoint(client),
         answers=False,
     )
 
@@ -181,12 +206,14 @@ def explain_silence(words: str, endpoint: str, *, timed_out: bool = False) -> st
 
 def _endpoint(docker: str, client: dict[str, Any]) -> str:
     """Give the address that the client would use; only of a context that somebody made does it have to be asked."""
-    if host := os.environ.get("DOCKER_HOST"):
-        return host
-    if client.get("Context") == "default":
-        return _USUAL_ENDPOINT
+    if known := _known_endpoint(client):
+        return known
     answer = process.run([docker, "context", "inspect", "--format", "{{.Endpoints.docker.Host}}"], timeout_s=_ANSWER_S)
     return answer.stdout.strip() or _USUAL_ENDPOINT
+
+
+def _known_endpoint(client: dict[str, Any]) -> str:
+    return os.environ.get("DOCKER_HOST") or (_USUAL_ENDPOINT if client.get("Context") == "default" else "")
 
 
 def _platform(system: str, machine: str) -> str:

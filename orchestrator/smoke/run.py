@@ -7,6 +7,7 @@ import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from orchestrator.docker.containers import reaches_containers
 from orchestrator.model import HealthyCheck, HttpCheck, ImportCheck, ProbeCheck, RunCheck, StructureCheck
 from orchestrator.probes import PROBE_NEEDS
 from orchestrator.record import CheckResult, Smoke
@@ -123,7 +124,8 @@ def _run_check(subject: Subject, check: Check, timeout_s: float) -> list[CheckRe
             case RunCheck():
                 results = [check_command(subject, check, timeout_s)]
             case HttpCheck():
-                results = [(check_http_inside if in_graph else check_http)(subject, check, timeout_s)]
+                inside = in_graph or not reaches_containers(subject.engine, subject.run)
+                results = [(check_http_inside if inside else check_http)(subject, check, timeout_s)]
             case HealthyCheck():
                 results = [(check_health_inside if in_graph else check_health)(subject, check, timeout_s)]
             case ProbeCheck():

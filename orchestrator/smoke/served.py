@@ -1,15 +1,16 @@
-"""`http` and `healthy` as a step of a build: the image's Python starts the image's own command and asks it."""
+"""`http` and `healthy` from inside, in a build or where containers cannot be reached: the image's Python starts its command."""
 
 from __future__ import annotations
 
 import json
 import secrets
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import resources
 from typing import TYPE_CHECKING, Any
 
 from orchestrator.docker.containers import Confinement
 from orchestrator.record import CheckResult
+from orchestrator.smoke.choose import CONTAINER, GRAPH
 from orchestrator.smoke.commands import PYTHON, explain_end, parse_answers, run_python
 from orchestrator.smoke.runners import Call
 from orchestrator.smoke.services import judge_answer
@@ -19,7 +20,11 @@ if TYPE_CHECKING:
     from orchestrator.model import HealthyCheck, HttpCheck
     from orchestrator.smoke.run import Subject
 
-NO_STARTER = "it needs a container: inside a build only a Python could start the image's command and ask it, and the image has none"
+_NO_STARTER = "only a Python could start the image's command and ask it there, and the image has none"
+NO_STARTER = {
+    GRAPH: f"it needs a container: inside a build {_NO_STARTER}",
+    CONTAINER: f"the engine's containers cannot be asked from here: inside one {_NO_STARTER}",
+}
 _SHELL = ("/bin/sh", "-c")  # of the image, where it names no other
 _SECOND_NS = 10**9
 
@@ -80,10 +85,11 @@ def _serve(
     nonce = secrets.token_hex(8)
     question = {**task, "command": subject.command, "within_s": min(check.within_s, timeout_s), "nonce": nonce}
     source = resources.files("orchestrator.smoke").joinpath("service_inside.py").read_text(encoding="utf-8")
-    confinement = Confinement(subject.run, subject.cell, check.limits, subject.env)
+    network = "bridge" if check.limits.network == "bridge" else "none"
+    confinement = Confinement(subject.run, subject.cell, replace(check.limits, network=network), subject.env)
     ended = run_python(subject, Call((PYTHON, json.dumps(question)), confinement, source), timeout_s)
     if ended is None:
-        return CheckResult(name, "skipped", NO_STARTER)
+        return CheckResult(name, "skipped", NO_STARTER[subject.runner.name])
     answer = parse_answers(ended.stdout, "service").get(nonce)
     if answer is None:
         failure = explain_end(ended, timeout_s, check.limits.memory_bytes)

@@ -109,7 +109,10 @@ def test_steps_and_containers_tell_the_same(project: Project) -> None:
 @pytest.mark.lab
 @pytest.mark.long
 def test_a_service_is_the_same_from_inside(project: Project) -> None:
-    """Where the image has a Python, it starts the image's own command and asks it; import and probe use that Python, too."""
+    """Where the image has a Python, it starts the image's own command and asks it; import and probe use that Python, too.
+
+    So it does in a container that cannot be reached from where the run is.
+    """
     project.folder.joinpath("app.py").write_text(SERVICE)
     project.folder.joinpath("Dockerfile").write_text(PYTHON)
     port = {"port": 8000, "within": "8s"}
@@ -128,6 +131,10 @@ def test_a_service_is_the_same_from_inside(project: Project) -> None:
     outcomes = ["passed", "failed", "passed", "passed", "failed", "failed", "passed"]
     assert [check["outcome"] for check in stepped[:7]] == outcomes
     assert without(stepped, "runner", "duration_s", "detail") == without(contained, "runner", "duration_s", "detail")
+    project.write(builder=builder(project, "container"), defaults={"smoke": checks[1:4], "retries": 0})
+    inside = project.run_in_another_network(exit_code=1)["cells"][0]["smoke"]["checks"]
+    assert [(check["runner"], check["outcome"]) for check in inside] == [("container", "passed")] * 2 + [("container", "failed")]
+    assert without(inside, "runner", "duration_s", "detail") == without(stepped[2:5], "runner", "duration_s", "detail")
     project.folder.joinpath("app.py").write_text("import sys; sys.exit('no config')")
     ended: list[dict[str, Any]] = [{"http": {"port": 8000, "within": "60s"}}, {"healthy": {"within": "60s"}}]
     contained, stepped = (checks_of(project, smoke, *ended) for smoke in ("container", "graph"))

@@ -112,6 +112,19 @@ def test_a_service_is_asked_over_http_and_by_its_own_health_check(project: Proje
     assert [check["outcome"] for check in checks] == ["passed"] * 3
 
 
+def test_a_service_that_cannot_be_reached_and_has_no_python_is_not_asked(project: Project) -> None:
+    """An address of the engine's containers may be somebody else's here: nobody is asked in the service's place."""
+    project.folder.joinpath("Dockerfile").write_text(HTTPD)
+    project.write(defaults={"smoke": [{"http": {"port": 8000, "within": "10s"}}, {"healthy": {"within": "10s"}}]})
+    asked, healthy = project.run_in_another_network(exit_code=0)["cells"][0]["smoke"]["checks"]
+    assert (asked["outcome"], healthy["outcome"]) == ("skipped", "passed")
+    assert asked["reason"] == (
+        "the engine's containers cannot be asked from here: "
+        "inside one only a Python could start the image's command and ask it there, and the image has none"
+    )
+    assert leftovers(project) == []
+
+
 def test_what_is_wrong_with_a_service_is_said(project: Project) -> None:
     """A wrong status, a silent port, a missing HEALTHCHECK, a container that ends."""
     project.folder.joinpath("Dockerfile").write_text(HTTPD)

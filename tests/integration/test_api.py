@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import json
+import os
 import secrets
 import socketserver
 import subprocess
@@ -157,6 +159,43 @@ def test_an_engine_that_is_gone(tmp_path: Path) -> None:
     engine = replace(make_engine(storage="", containerd_store=True), endpoint=f"unix://{tmp_path}/gone")
     with pytest.raises(EngineError, match=rf"the engine at unix://{tmp_path}/gone does not answer: .*No such file"):
         ask(engine, "GET", "/info")
+
+
+def test_docker_is_started_only_when_what_is_installed_has_changed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What it says of itself is kept; the engine says the rest, and where it does not, docker has the words for it."""
+    buildx = tmp_path / "more/docker-buildx"
+    buildx.parent.mkdir()
+    buildx.touch(0o755)
+    plugin = {"Name": "buildx", "Version": "v0.23.0", "Path": str(buildx)}
+    tmp_path.joinpath("said.json").write_text(
+        json.dumps({"ServerVersion": "1", "ClientInfo": {"Context": "default", "Plugins": [plugin]}})
+    )
+    docker = tmp_path / "docker"
+    docker.write_text(f"#!/bin/sh\necho started >> {tmp_path}/starts\ncat {tmp_path}/said.json\n")
+    docker.chmod(0o755)
+    tmp_path.joinpath("config.json").write_text(json.dumps({"cliPluginsExtraDirs": [str(buildx.parent)]}))
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path))
+    monkeypatch.setenv("MATRIX_CACHE_DIR", str(tmp_path / "cache"))
+
+    def starts() -> int:
+        return tmp_path.joinpath("starts").read_text().count("\n")
+
+    said = [b'{"ServerVersion": "2"}', b'["nonsense"]']
+    with serving(tmp_path, lambda handler: handler.reply(200, said[0])) as (engine, asked):
+        monkeypatch.setenv("DOCKER_HOST", engine.endpoint)
+        assert (connect().version, starts(), asked) == ("1", 1, [])
+        again = connect()
+        assert (again.version, again.buildx, again.buildx_argv, starts()) == ("2", "0.23.0", (str(buildx),), 1)
+        assert asked == ["GET /v1.51/info"]
+        buildx.write_text("another")
+        assert (connect().version, starts()) == ("1", 2)
+        assert (connect().version, starts()) == ("2", 2)
+        said.reverse()
+        assert (connect().version, starts()) == ("1", 3)
+    assert (connect().version, starts()) == ("1", 4)
+    tmp_path.joinpath("config.json").write_text("{}")
+    assert (connect().version, starts()) == ("1", 5)
 
 
 def test_output_is_kept_up_to_a_limit_and_told_apart(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ import os
 import shlex
 import subprocess
 import sys
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,7 +15,7 @@ from orchestrator.config.load import load_matrix
 from orchestrator.standins import VARIABLE
 from tests.lab.bases import STAND_INS, ensure_bases, save_description
 from tests.lab.cache import LabError, say
-from tests.lab.engine import BENCH, CLASSIC, MAIN, engine, ensure, forget_unused, start, stop
+from tests.lab.engine import BENCH, CLASSIC, FORBID, MAIN, engine, ensure, forget_unused, may_start, start, stop
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -62,21 +63,27 @@ def _can_be_pulled(ref: str) -> bool:
 
 
 def _with(words: Sequence[str]) -> int:
-    """Run a command with an engine, which is stopped afterwards if it was started for it."""
+    """Run a command with an engine, and one beside it; what was started for it is stopped afterwards."""
     try:
-        with engine() as variables:
+        with engine() as variables, ExitStack() as others:
             if variables:
                 forget_unused()
-            if start(CLASSIC):
-                say("a second engine, with the classic image store, runs beside it")
-            try:
-                everything = {**os.environ, **variables, HAS_CLASSIC: "yes"}
-                return subprocess.run(words, env=everything, check=False).returncode
-            finally:
-                stop(CLASSIC)
+            beside = {HAS_CLASSIC: "yes"} if _starts_classic(others) else {}
+            return subprocess.run(words, env={**os.environ, **variables, **beside}, check=False).returncode
     except LabError as error:
         say(str(error))
         return subprocess.run(words, env={**os.environ, NO_ENGINE: str(error).partition(". ")[0]}, check=False).returncode
+
+
+def _starts_classic(others: ExitStack) -> bool:
+    """Start the engine beside the one that answers, or say that tests do without."""
+    if not may_start():
+        say(f"no engine with the classic image store beside it: that takes root on Debian or Ubuntu, and {FORBID} other than no")
+        return False
+    if start(CLASSIC):
+        say("a second engine, with the classic image store, runs beside it")
+        others.callback(stop, CLASSIC)
+    return True
 
 
 COMMANDS: dict[str, Callable[[Sequence[str]], int]] = {"up": _up, "down": _down, "run": _run, "with": _with}

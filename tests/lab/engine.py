@@ -130,10 +130,14 @@ def start(spec: EngineSpec) -> bool:
         return True
 
 
-def _check_permission() -> None:
-    """Bring an engine up only where it is allowed and can work."""
+def may_start() -> bool:
+    """Tell whether an engine may be brought up here, and can work."""
     family = {release().get("ID"), *release().get("ID_LIKE", "").split()}
-    if os.environ.get(FORBID) == "no" or os.geteuid() != 0 or not family & {"debian", "ubuntu"}:
+    return os.environ.get(FORBID) != "no" and os.geteuid() == 0 and bool(family & {"debian", "ubuntu"})
+
+
+def _check_permission() -> None:
+    if not may_start():
         raise LabError(_BY_HAND)
     if shutil.which("dockerd") is None:
         say(f"no Docker Engine answers: one is brought up from the distribution's packages ({FORBID}=no forbids it)")

@@ -194,6 +194,7 @@ def test_the_door_to_docker_knows_nothing_of_what_is_behind_it() -> None:
         "rules",
         "verdicts",
         "errors",
+        "cached",
         "disk",
         "paths",
         "places",

@@ -62,6 +62,7 @@ def test_an_engine_is_asked_once_beside_other_work(monkeypatch: pytest.MonkeyPat
         raise BlockingIOError("no more processes")
 
     monkeypatch.setattr(process, "run", refuse)
+    monkeypatch.setenv("DOCKER_CONTEXT", "another")
     with pytest.raises(BlockingIOError, match="no more processes"):
         connect(asked=ask_engine())
 

@@ -14,8 +14,10 @@ from orchestrator.interrupts import interrupts
 from orchestrator.progress.say import Lasting
 
 
-def test_a_terminal_that_hangs_up_twice_is_waited_for() -> None:
+def test_a_terminal_that_hangs_up_twice_is_waited_for(request: pytest.FixtureRequest) -> None:
     """The kernel tells the first process of a session twice; that is no impatience."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    request.addfinalizer(lambda: signal.signal(signal.SIGHUP, before))
     cancel, interrupted = Event(), Event()
     with interrupts(cancel, interrupted):
         signal.raise_signal(signal.SIGHUP)

@@ -1,0 +1,59 @@
+"""What docker says of itself, kept until what is installed changes: for each answer it starts every plugin that it has."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from orchestrator.cached import Shelf
+from orchestrator.errors import StoreError
+
+_SHELF = Shelf("client", b"matrix-client-1\n", max_bytes=1024**2, max_entry_bytes=64 * 1024)
+_VARIABLES = ("DOCKER_CONFIG", "DOCKER_CONTEXT", "DOCKER_HOST", "HOME")
+_EVERYBODYS = ("/usr/local/lib", "/usr/local/libexec", "/usr/lib", "/usr/libexec")  # where docker looks for plugins
+
+
+def installation(docker: str) -> str:
+    """Name what is installed and configured: another client, buildx or configuration gives another name."""
+    config = Path(os.environ.get("DOCKER_CONFIG") or Path.home() / ".docker")
+    settings = config / "config.json"
+    folders = [*_more_folders(settings), config / "cli-plugins", *(Path(one, "docker/cli-plugins") for one in _EVERYBODYS)]
+    files = [Path(docker), settings, *(folder / "docker-buildx" for folder in folders)]
+    words = [docker, *(os.environ.get(name, "") for name in _VARIABLES), *map(_mark, files)]
+    return hashlib.sha256("\0".join(words).encode()).hexdigest()
+
+
+def recall_client(name: str) -> dict[str, Any] | None:
+    """Give what docker said of itself, if it said anything while this was installed."""
+    with suppress(StoreError):
+        if body := _SHELF.load(name):
+            client: dict[str, Any] = json.loads(bytes(body))
+            return client
+    return None
+
+
+def remember_client(name: str, client: dict[str, Any]) -> None:
+    """Keep what docker says of itself; without a cache it is asked each time."""
+    with suppress(StoreError):
+        _SHELF.save(name, json.dumps(client).encode())
+
+
+def _more_folders(settings: Path) -> list[Path]:
+    try:
+        named = json.loads(settings.read_bytes())["cliPluginsExtraDirs"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return []
+    return [Path(str(one)) for one in named] if isinstance(named, list) else []
+
+
+def _mark(file: Path) -> str:
+    """Tell this file from any other that may come to lie there."""
+    try:
+        about = file.stat()
+    except OSError:
+        return ""
+    return f"{about.st_dev} {about.st_ino} {about.st_size} {about.st_mtime_ns}"
