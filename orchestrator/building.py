@@ -10,7 +10,16 @@ from dataclasses import dataclass, field, replace
 from typing import IO, TYPE_CHECKING, Any, Self
 
 from orchestrator.disk import disk_errors, passing_folder
-from orchestrator.docker.build import BuildMetadata, Target, load_metadata, read_secret_args, render_build_argv, run_build
+from orchestrator.docker.build import (
+    AS_IT_IS,
+    BuildMetadata,
+    Target,
+    Variation,
+    load_metadata,
+    read_secret_args,
+    render_build_argv,
+    run_build,
+)
 from orchestrator.docker.nodes import tell_emulation
 from orchestrator.events import Event
 from orchestrator.failures import BuildFailure, classify_failure
@@ -58,15 +67,17 @@ class Followed:
     origins: Mapping[str, Origin]
 
 
-def build_cell(shop: Workshop, cell: Cell, target: Target, traced: TracedBuild) -> Built:
+def build_cell(shop: Workshop, cell: Cell, target: Target, traced: TracedBuild, variation: Variation = AS_IT_IS) -> Built:
     """Run a cell's build; buildx's metadata, which holds all build arguments, are read and not kept."""
     with passing_folder(shop.store.folder) as folder:
-        return _build(shop, cell, target, traced, folder / "metadata.json")
+        return _build(shop, cell, target, traced, folder / "metadata.json", variation)
 
 
-def _build(shop: Workshop, cell: Cell, target: Target, traced: TracedBuild, metadata_file: Path) -> Built:
+def _build(  # a cell, what is known of it, and where its build's files go
+    shop: Workshop, cell: Cell, target: Target, traced: TracedBuild, metadata_file: Path, variation: Variation
+) -> Built:
     """Keep a build's log and its raw progress while it goes on."""
-    argv = render_build_argv(shop.engine.buildx_argv, shop.builder, shop.name, cell, shop.folder, target, metadata_file)
+    argv = render_build_argv(shop.engine.buildx_argv, shop.builder, shop.name, cell, shop.folder, target, metadata_file, variation)
     followed = follow_build(shop, cell, argv, shop.run.cell(cell.id), {"TRACEPARENT": write_traceparent(traced.span)})
     traced.vertices, traced.platform = followed.progress.told, cell.settings.platform
     if followed.ended.cancelled:

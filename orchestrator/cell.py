@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from orchestrator.building import build_cell
 from orchestrator.disk import disk_errors
+from orchestrator.docker.build import AS_IT_IS, WITHOUT_CACHE
 from orchestrator.docker.images import load_image, remove_image
 from orchestrator.errors import EngineError
 from orchestrator.events import Event
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from orchestrator.building import Built
-    from orchestrator.docker.build import Target
+    from orchestrator.docker.build import Target, Variation
     from orchestrator.docker.graph import Graph
     from orchestrator.known import KnownImage
     from orchestrator.model import Check
@@ -67,17 +68,18 @@ def _run_cell(shop: Workshop, cell: Cell, trace: CellTrace, seat: Seat, group: G
         trace_id=trace.trace_id,
         expected_reason=cell.expected_reason,
     )
-    attempts = 0
+    attempts, variation = 0, AS_IT_IS
     while True:
         attempts += 1
         try:
-            record, may_pass = _try_cell(shop, cell, record, trace, seat, group if attempts == 1 else None)
+            record, again = _try_cell(shop, cell, record, trace, seat, group if attempts == 1 else None, variation)
         except EngineError as error:
-            record, may_pass = replace(record, status=Status.ERROR, reason=str(error)), True
+            record, again = replace(record, status=Status.ERROR, reason=str(error)), AS_IT_IS
         if shop.cancel.is_set():
             raise CancelledError
-        if not may_pass or attempts > cell.settings.retries:
+        if again is None or attempts > cell.settings.retries:
             break
+        variation = again
         wait_s = _BACKOFF_S * 2 ** (attempts - 1)
         shop.emit(Event("cell-retried", cell.id, {"attempt": attempts, "reason": record.reason, "wait_s": wait_s}))
         with trace.span("wait", Part.TIDY):
@@ -89,20 +91,21 @@ def _run_cell(shop: Workshop, cell: Cell, trace: CellTrace, seat: Seat, group: G
     return replace(record, attempts=attempts, as_expected=record.status is cell.expected)
 
 
-def _try_cell(  # a cell, what is known of it, and where it is
-    shop: Workshop, cell: Cell, record: CellRecord, trace: CellTrace, seat: Seat, group: Group | None
-) -> tuple[CellRecord, bool]:
-    """Try once; tell besides whether the same may end otherwise when it is tried again."""
+def _try_cell(  # noqa: PLR0913  # a cell, what is known of it, where it is, and how it is built
+    shop: Workshop, cell: Cell, record: CellRecord, trace: CellTrace, seat: Seat, group: Group | None, variation: Variation
+) -> tuple[CellRecord, Variation | None]:
+    """Try once; give besides how it is to be tried again, where that may end otherwise."""
     asked = choose_runners(shop, cell)
     wants_engine, wants_graph = CONTAINER in asked.values(), GRAPH in asked.values()
     with ExitStack() as stack:
         target = make_target(shop, cell, record.inputs, wants_engine=wants_engine)
         built = _build_in_group(group, cell, target, trace, seat) if group else None
-        built = built or _build_alone(shop, cell, target, trace, seat)
+        built = built or _build_alone(shop, cell, target, trace, seat, variation)
         inputs = replace(record.inputs, base=built.metadata.bases)
         record = replace(record, inputs=inputs, build=built.build, image=None, smoke=None)
-        if built.failure is not None:
-            return replace(record, status=built.status or Status.ERROR, reason=built.failure.reason), built.failure.passing
+        if failure := built.failure:
+            again = (WITHOUT_CACHE if failure.spoilt else AS_IT_IS) if failure.passing else None
+            return replace(record, status=built.status or Status.ERROR, reason=failure.reason), again
         if target.image and not shop.keep:
             stack.callback(_forget_image, shop, target.image, trace)
         shop.emit(Event("cell-measuring", cell.id))
@@ -119,13 +122,13 @@ def _try_cell(  # a cell, what is known of it, and where it is
             if not shop.keep:
                 stack.callback(_forget_image, shop, image, trace)
         if not asked:
-            return replace(record, status=Status.PASSED, reason=None, smoke=Smoke("skipped")), False
+            return replace(record, status=Status.PASSED, reason=None, smoke=Smoke("skipped")), None
         with trace.span("smoke", Part.SMOKE) as span:
             graph = open_graph(shop, cell, target, known) if wants_graph else None
             record = _smoke(_Tested(shop, cell, image, known, graph, asked), record, trace)
             if record.status is not Status.PASSED:
                 span.fail(record.reason or "", record.status.value)
-        return record, False
+        return record, None
 
 
 def _build_in_group(group: Group, cell: Cell, target: Target, trace: CellTrace, seat: Seat) -> Built | None:
@@ -137,10 +140,12 @@ def _build_in_group(group: Group, cell: Cell, target: Target, trace: CellTrace, 
     return built
 
 
-def _build_alone(shop: Workshop, cell: Cell, target: Target, trace: CellTrace, seat: Seat) -> Built:
+def _build_alone(  # a cell, where its image goes, where it is, and how it is built
+    shop: Workshop, cell: Cell, target: Target, trace: CellTrace, seat: Seat, variation: Variation
+) -> Built:
     seat.sit_down()
     with trace.build({"matrix.build.attempt": sum(build.is_told for build in trace.builds) + 1}) as traced:
-        built = build_cell(shop, cell, target, traced)
+        built = build_cell(shop, cell, target, traced, variation)
         if built.failure is not None:
             traced.span.fail(built.failure.reason, (built.status or Status.ERROR).value)
     return built

@@ -26,6 +26,7 @@ _PASSING = re.compile(
     r"|snapshot (?:\S+ )?does not exist",  # the engine tidied up under the build, or lost what a full disk could not take
     re.IGNORECASE,
 )
+_SPOILT = re.compile(r"failed to commit \S+ to \S+ during finalize")  # of a killed build; every other that meets it fails, too
 _DISK = re.compile(r"no space left on device|disk quota exceeded", re.IGNORECASE)
 _DAMAGED = re.compile(r"unexpected commit (?:digest|size)|failed size validation")
 _BASE = re.compile(r"failed to resolve source metadata for (\S+): ")
@@ -44,6 +45,7 @@ class BuildFailure:
     reason: str
     is_ours: bool  # the cell's own doing: its Dockerfile, its context, its base's name
     passing: bool
+    spoilt: bool = False  # the builder keeps something that is no good: trying again helps without its cache
 
 
 def classify_failure(  # noqa: PLR0911  # one for each kind of cause
@@ -76,7 +78,7 @@ def classify_failure(  # noqa: PLR0911  # one for each kind of cause
             passing=False,
         )
     if _PASSING.search(error):
-        return BuildFailure(shorten(words), is_ours=False, passing=True)
+        return BuildFailure(shorten(words), is_ours=False, passing=True, spoilt=bool(_SPOILT.search(error)))
     return BuildFailure(shorten(words) or "buildx gave no reason", is_ours=bool(words), passing=False)
 
 

@@ -37,15 +37,18 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class Variation:
-    """What is different in a build that is only timed."""
+    """What is different in a build that is no cell's first."""
 
     fresh: str | None = None  # every step is run, with cache mounts that nobody else has: the name of theirs
     context: Path | None = None  # a changed copy of the cell's own
     again: bool = False  # the same once more, for the image only
+    uncached: bool = False  # every step is run: what the builder keeps is no good
 
 
 AS_IT_IS = Variation()
+WITHOUT_CACHE = Variation(uncached=True)
 ONCE_MORE = Variation(again=True)
+_WHOLE = (AS_IT_IS, WITHOUT_CACHE)  # whose image is the cell's
 
 
 def render_build_argv(  # noqa: PLR0913  # the parts of one command line
@@ -84,7 +87,7 @@ def render_build_argv(  # noqa: PLR0913  # the parts of one command line
     if settings.network == "host" and builder.driver != "docker":
         argv += ["--allow", "network.host"]
     argv += _cache_argv(settings, variation)
-    push = settings.push if variation is AS_IT_IS else None
+    push = settings.push if variation in _WHOLE else None
     argv += [word for output in make_outputs(builder, target, push) for word in ("--output", output)]
     return [*argv, str(variation.context or context)]
 
@@ -98,9 +101,10 @@ def _cache_argv(settings: Settings, variation: Variation) -> list[str]:
     """Name the caches of a cell; a build that is only timed, or made once more, neither asks a registry's nor writes into it."""
     if variation.fresh is not None:
         return ["--no-cache", "--build-arg", f"BUILDKIT_CACHE_MOUNT_NS={variation.fresh}"]
-    if variation is not AS_IT_IS:
+    if variation not in _WHOLE:
         return []
-    argv = [word for source in settings.cache_from for word in ("--cache-from", source)]
+    argv = ["--no-cache"] if variation.uncached else []
+    argv += [word for source in settings.cache_from for word in ("--cache-from", source)]
     return argv + [word for sink in settings.cache_to for word in ("--cache-to", sink)]
 
 

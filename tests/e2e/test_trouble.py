@@ -108,6 +108,25 @@ def test_a_base_whose_registry_is_out_of_reach(project: Project) -> None:
     assert (cell["status"], cell["attempts"]) == ("error", 2)
 
 
+def test_what_a_killed_build_has_spoilt_is_built_without_the_cache(project: Project) -> None:
+    """The builder would give the same half-done step to every other build of it."""
+    said = json.loads(project.docker("info", "--format", "{{json .ClientInfo.Plugins}}"))
+    real = next(plugin["Path"] for plugin in said if plugin["Name"] == "buildx")
+    plugin = project.folder / "docker-buildx"
+    words = "failed to commit a to b during finalize: failed to stat active key during commit: snapshot a does not exist: not found"
+    plugin.write_text(
+        '#!/bin/sh\ncase "$*" in build*--no-cache*) ;; build*) '
+        f'echo "ERROR: failed to build: failed to solve: {words}" >&2; exit 1;; esac\nexec {real} "$@"\n'
+    )
+    plugin.chmod(0o755)
+    project.folder.joinpath("config.json").write_text(json.dumps({"cliPluginsExtraDirs": [str(project.folder)]}))
+    project.folder.joinpath(".dockerignore").write_text("*\n!busybox\n")
+    project.write()
+    (cell,) = project.run(DOCKER_CONFIG=str(project.folder))["cells"]
+    assert (cell["status"], cell["attempts"], cell["build"]["cached_steps"]) == ("passed", 2, 0)
+    assert [event["reason"] for event in project.events() if event["kind"] == "cell-retried"] == [words]
+
+
 def test_a_context_with_a_socket_and_a_pipe_in_it(project: Project) -> None:
     """What cannot be sent is left out by buildx, and the build goes on."""
     with socket.socket(socket.AF_UNIX) as listener:

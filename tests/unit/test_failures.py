@@ -18,6 +18,7 @@ class Case:
     words: str
     ours: bool = False
     passing: bool = False
+    spoilt: bool = False
     step: Vertex | None = None
     log: tuple[str, ...] = ()
 
@@ -42,11 +43,12 @@ CASES = {
         "the Dockerfile cannot be read: on line 2",
         ours=True,
     ),
-    "a snapshot that a full disk did not take": Case(
+    "a snapshot that a full disk, or a killed build, did not leave whole": Case(
         "ERROR: failed to solve: failed to commit 1sx to k7i during finalize: failed to stat active key during commit: "
         "snapshot does not exist: not found",
         "snapshot does not exist",
         passing=True,
+        spoilt=True,
     ),
     "a step's exit code, with a network error in its log": Case(
         f"ERROR: failed to build: failed to solve: {RAN}56",
@@ -228,7 +230,7 @@ CASES = {
 def test_the_last_error_of_a_build_is_judged(case: Case) -> None:
     """The Dockerfile's own failures are told from the world's, and only what may pass is worth another try."""
     failure = classify_failure(case.step, case.error.split("\n"), case.log)
-    assert (failure.is_ours, failure.passing) == (case.ours, case.passing)
+    assert (failure.is_ours, failure.passing, failure.spoilt) == (case.ours, case.passing, case.spoilt)
     assert case.words in failure.reason
 
 
