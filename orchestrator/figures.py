@@ -10,7 +10,7 @@ from __future__ import annotations
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from orchestrator.errors import StoreError
 from orchestrator.judge.kept import RunFigures, make_figures
@@ -19,7 +19,6 @@ from orchestrator.strict import dump_json, make_reader, parse_json
 if TYPE_CHECKING:
     from os import stat_result
 
-    from pydantic import TypeAdapter
     from pydantic_core import SchemaValidator
 
     from orchestrator.record import RunRecord
@@ -41,15 +40,10 @@ class _Kept:
 
 
 @cache
-def _adapter() -> TypeAdapter[Any]:
+def _reader() -> SchemaValidator:
     from pydantic import TypeAdapter  # noqa: PLC0415  # only stored runs need it
 
-    return TypeAdapter(_Kept)
-
-
-@cache
-def _reader() -> SchemaValidator:
-    return make_reader(_adapter())
+    return make_reader(TypeAdapter(_Kept))
 
 
 def load_figures(run: RunFolder) -> RunFigures:
@@ -78,7 +72,7 @@ def save_figures(run: RunFolder, record: RunRecord) -> None:
 
 def _save(run: RunFolder, record: RunRecord, of: stat_result) -> None:
     kept = _Kept(_FORMAT, of.st_size, of.st_mtime_ns, make_figures(record))
-    run.save_text(_NAME, dump_json(_adapter(), kept, exclude_none=True).decode() + "\n")
+    run.save_text(_NAME, dump_json(kept, exclude_none=True).decode() + "\n")
 
 
 def _load_kept(run: RunFolder, of: stat_result) -> RunFigures | None:

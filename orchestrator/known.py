@@ -55,7 +55,7 @@ def recall_image(digest: str) -> KnownImage | None:
 def remember_image(digest: str, known: KnownImage) -> None:
     """Remember an image; one with a layer that could not be read may be whole the next time."""
     if known.sbom is not None:
-        SHELF.save(_name(digest), dump_json(_adapter(), known))
+        SHELF.save(_name(digest), dump_json(known))
 
 
 def recall_expected(*place: str) -> str | None:

@@ -63,6 +63,8 @@ if TYPE_CHECKING:
 
     Carry = Callable[[Iterable[Cell]], Iterator[CellRecord]]
 
+_IN_MEMORY = 100  # records; those of a longer run are read back at its end, so that it takes no more memory than a short one
+
 
 def run_matrix(
     matrix: Matrix, reports: Reports, options: Options, watch: Callable[[Event], None], asked: Future[Answer] | None = None
@@ -204,15 +206,17 @@ def _run_all(
 ) -> dict[str, CellRecord]:
     """Run the cells that have no result yet, and cannot take one over; give the results of all that have one."""
     plan, options = settled.plan, settled.options
+    few = len(plan.cells) <= _IN_MEMORY
+    finished: dict[str, CellRecord | None] = {}
     if settled.earlier is not None:
         clear_remains(shop)
-    finished = {cell.id for cell in shop.run.load_cells() if cell.status is not Status.ERROR}
+        finished = {cell.id: cell for cell in shop.run.load_cells() if cell.status is not Status.ERROR}
     broken: set[str] = set()
     stand_ins = find_stand_ins()
 
     def keep(record: CellRecord) -> None:
-        record = shop.run.save_cell(record)  # where it is read from at the end: a long run takes no more memory than a short one
-        finished.add(record.id)
+        record = shop.run.save_cell(record)
+        finished[record.id] = record if few else None
         broken.update({record.id} if record.status is Status.ERROR else ())
         shop.emit(_ending(record))
 
@@ -235,7 +239,8 @@ def _run_all(
         raise
     finally:
         tidy(shop, plan, was_cut_short=shop.cancel.is_set() or bool(broken))
-    return {cell.id: cell for cell in shop.run.load_cells() if cell.id in finished}
+    records = (cell for cell in finished.values() if cell) if few else shop.run.load_cells()
+    return {cell.id: cell for cell in records if cell.id in finished}
 
 
 def _build_all(shop: Workshop, cells: list[Cell]) -> Iterator[CellRecord]:

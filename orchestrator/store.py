@@ -89,11 +89,11 @@ class RunFolder:
 
     def save_record(self, record: RunRecord) -> Path:
         """Write run.json."""
-        return self._write(self.path / "run.json", dump_record("run", record).decode())
+        return self._write(self.path / "run.json", dump_record(record).decode())
 
     def save_cell(self, record: CellRecord) -> CellRecord:
         """Write a finished cell's result, which no kill can lose from then on; give it as it was written."""
-        text = dump_record("cell", record).decode()
+        text = dump_record(record).decode()
         hidden = self.redactor.text(text)
         path = self._write(self.cell(record.id) / "result.json", hidden)
         return record if hidden == text else make_record("cell", parse_json(hidden.encode()), path)

@@ -13,29 +13,22 @@ from orchestrator.strict import dump_json, make_reader, parse_json
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from pydantic import TypeAdapter
     from pydantic_core import SchemaValidator
 
 MAX_RECORD_BYTES = 192 * 1024**2  # a cell takes up to 70 KiB
 
 
-def dump_record(kind: str, value: object) -> bytes:
-    """Write a record, of a run or a cell, as it is stored."""
-    return dump_json(_adapter(kind), value, indent=2) + b"\n"
-
-
-@cache
-def _adapter(kind: str) -> TypeAdapter[Any]:
-    """Give what writes a kind of record; it takes some time to make."""
-    from pydantic import TypeAdapter  # noqa: PLC0415  # planning needs no records
-
-    return TypeAdapter(_KINDS[kind])
+def dump_record(value: RunRecord | CellRecord) -> bytes:
+    """Write a record as it is stored."""
+    return dump_json(value, indent=2) + b"\n"
 
 
 @cache
 def _reader(kind: str) -> SchemaValidator:
-    """Give what reads a kind of record."""
-    return make_reader(_adapter(kind))
+    """Give what reads a kind of record; it takes some time to make."""
+    from pydantic import TypeAdapter  # noqa: PLC0415  # planning needs no records
+
+    return make_reader(TypeAdapter(_KINDS[kind]))
 
 
 _KINDS = {"run": RunRecord, "cell": CellRecord}

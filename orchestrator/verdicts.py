@@ -27,6 +27,10 @@ class Pair:
     holds: bool | None = None  # unknown when a figure is missing, or their difference is within the noise
     why: str | None = None
 
+    def __post_init__(self) -> None:
+        """Take what was counted for a figure like any other."""
+        _make_floats(self, "left_value", "right_value")
+
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
@@ -78,3 +82,14 @@ class Gate:
     passed: bool | None
     unit: str | None = None  # bytes, s, share, count
     reason: str | None = None
+
+    def __post_init__(self) -> None:
+        """Take what was counted for a figure like any other."""
+        _make_floats(self, "limit", "actual")
+
+
+def _make_floats(noun: object, *names: str) -> None:
+    """Write each figure as it is read back, so that a record that was read and written again is the same to the byte."""
+    for name in names:
+        if (value := getattr(noun, name)) is not None:
+            object.__setattr__(noun, name, float(value))

@@ -24,7 +24,7 @@ def merge(periods: Iterable[Period]) -> list[Period]:
 
 def covered_s(periods: Iterable[Period]) -> float:
     """Add up the seconds that any of the periods covers, overlaps once."""
-    return sum((last - first).total_seconds() for first, last in merge(periods))
+    return sum((last - first).total_seconds() for first, last in merge(periods)) or 0.0  # a figure, also of none
 
 
 def without(periods: Sequence[Period], others: Sequence[Period]) -> list[Period]:

@@ -122,4 +122,4 @@ def _inert_value(text: str) -> str:
 
 def render_json(record: RunRecord) -> str:
     """Write the record as run.json has it."""
-    return dump_record("run", record).decode()
+    return dump_record(record).decode()

@@ -18,18 +18,25 @@ import yaml
 
 from tests.conftest import BUILDER_IMAGE, OF_THE_IMAGE, buildkitd
 from tests.forked import run_forked
-from tests.lab.engine import CLASSIC
+from tests.lab.__main__ import HAS_TINY
+from tests.lab.engine import CLASSIC, TINY
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from tests.lab.engine import EngineSpec
+
+_NEEDING_MORE = ("answering", "lab", "builder_image", "remote")  # than an engine in a network of its own
 MATRIX = str(Path(sys.executable).with_name("matrix"))
 
-DOCKERFILE = """\
+# What is started by its name; a shell of busybox has the others in itself. All 269 took as long to unpack as a check takes.
+_STARTED = "cat echo false httpd ls mkdir rm seq sh sleep test touch true wget yes"
+TOOLS = f'RUN ["/bin/busybox", "sh", "-c", "for name in {_STARTED}; do ln -s busybox /bin/$name; done"]'
+DOCKERFILE = f"""\
 FROM scratch
 COPY busybox /bin/busybox
 ARG DO=true
-RUN ["/bin/busybox", "--install", "-s", "/bin"]
+{TOOLS}
 RUN eval "$DO"
 CMD ["sleep", "100"]
 """
@@ -44,6 +51,7 @@ class Project:
     jobs: int | None = 2  # whatever machine this is; with none, as many as matrix takes by itself
     traced: bool = False  # what is not about traces does without: fetching them takes a command for each run
     environment: dict[str, str] = field(default_factory=dict)
+    beside: EngineSpec | None = None  # the engine, where it has a network of its own
     endpoint: str | None = None  # of a BuildKit that runs by itself
 
     def write(self, **parts: Any) -> None:
@@ -113,6 +121,11 @@ class Project:
         """Read the newest run's journal."""
         return [json.loads(line) for line in self.latest.joinpath("events.jsonl").read_text().splitlines()]
 
+    def take_image(self, tar: bytes, name: str) -> None:
+        """Give the engine an image; not built, since the build cache must not hold its layer."""
+        words = ["docker", "import", "-", name]
+        subprocess.run(words, env={**os.environ, **self.environment}, input=tar, capture_output=True, check=True)
+
     def docker(self, *words: str) -> str:
         """Ask the engine something; again, where a list is spoilt by what other tests remove meanwhile."""
         for _ in range(3):
@@ -135,10 +148,16 @@ def cells_of(record: dict[str, Any]) -> dict[str, dict[str, Any]]:
 
 
 @pytest.fixture
-def project(tmp_path: Path, engine: None, busybox: Path) -> Project:
-    """Give a project on the engine that answers."""
+def project(tmp_path: Path, engine: None, busybox: Path, request: pytest.FixtureRequest) -> Project:
+    """Give a project on an engine in which there is nothing but such projects, where it runs, or on the one that answers.
+
+    What lies in an engine costs time whenever something is removed from it.
+    """
     shutil.copy(busybox, tmp_path / "busybox")
     tmp_path.joinpath("Dockerfile").write_text(DOCKERFILE)
+    needs_more = any(request.node.get_closest_marker(mark) for mark in _NEEDING_MORE)
+    if os.environ.get(HAS_TINY) == "yes" and not needs_more:
+        return Project(tmp_path, environment=TINY.environment, beside=TINY)
     return Project(tmp_path)
 
 
@@ -180,8 +199,10 @@ def _contained(address: str) -> Iterator[None]:
 def placed(project: Project, place: str, request: pytest.FixtureRequest) -> Project:
     """Give a project for each way of building that is here."""
     project.place = place
+    if place in OF_THE_IMAGE:
+        project.environment, project.beside = {}, None
     if place == "remote":
         project.endpoint = request.getfixturevalue("daemon")
     if place == "classic":
-        project.environment = CLASSIC.environment
+        project.environment, project.beside = CLASSIC.environment, CLASSIC
     return project

@@ -5,15 +5,13 @@ from __future__ import annotations
 import io
 import json
 import os
-import subprocess
 import tarfile
 import time
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
-if TYPE_CHECKING:
-    from tests.e2e.conftest import Project
+from tests.e2e.conftest import TOOLS, Project
 
 INSTALL = """\
 set -e
@@ -27,7 +25,7 @@ done < /requirements.txt
 """
 DOCKERFILE = """\
 FROM {base}
-RUN ["/bin/busybox", "--install", "-s", "/bin"]
+{tools}
 ARG REQUIREMENTS
 COPY install $REQUIREMENTS /
 RUN sh /install
@@ -43,7 +41,7 @@ def make_base(project: Project, name: str, size: int) -> None:
         noise = tarfile.TarInfo("noise")
         noise.size = size
         archive.addfile(noise, io.BytesIO(os.urandom(size)))
-    subprocess.run(["docker", "import", "-", name], input=tar.getvalue(), capture_output=True, check=True)
+    project.take_image(tar.getvalue(), name)
 
 
 def causes_of(compared: dict[str, Any]) -> list[tuple[str, str, int | None]]:
@@ -57,7 +55,7 @@ def test_one_change_is_charged_to_what_changed(project: Project) -> None:
     base = f"matrix-tests-moving:{time.time_ns()}"
     make_base(project, base, 300_000)
     files = {"install": INSTALL, "requirements.txt": "alpha==1.0\nbeta==2.0\n", "app.py": "1\n"}
-    files["Dockerfile"] = DOCKERFILE.format(base=base)
+    files["Dockerfile"] = DOCKERFILE.format(base=base, tools=TOOLS)
 
     def write(**changed: str) -> None:
         for name, text in (files | changed).items():

@@ -17,7 +17,6 @@ import pytest
 import requests
 
 from tests.e2e.conftest import DOCKERFILE, MATRIX, cells_of
-from tests.lab.engine import CLASSIC
 from tests.lab.registry import serve_registry
 
 if TYPE_CHECKING:
@@ -83,7 +82,7 @@ def test_sizes_are_those_of_the_registrys_manifest_and_of_the_unpacked_tree(plac
     placed.folder.joinpath("Dockerfile").write_text(
         DOCKERFILE + 'RUN rm /gone; echo more >> /d/now; rm /d/copy\nENTRYPOINT ["sleep"]\n'
     )
-    with serve_registry([], beside=CLASSIC if placed.place == "classic" else None) as address:
+    with serve_registry([], beside=placed.beside) as address:
         placed.write(defaults={"args": {"DO": do}, "push": f"{address}/sizes:1"})
         image = placed.run("--no-smoke", "--keep")["cells"][0]["image"]
         manifest = fetch(f"http://{address}/v2/sizes/manifests/1")

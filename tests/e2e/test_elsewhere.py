@@ -10,6 +10,8 @@ import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+import pytest
+
 from tests.e2e.conftest import cells_of
 
 if TYPE_CHECKING:
@@ -49,6 +51,7 @@ def bridged() -> Iterator[str]:
         server.shutdown()
 
 
+@pytest.mark.answering
 def test_an_engine_that_is_reached_over_tcp(project: Project) -> None:
     """Images are built and checked there as here; what is told of this machine is not told of that one."""
     smoke = [

@@ -236,6 +236,7 @@ def test_a_builder_that_writes_no_layouts_cannot_run_checks(project: Project) ->
     assert "no engine answers" in project.matrix("run", exit_code=4, **NO_ENGINE).stderr
 
 
+@pytest.mark.answering
 def test_caches_in_a_registry_are_written_and_read_and_results_are_pushed(project: Project) -> None:
     """By digest: what was pushed is what was measured."""
     with serve_registry([]) as address:

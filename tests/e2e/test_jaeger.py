@@ -47,6 +47,7 @@ def fetch_ui() -> bytes:
                 raise
 
 
+@pytest.mark.answering
 def test_jaeger_is_there_on_the_loopback_until_it_is_stopped(project: Project, image: str) -> None:
     """Started once, found the second time, out of reach from elsewhere, and gone when stopped."""
     assert "started Jaeger" in project.matrix("jaeger", "start", "--image", image).stdout

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.e2e.conftest import cells_of
-from tests.lab.engine import CLASSIC
 from tests.lab.registry import push, serve_registry
 
 if TYPE_CHECKING:
@@ -53,7 +52,7 @@ def test_a_locked_run_builds_on_the_base_that_was_locked_though_its_tag_has_move
         defaults = {"requirements": "requirements.txt", "smoke": [{"run": run, "stdout": words}], "libc": "glibc"}
         placed.write(axes={"python": ["3.12"]}, defaults=defaults)
 
-    with serve_registry([base], beside=CLASSIC if placed.place == "classic" else None) as address:
+    with serve_registry([base], beside=placed.beside) as address:
         placed.folder.joinpath("Dockerfile").write_text(DOCKERFILE.format(base=f"{address}/library/{base}"))
         expect("firstfirst2")
         placed.matrix("lock")

@@ -10,28 +10,28 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.e2e.conftest import Project, cells_of
+from tests.e2e.conftest import TOOLS, Project, cells_of
 
 if TYPE_CHECKING:
     from typing import Any
 
 SLEEPS = {"short": "0.1", "middle": "1.6", "long": "3.1"}  # apart by more than a busy machine adds
-DOCKERFILE = """\
+DOCKERFILE = f"""\
 FROM scratch
 COPY busybox /bin/busybox
-RUN ["/bin/busybox", "--install", "-s", "/bin"]
+{TOOLS}
 ARG STAMP SECONDS
-RUN --mount=type=cache,id=${STAMP}-${SECONDS},target=/cache test ! -e /cache/seen && touch /cache/seen && sleep "$SECONDS"
+RUN --mount=type=cache,id=${{STAMP}}-${{SECONDS}},target=/cache test ! -e /cache/seen && touch /cache/seen && sleep "$SECONDS"
 """
-LAYERED = """\
+LAYERED = f"""\
 FROM scratch
 COPY busybox /bin/busybox
-RUN ["/bin/busybox", "--install", "-s", "/bin"]
+{TOOLS}
 ARG REQUIREMENTS
-COPY ${REQUIREMENTS} /requirements.txt
-RUN sleep 2
+COPY ${{REQUIREMENTS}} /requirements.txt
+RUN sleep 3
 COPY app.py /app.py
-RUN sleep 1
+RUN sleep 2
 """
 
 

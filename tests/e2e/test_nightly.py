@@ -25,7 +25,7 @@ def do_night(project: Project, **variables: str) -> tuple[int, dict[str, str]]:
     done = subprocess.run(
         [SCRIPT],
         cwd=project.folder,
-        env={**os.environ, "MATRIX": MATRIX, "GITHUB_OUTPUT": str(told), **variables},
+        env={**os.environ, **project.environment, "MATRIX": MATRIX, "GITHUB_OUTPUT": str(told), **variables},
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,

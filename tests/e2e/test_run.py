@@ -65,6 +65,7 @@ def test_twelve_cells_end_in_every_way_and_the_record_says_how(project: Project)
     assert [(claim["verdict"], len(claim["pairs"])) for claim in record["claims"]] == [("confirmed", 2)]
     assert (record["decision"]["winner"], len(record["decision"]["per_group"])) == ("good", 2)
     check_files(project, cells)
+    assert project.matrix("report", "--format", "json").stdout == project.latest.joinpath("run.json").read_text(), "to the byte"
     assert leftovers(project) == []
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from tests.e2e.conftest import DOCKERFILE, Project
 from tests.e2e.test_run import leftovers
 
@@ -98,6 +100,7 @@ def test_containers_are_shut_in(project: Project) -> None:
     assert {check["outcome"] for check in checks} == {"passed"}
 
 
+@pytest.mark.answering
 def test_a_service_is_asked_over_http_and_by_its_own_health_check(project: Project) -> None:
     """On a network without a way out; its HEALTHCHECK is asked every second, not every thirty."""
     project.folder.joinpath("Dockerfile").write_text(HTTPD)
@@ -125,6 +128,7 @@ def test_a_service_that_cannot_be_reached_and_has_no_python_is_not_asked(project
     assert leftovers(project) == []
 
 
+@pytest.mark.answering
 def test_what_is_wrong_with_a_service_is_said(project: Project) -> None:
     """A wrong status, a silent port, a missing HEALTHCHECK, a container that ends."""
     project.folder.joinpath("Dockerfile").write_text(HTTPD)

@@ -29,7 +29,7 @@ def on_a_terminal(project: Project, columns: int, words: Sequence[str], **enviro
     process = subprocess.Popen(
         [MATRIX, *words],
         cwd=project.folder,
-        env={**os.environ, "TERM": "xterm-256color", **environment},
+        env={**os.environ, **project.environment, "TERM": "xterm-256color", **environment},
         stdin=theirs,
         stdout=theirs,
         stderr=theirs,

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import io
-import subprocess
 import tarfile
 import time
 from typing import Any
 
 from orchestrator.tracing.names import SOURCE, STEP_OUTCOME
 from orchestrator.tracing.otlp import load_lines
-from tests.e2e.conftest import DOCKERFILE, Project, cells_of
+from tests.e2e.conftest import DOCKERFILE, TOOLS, Project, cells_of
 
 KINDS = ["a", "b", "c", "d"]
 SMOKE = [{"run": ["true"]}]
@@ -64,14 +63,14 @@ def move_base(project: Project, name: str, *files: str) -> None:
             entry = tarfile.TarInfo(path)
             entry.size = len(content)
             archive.addfile(entry, io.BytesIO(content))
-    subprocess.run(["docker", "import", "-", name], input=tar.getvalue(), capture_output=True, check=True)
+    project.take_image(tar.getvalue(), name)
 
 
 def test_where_more_is_to_be_done_than_there_are_jobs_each_cell_is_built_alone(project: Project) -> None:
     """A base that has moved makes all steps run; a failing one then ends its own cell and no other."""
     project.traced = True
     base = f"matrix-tests-moved:{time.time_ns()}"
-    steps = 'RUN ["/bin/busybox", "--install", "-s", "/bin"]\nRUN sleep 3; eval "$DO"'
+    steps = f'{TOOLS}\nRUN sleep 3; eval "$DO"'
     text = DOCKERFILE.replace("FROM scratch\nCOPY busybox /bin/busybox\n", f"FROM {base}\n")
     lines = [line for line in text.splitlines() if not line.startswith("RUN")]
     project.folder.joinpath("Dockerfile").write_text("\n".join([*lines[:-1], steps, lines[-1]]) + "\n")

@@ -15,13 +15,15 @@ from orchestrator.config.load import load_matrix
 from orchestrator.standins import VARIABLE
 from tests.lab.bases import STAND_INS, ensure_bases, save_description
 from tests.lab.cache import LabError, say
-from tests.lab.engine import BENCH, CLASSIC, FORBID, MAIN, engine, ensure, forget_unused, may_start, start, stop
+from tests.lab.engine import BENCH, CLASSIC, FORBID, MAIN, TINY, engine, ensure, forget_unused, may_start, start, stop
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
 NO_ENGINE = "MATRIX_TESTS_NO_ENGINE"
 HAS_CLASSIC = "MATRIX_TESTS_CLASSIC"
+HAS_TINY = "MATRIX_TESTS_TINY"
+_BESIDE = {HAS_CLASSIC: CLASSIC, HAS_TINY: TINY}
 _MATRIX = str(Path(sys.executable).with_name("matrix"))
 
 
@@ -34,7 +36,7 @@ def _up(_words: Sequence[str]) -> int:
 
 def _down(_words: Sequence[str]) -> int:
     """Stop the engines of the lab, by their process ids."""
-    for spec in (MAIN, CLASSIC, BENCH):
+    for spec in (MAIN, CLASSIC, TINY, BENCH):
         say(f"{spec.name}: {'stopped' if stop(spec) else 'does not run'}")
     return 0
 
@@ -63,27 +65,27 @@ def _can_be_pulled(ref: str) -> bool:
 
 
 def _with(words: Sequence[str]) -> int:
-    """Run a command with an engine, and one beside it; what was started for it is stopped afterwards."""
+    """Run a command with an engine and those beside it; what was started for it is stopped afterwards."""
     try:
         with engine() as variables, ExitStack() as others:
             if variables:
                 forget_unused()
-            beside = {HAS_CLASSIC: "yes"} if _starts_classic(others) else {}
-            return subprocess.run(words, env={**os.environ, **variables, **beside}, check=False).returncode
+            return subprocess.run(words, env={**os.environ, **variables, **_start_beside(others)}, check=False).returncode
     except LabError as error:
         say(str(error))
         return subprocess.run(words, env={**os.environ, NO_ENGINE: str(error).partition(". ")[0]}, check=False).returncode
 
 
-def _starts_classic(others: ExitStack) -> bool:
-    """Start the engine beside the one that answers, or say that tests do without."""
+def _start_beside(others: ExitStack) -> dict[str, str]:
+    """Start the engines beside the one that answers, and give the variables that tell of them; or say that tests do without."""
     if not may_start():
-        say(f"no engine with the classic image store beside it: that takes root on Debian or Ubuntu, and {FORBID} other than no")
-        return False
-    if start(CLASSIC):
-        say("a second engine, with the classic image store, runs beside it")
-        others.callback(stop, CLASSIC)
-    return True
+        say(f"no other engines run beside it: that takes root on Debian or Ubuntu, and {FORBID} other than no")
+        return {}
+    for spec in _BESIDE.values():
+        if start(spec):
+            others.callback(stop, spec)
+    say("two more engines run beside it: one with the classic image store, and an empty one for tiny images")
+    return dict.fromkeys(_BESIDE, "yes")
 
 
 COMMANDS: dict[str, Callable[[Sequence[str]], int]] = {"up": _up, "down": _down, "run": _run, "with": _with}

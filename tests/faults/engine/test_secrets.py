@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.archives import unpacked_files
+from tests.e2e.conftest import TOOLS, Project
 from tests.faults.engine.conftest import times
 from tests.faults.engine.laboratory import processes, while_running
 from tests.faults.engine.tally import Tally
@@ -16,12 +17,11 @@ from tests.faults.engine.tally import Tally
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tests.e2e.conftest import Project
 
-DOCKERFILE = """\
+DOCKERFILE = f"""\
 FROM scratch
 COPY busybox /bin/busybox
-RUN ["/bin/busybox", "--install", "-s", "/bin"]
+{TOOLS}
 RUN --mount=type=secret,id=token test "$(cat /run/secrets/token | wc -c)" -gt 9 && sleep 1
 CMD ["sleep", "100"]
 """
