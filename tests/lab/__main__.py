@@ -7,7 +7,7 @@ import os
 import shlex
 import subprocess
 import sys
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,12 +18,13 @@ from tests.lab.cache import LabError, say
 from tests.lab.engine import BENCH, CLASSIC, FORBID, MAIN, TINY, engine, ensure, forget_unused, may_start, start, stop
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
 NO_ENGINE = "MATRIX_TESTS_NO_ENGINE"
 HAS_CLASSIC = "MATRIX_TESTS_CLASSIC"
 HAS_TINY = "MATRIX_TESTS_TINY"
 _BESIDE = {HAS_CLASSIC: CLASSIC, HAS_TINY: TINY}
+_SELDOM = "400"  # docker's commands live for a moment: looking for garbage takes a seventh of it
 _MATRIX = str(Path(sys.executable).with_name("matrix"))
 
 
@@ -67,13 +68,25 @@ def _can_be_pulled(ref: str) -> bool:
 def _with(words: Sequence[str]) -> int:
     """Run a command with an engine and those beside it; what was started for it is stopped afterwards."""
     try:
-        with engine() as variables, ExitStack() as others:
-            if variables:
-                forget_unused()
-            return subprocess.run(words, env={**os.environ, **variables, **_start_beside(others)}, check=False).returncode
+        with ExitStack() as others:
+            with _compiled_tests():
+                variables = others.enter_context(engine())
+                if variables:
+                    forget_unused()
+                variables |= _start_beside(others)
+            return subprocess.run(words, env={"GOGC": _SELDOM, **os.environ, **variables}, check=False).returncode
     except LabError as error:
         say(str(error))
         return subprocess.run(words, env={**os.environ, NO_ENGINE: str(error).partition(". ")[0]}, check=False).returncode
+
+
+@contextmanager
+def _compiled_tests() -> Iterator[None]:
+    """Have all tests compiled once meanwhile; else each of the workers would do it in a fresh clone."""
+    words = [sys.executable, "-m", "pytest", "--collect-only", "-qq"]
+    variables = {**os.environ, NO_ENGINE: "only compiled"}
+    with subprocess.Popen(words, env=variables, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL):
+        yield
 
 
 def _start_beside(others: ExitStack) -> dict[str, str]:

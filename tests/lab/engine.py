@@ -31,6 +31,7 @@ _OF_TESTS = ("127.0.0.1:", "matrix-tests-", "matrix.local/")
 _START_S = 60.0
 _STOP_S = 30.0
 _LOOK_S = 0.05
+_MUCH_MEMORY = 10 * 1000**3  # two engines of tests take less than one each
 _BY_HAND = """no Docker Engine answers, and none may or can be brought up here. Type one of these:
   sudo systemctl start docker                      an engine that is installed
   sudo apt-get install docker.io docker-buildx     Ubuntu, Debian 14 or newer
@@ -45,6 +46,7 @@ class EngineSpec:
     containerd_store: bool = True
     own_network: bool = False  # two engines in one network would take the bridge from each other
     starts_empty: bool = False  # nothing that takes long to make lies in it
+    in_memory: bool = False  # where there is enough of it: each change of an engine waits for its disk
     exports: bool = False  # its BuildKit sends its spans to a collector by itself, as some users' builders do
 
     @property
@@ -71,8 +73,8 @@ class EngineSpec:
 
 MAIN = EngineSpec()
 BENCH = EngineSpec("engine-bench", starts_empty=True)  # what lies in an engine costs time whenever something is removed from it
-TINY = EngineSpec("engine-tiny", own_network=True, starts_empty=True)
-CLASSIC = EngineSpec("engine-classic", containerd_store=False, own_network=True, starts_empty=True, exports=True)
+TINY = EngineSpec("engine-tiny", own_network=True, starts_empty=True, in_memory=True)
+CLASSIC = EngineSpec("engine-classic", containerd_store=False, own_network=True, starts_empty=True, in_memory=True, exports=True)
 
 
 def answers(environment: dict[str, str] | None = None) -> bool:
@@ -222,13 +224,15 @@ def _start_daemon(spec: EngineSpec) -> None:
         variables |= {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:4318", "OTEL_EXPORTER_OTLP_PROTOCOL": "http/protobuf"}
     spec.pid_file.unlink(missing_ok=True)
     dockerd = shutil.which("dockerd", path=variables["PATH"]) or "dockerd"
+    data = spec.folder / "data"
     argv = [
         *(["unshare", "--net"] if spec.own_network else []),
+        *(_in_memory(data) if spec.in_memory and _memory_bytes() > _MUCH_MEMORY else []),
         dockerd,
         "--config-file",
         str(spec.folder / "daemon.json"),
         "--data-root",
-        str(spec.folder / "data"),
+        str(data),
     ]
     argv += ["--exec-root", str(spec.folder / "exec"), "--pidfile", str(spec.pid_file)]
     argv += ["--host", spec.environment["DOCKER_HOST"]]
@@ -250,6 +254,19 @@ def _start_daemon(spec: EngineSpec) -> None:
             last = "\n".join(log.read_text(errors="replace").splitlines()[-15:])
             message = f"the Docker Engine does not start; its log is {log}:\n{last}"
             raise LabError(message)
+
+
+def _in_memory(data: Path) -> list[str]:
+    """Give the words that start a program to which a folder is one in memory, gone when the program is."""
+    data.mkdir(exist_ok=True)
+    script = 'mount -t tmpfs tmpfs "$0" && exec "$@"'
+    return ["unshare", "--mount", "sh", "-c", script, str(data)]
+
+
+def _memory_bytes() -> int:
+    """Give how much memory could be had now."""
+    lines = Path("/proc/meminfo").read_text().splitlines()
+    return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable:"))
 
 
 def _listens(spec: EngineSpec) -> bool:
