@@ -19,7 +19,7 @@ nightly: $(VENV)/.ready ## builder, lock check, run, gates, site; SHARD=2/8 for 
 	@MATRIX=$(MATRIX) .ci/nightly
 
 test: $(VENV)/.ready ## run every test, with an engine if one can be had
-	@PYTHONDONTWRITEBYTECODE= EXAMPLES=20 $(LAB) with -- $(PY) -m pytest -n 5 --dist worksteal $(ARGS)
+	@PYTHONDONTWRITEBYTECODE= EXAMPLES=12 $(LAB) with -- $(PY) -m pytest -n 5 --dist worksteal $(ARGS)
 
 unit: $(VENV)/.ready ## run the tests that need neither engine nor network
 	@PYTHONDONTWRITEBYTECODE= $(PY) -m pytest -p no:xdist -p no:anyio tests/unit $(ARGS)

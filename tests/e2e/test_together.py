@@ -11,7 +11,7 @@ from orchestrator.tracing.names import SOURCE, STEP_OUTCOME
 from orchestrator.tracing.otlp import load_lines
 from tests.e2e.conftest import DOCKERFILE, TOOLS, Project, cells_of
 
-KINDS = ["a", "b", "c", "d"]
+KINDS = ["a", "b", "c"]
 SMOKE = [{"run": ["true"]}]
 
 
@@ -86,7 +86,6 @@ def test_where_more_is_to_be_done_than_there_are_jobs_each_cell_is_built_alone(p
         "a": "passed",
         "b": "build-failed",
         "c": "passed",
-        "d": "passed",
     }
     assert "exit 7: it is broken" in found["b"]["reason"]
     assert "it is broken" in (project.latest / "cells/b/build.log").read_text()
