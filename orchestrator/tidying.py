@@ -16,12 +16,13 @@ if TYPE_CHECKING:
 
 
 def tidy(shop: Workshop, plan: Plan, *, was_cut_short: bool) -> None:
-    """Remove what cells that were cut short may have left, and the network of `http` checks.
+    """Remove what cells that were cut short may have left, and the network without a way out.
 
     A cell that ended by itself has removed its containers; an engine that is
     gone has kept nothing to remove.
     """
-    has_network = shop.engine.answers and any(isinstance(check, HttpCheck) for cell in plan.cells for check in cell.settings.smoke)
+    checks = {check for cell in plan.cells for check in cell.settings.smoke}
+    has_network = shop.engine.answers and any(isinstance(one, HttpCheck) or one.limits.network == "internal" for one in checks)
     shop.store.remove()
     try:
         if was_cut_short:

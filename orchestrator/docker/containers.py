@@ -78,6 +78,7 @@ class State:
 def _specify(engine: Engine, image: str, confinement: Confinement, logs: Mapping[str, Any]) -> dict[str, Any]:
     """Say what every container of ours is made with."""
     limits = confinement.limits
+    network = make_internal_network(engine, confinement.run) if limits.network == "internal" else limits.network
     return {
         "Image": image,
         "User": limits.user or "",
@@ -85,7 +86,7 @@ def _specify(engine: Engine, image: str, confinement: Confinement, logs: Mapping
         "Labels": {_RUN: confinement.run, f"{LABEL}.container": confinement.cell},
         "StopTimeout": 1,
         "HostConfig": {
-            "NetworkMode": limits.network,
+            "NetworkMode": network,
             "CapDrop": ["ALL"],
             "CapAdd": list(limits.capabilities),
             "SecurityOpt": ["no-new-privileges"],

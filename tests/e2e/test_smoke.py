@@ -85,6 +85,7 @@ def test_the_time_of_all_checks_together_is_limited(project: Project) -> None:
 
 def test_containers_are_shut_in(project: Project) -> None:
     """No network, no capabilities, no new privileges, a root that cannot be written."""
+    way_out = "cut -f2 /proc/net/route | grep -x 00000000"  # the route to everywhere
     checks = smoke(
         project,
         {"run": ["sh", "-c", "grep CapEff /proc/self/status"], "stdout": r"CapEff:\s+0000000000000000"},
@@ -93,6 +94,7 @@ def test_containers_are_shut_in(project: Project) -> None:
         {"run": ["touch", "/new"], "exit": 1},
         {"run": ["touch", "/tmp/new"]},  # noqa: S108  # inside the container
         {"run": ["touch", "/new"], "writable": True},
+        {"run": ["sh", "-c", f"ls /sys/class/net; {way_out}"], "network": "internal", "stdout": "eth0", "exit": 1},
         {"run": ["sh", "-c", "grep CapEff /proc/self/status"], "capabilities": ["NET_BIND_SERVICE"], "stdout": "0400$"},
         {"run": ["sh", "-c", "for i in $(seq 50); do sleep 5 & done; wait"], "pids": 20, "exit": 2},
         exit_code=0,
