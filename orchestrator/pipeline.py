@@ -210,7 +210,7 @@ def _run_all(
     finished: dict[str, CellRecord | None] = {}
     if settled.earlier is not None:
         clear_remains(shop)
-        finished = {cell.id: cell for cell in shop.run.load_cells() if cell.status is not Status.ERROR}
+        finished = {cell.id: cell if few else None for cell in shop.run.load_cells() if cell.status is not Status.ERROR}
     broken: set[str] = set()
     stand_ins = find_stand_ins()
 
