@@ -19,27 +19,37 @@ _EVERYBODYS = ("/usr/local/lib", "/usr/local/libexec", "/usr/lib", "/usr/libexec
 
 def installation(docker: str) -> str:
     """Name what is installed and configured: another client, buildx or configuration gives another name."""
-    config = Path(os.environ.get("DOCKER_CONFIG") or Path.home() / ".docker")
-    settings = config / "config.json"
-    folders = [*_more_folders(settings), config / "cli-plugins", *(Path(one, "docker/cli-plugins") for one in _EVERYBODYS)]
-    files = [Path(docker), settings, *(folder / "docker-buildx" for folder in folders)]
+    files = [Path(docker), _settings(), *_plugins()]
     words = [docker, *(os.environ.get(name, "") for name in _VARIABLES), *map(_mark, files)]
     return hashlib.sha256("\0".join(words).encode()).hexdigest()
 
 
 def recall_client(name: str) -> dict[str, Any] | None:
-    """Give what docker said of itself, if it said anything while this was installed."""
+    """Give what docker said of itself while this was installed; whoever writes into the cache names no program to start."""
     with suppress(StoreError):
         if body := _SHELF.load(name):
             client: dict[str, Any] = json.loads(bytes(body))
-            return client
+            return client if Path(client["Plugins"][0]["Path"]) in _plugins() else None
     return None
 
 
 def remember_client(name: str, client: dict[str, Any]) -> None:
-    """Keep what docker says of itself; without a cache it is asked each time."""
-    with suppress(StoreError):
-        _SHELF.save(name, json.dumps(client).encode())
+    """Keep what docker says of itself and of buildx; without a cache it is asked each time."""
+    plugins = [plugin for plugin in client.get("Plugins") or () if plugin.get("Name") == "buildx" and plugin.get("Path")]
+    if plugins:
+        with suppress(StoreError):
+            _SHELF.save(name, json.dumps({"Context": client.get("Context"), "Plugins": plugins}).encode())
+
+
+def _settings() -> Path:
+    return Path(os.environ.get("DOCKER_CONFIG") or Path.home() / ".docker", "config.json")
+
+
+def _plugins() -> list[Path]:
+    """Give the files that docker would take for buildx, the first that is there."""
+    settings = _settings()
+    everybodys = (Path(one, "docker/cli-plugins") for one in _EVERYBODYS)
+    return [folder / "docker-buildx" for folder in (*_more_folders(settings), settings.with_name("cli-plugins"), *everybodys)]
 
 
 def _more_folders(settings: Path) -> list[Path]:

@@ -23,6 +23,7 @@ from orchestrator.docker.api import RefusedError, ask, talking
 from orchestrator.docker.containers import KEEP_BYTES, Confinement, ended_container, list_containers
 from orchestrator.docker.engine import connect
 from orchestrator.docker.images import remove_image
+from orchestrator.docker.installed import installation, remember_client
 from orchestrator.docker.streams import attached, read_frames
 from orchestrator.errors import EngineError
 from orchestrator.model import Limits
@@ -193,9 +194,12 @@ def test_docker_is_started_only_when_what_is_installed_has_changed(tmp_path: Pat
         assert (connect().version, starts()) == ("2", 2)
         said.reverse()
         assert (connect().version, starts()) == ("1", 3)
-    assert (connect().version, starts()) == ("1", 4)
-    tmp_path.joinpath("config.json").write_text("{}")
+        said.reverse()
+        remember_client(installation(str(docker)), {"Context": "default", "Plugins": [{**plugin, "Path": str(docker)}]})
+        assert (connect().buildx_argv, starts()) == ((str(buildx),), 4), "the cache names no program"
     assert (connect().version, starts()) == ("1", 5)
+    tmp_path.joinpath("config.json").write_text("{}")
+    assert (connect().version, starts()) == ("1", 6)
 
 
 def test_output_is_kept_up_to_a_limit_and_told_apart(tmp_path: Path) -> None:
