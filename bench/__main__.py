@@ -26,8 +26,9 @@ from orchestrator.docker.engine import connect
 from orchestrator.model import BuilderSpec
 from orchestrator.standins import VARIABLE
 from tests.lab.bases import ensure_bases, save_description
-from tests.lab.engine import BENCH, engine, load_builder_image
+from tests.lab.engine import BENCH, engine
 from tests.lab.registry import serve_registry
+from tests.lab.stock import load_builder_image
 
 _COMMANDS = "commands"
 _PERFORMANCE, _SCALE = ROOT / "docs/performance.md", ROOT / "docs/scale.md"

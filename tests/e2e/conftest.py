@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 _NEEDING_MORE = ("answering", "lab", "builder_image", "remote")  # than an engine in a network of its own
 MATRIX = str(Path(sys.executable).with_name("matrix"))
 
-# What is started by its name; a shell of busybox has the others in itself. All 269 took as long to unpack as a check takes.
+# What is started by its name; a shell of busybox has the others in itself. All 269 took 0.05 s to unpack for each check.
 _STARTED = "cat echo false httpd ls mkdir rm seq sh sleep test touch true wget yes"
 TOOLS = f'RUN ["/bin/busybox", "sh", "-c", "for name in {_STARTED}; do ln -s busybox /bin/$name; done"]'
 DOCKERFILE = f"""\

@@ -15,7 +15,8 @@ from orchestrator.config.load import load_matrix
 from orchestrator.standins import VARIABLE
 from tests.lab.bases import STAND_INS, ensure_bases, save_description
 from tests.lab.cache import LabError, say
-from tests.lab.engine import BENCH, CLASSIC, FORBID, MAIN, TINY, engine, ensure, forget_unused, may_start, start, stop
+from tests.lab.engine import BENCH, CLASSIC, FORBID, MAIN, TINY, engine, ensure, may_start, start, stop
+from tests.lab.stock import forget_unused
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence

@@ -15,23 +15,20 @@ from pathlib import Path
 from threading import Event
 from typing import TYPE_CHECKING
 
-from tests.lab.cache import LabError, cache_folder, locked, output_of, run_step, say, timed
+from tests.lab.cache import LabError, cache_folder, locked, run_step, say, timed
 from tests.lab.debian import ROLLING, release, unpacked
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 FORBID = "MATRIX_INSTALL_ENGINE"
-BUILDER_ARCHIVE = "MATRIX_TESTS_BUILDER_TAR"  # a file that has the image of a builder in a container
 _NEWER = ("docker.io", "docker-cli", "docker-buildx", "containerd")  # their libraries are on every supported release
 _OWN = ("runc", "iptables", "tini")  # of this release: newer ones need a newer libc
 _LIBRARIES = ("libip4tc2", "libip6tc2", "libmnl0", "libnetfilter-conntrack3", "libnfnetlink0", "libnftnl11", "libxtables12")
-_MOST_RECORDS = 1500  # of the build cache; a run of the tests leaves some dozens, and twice as many take a tenth of its time
-_OF_TESTS = ("127.0.0.1:", "matrix-tests-", "matrix.local/")
 _START_S = 60.0
 _STOP_S = 30.0
 _LOOK_S = 0.05
-_MUCH_MEMORY = 10 * 1000**3  # two engines of tests take less than one each
+_MUCH_MEMORY = 10 * 1000**3  # free: with less of it the disk is the surer place
 _BY_HAND = """no Docker Engine answers, and none may or can be brought up here. Type one of these:
   sudo systemctl start docker                      an engine that is installed
   sudo apt-get install docker.io docker-buildx     Ubuntu, Debian 14 or newer
@@ -273,31 +270,6 @@ def _listens(spec: EngineSpec) -> bool:
     """Tell whether somebody is at the engine's socket: asking takes a hundred times as long."""
     with socket.socket(socket.AF_UNIX) as door:
         return door.connect_ex(spec.environment["DOCKER_HOST"].removeprefix("unix://")) == 0
-
-
-def load_builder_image(variables: dict[str, str]) -> bool:
-    """Put the image of a builder in a container into an engine, where a file has it; tell whether one has."""
-    archive = os.environ.get(BUILDER_ARCHIVE)
-    if archive:
-        run_step("docker load", ["docker", "load", "--input", archive], log="builder-image.log", environment=variables)
-    return bool(archive)
-
-
-def forget_unused(spec: EngineSpec = MAIN) -> None:
-    """Remove images that tests have left, and a build cache that has grown too large: an engine gets slow with what lies in it.
-
-    The build cache goes whole or not at all. An engine loses its way to every
-    cached step when anything of the cache is removed, be it 65 kB of old contexts,
-    and each run of the tests would build all bases' images anew.
-    """
-    run_step("docker image prune", ["docker", "image", "prune", "--force"], log="prune.log", environment=spec.environment)
-    images = output_of("docker images", ["docker", "images", "--format", "{{.Repository}}:{{.Tag}}"], spec.environment).split()
-    if left := [image for image in images if image.startswith(_OF_TESTS)]:
-        run_step("docker rmi", ["docker", "rmi", "--force", *left], log="prune.log", environment=spec.environment)
-    usage = output_of("docker buildx du", ["docker", "buildx", "du", "--builder", "default"], spec.environment)
-    if usage.count("\n") > _MOST_RECORDS:
-        words = ["docker", "buildx", "prune", "--builder", "default", "--force", "--all"]
-        run_step("docker buildx prune", words, log="prune.log", environment=spec.environment)
 
 
 def stop(spec: EngineSpec = MAIN) -> bool:

@@ -87,8 +87,6 @@ def restart_engine() -> None:
     """End the engine in the middle of its work, and start it again on the same disk."""
     kill_engine()
     wait_until(lambda: not running(DRILLS))
-    for left in ("docker.sock", "dockerd.pid"):
-        (DRILLS.folder / left).unlink(missing_ok=True)
     start_engine(EngineSpec(DRILLS.name, own_network=True))
 
 

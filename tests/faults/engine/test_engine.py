@@ -17,7 +17,8 @@ from tests.faults.engine.conftest import times
 from tests.faults.engine.laboratory import kill_engine, processes, restart_engine, start_engine, wait_until
 from tests.faults.engine.tally import Tally
 from tests.faults.engine.whole import check_ended, check_files, outcomes
-from tests.lab.engine import BUILDER_ARCHIVE, EngineSpec, load_builder_image, running
+from tests.lab.engine import EngineSpec, running
+from tests.lab.stock import BUILDER_ARCHIVE, load_builder_image
 
 if TYPE_CHECKING:
     from collections.abc import Callable
