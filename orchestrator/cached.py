@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import secrets
 import stat
 import tempfile
 from dataclasses import dataclass
@@ -12,8 +13,7 @@ from pathlib import Path
 from orchestrator.paths import cache_folder
 
 _CHECKSUM = 32
-_PARTS = 16  # so much of a folder's bound is written before all of it is looked through again
-_written: dict[Path, int] = {}  # since then, by this process
+_PARTS = 16  # so much of a folder's bound is written, as a rule, before all of it is looked through again
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +38,12 @@ class Shelf:
         return body if data[:start] == self._head(name, body) else None
 
     def save(self, name: str, body: bytes) -> None:
-        """Keep an entry; what was not used for longest makes room. A full disk only costs the memory."""
+        """Keep an entry; what was not used for longest makes room. A full disk only costs the memory.
+
+        Whether a folder is looked through is left to chance, by the bytes that are
+        written: so it is done as often whether one process writes or hundreds, and
+        those of a short run do not read a folder of thousands.
+        """
         if len(body) > self.max_entry_bytes:
             return
         folder = cache_folder(self.folder)
@@ -49,7 +54,7 @@ class Shelf:
                 file.write(self._head(name, body))
                 file.write(body)
             Path(draft).replace(folder / name)
-            if _is_due(folder, len(body), self.max_bytes // _PARTS):
+            if secrets.randbelow(self.max_bytes) < len(body) * _PARTS:
                 self._make_room(folder)
         except OSError:
             if draft:
@@ -95,11 +100,3 @@ class _Stored:
     used_ns: int
     size: int
     path: str
-
-
-def _is_due(folder: Path, size: int, most: int) -> bool:
-    """Tell whether a folder has to be looked through: once for each process, and whenever much has been written."""
-    written = _written.get(folder, most) + size
-    is_due = written >= most
-    _written[folder] = 0 if is_due else written
-    return is_due

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from orchestrator.docker.engine import connect
 from orchestrator.index.simple import PackageIndex
 from orchestrator.index.sources import load_sources
 from orchestrator.index.troubles import PackageIndexError
@@ -73,6 +74,12 @@ def places() -> tuple[str, ...]:
 def buildkitd() -> str | None:
     """Find a BuildKit that can be started beside the engine; it takes root to run steps."""
     return shutil.which("buildkitd") if os.geteuid() == 0 else None
+
+
+@cache
+def buildx() -> tuple[str, ...]:
+    """Give the words that start buildx by itself: docker starts it twice, and takes longer than a build of cached steps."""
+    return connect().buildx_argv
 
 
 def pytest_report_header() -> str:

@@ -3,8 +3,8 @@
 A server has the modules loaded and has made what every run makes once, such as
 readers of records and the templates of the page; it forks for each command. What is forked
 takes the caller's words, environment and folder, runs the program's `main`, and
-ends as Python ends. What is about starting, signals, terminals or time starts
-the installed program itself.
+ends without taking itself apart, which would take longer than most commands. What is about
+starting, ending, signals, terminals or time starts the installed program itself.
 """
 
 from __future__ import annotations
@@ -24,17 +24,22 @@ import tempfile
 from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from functools import cache
+from multiprocessing import get_context
+from multiprocessing.connection import wait
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import orchestrator
+from orchestrator.cli import main
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from multiprocessing.context import ForkProcess
 
 _LIBRARIES = (  # what runs import when they come to need it
+    "cyclonedx.model.bom",
     "cyclonedx.output.json",
-    "grpc",
+    "grpc.experimental",
     "isal.igzip_lib",
     "isal.isal_zlib",
     "jinja2",
@@ -97,36 +102,42 @@ def _start_server() -> _Server:
 
 
 def _serve(door: socket.socket) -> None:
-    """Fork for each request; return in what has become the program, or when nobody is at the other end any more."""
-    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody asks how a keeper ended
+    """Fork for each request, and tell how each ended, until nobody is at the other end any more."""
+    forks = get_context("fork")
+    under_way: dict[int, tuple[ForkProcess, int]] = {}
     while True:
-        request, descriptors, _, _ = socket.recv_fds(door, _MOST_BYTES, _DESCRIPTORS)
-        if not request:
-            sys.exit()
-        if os.fork() == 0:
-            door.close()
-            return _keep(request, *descriptors)
-        for descriptor in descriptors:
-            os.close(descriptor)
+        for ready in wait([door, *under_way]):
+            if isinstance(ready, int):
+                program, answer = under_way.pop(ready)
+                program.join()
+                os.write(answer, f"{program.exitcode}".encode())
+                os.close(answer)
+                continue
+            request, descriptors, _, _ = socket.recv_fds(door, _MOST_BYTES, _DESCRIPTORS)
+            if not request:
+                return
+            *outputs, answer = descriptors
+            program = forks.Process(target=_become, args=(door, request, *outputs))
+            program.start()
+            for descriptor in outputs:
+                os.close(descriptor)
+            os.write(answer, f"{program.pid}".encode())
+            under_way[program.sentinel] = program, answer
 
 
-def _keep(request: bytes, out: int, err: int, answer: int) -> None:
-    """Fork the program, wait for it, and tell how it ended; return in the program."""
-    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-    if pid := os.fork():
-        os.write(answer, f"{pid}".encode())
-        _, status = os.waitpid(pid, 0)
-        os.write(answer, f"{os.waitstatus_to_exitcode(status)}".encode())
-        os._exit(0)
+def _become(door: socket.socket, request: bytes, out: int, err: int) -> None:
+    """Be the program."""
+    door.close()
     words, folder, environment = json.loads(request)
     os.dup2(out, sys.stdout.fileno())
     os.dup2(err, sys.stderr.fileno())
-    for descriptor in (out, err, answer):
-        os.close(descriptor)
+    os.close(out)
+    os.close(err)
     os.chdir(folder)
     os.environ.clear()
     os.environ.update(environment)
     sys.argv = ["matrix", *words]
+    main()
 
 
 def _warm_up() -> None:
@@ -144,8 +155,5 @@ def _warm_up() -> None:
 if __name__ == "__main__":
     _warm_up()
     gc.freeze()
-    with socket.socket(fileno=int(sys.argv[1])) as door:
-        _serve(door)
-    from orchestrator.cli import main
-
-    main()
+    with socket.socket(fileno=int(sys.argv[1])) as own:
+        _serve(own)

@@ -134,17 +134,34 @@ def ended_container(  # noqa: PLR0913  # what to run, and how it is confined
     confinement: Confinement,
     *,
     stdin: bytes = b"",
+    wanted: Sequence[str] = (),
     timeout_s: float,
     cancel: Event,
 ) -> Iterator[tuple[str, Ended]]:
-    """Run a program of an image to its end, its time limit, or a cancellation; remove its container afterwards."""
+    """Run a program of an image to its end, its time limit, or a cancellation; remove its container afterwards.
+
+    A busy engine loses all that a program printed that has ended before the
+    engine came to listen. So where a stream is empty that is wanted, `stdout`
+    or `stderr`, the program is run once more in another container.
+    """
     latest = time.monotonic() + timeout_s
     own = {"Entrypoint": [argv[0]], "Cmd": list(argv[1:]), "OpenStdin": bool(stdin), "StdinOnce": True}
-    with _made(engine, confinement.run, {**_specify(engine, image, confinement, _NO_LOG), **own}) as (talk, name):
-        with attached(engine, name, KEEP_BYTES, has_input=bool(stdin)) as streams:
-            if _start(talk, name):
-                streams.follow(stdin, latest, cancel)
-        yield name, _explain(talk, name, streams, latest, cancel)
+    spec = {**_specify(engine, image, confinement, _NO_LOG), **own}
+    for needed in (wanted, ()):
+        with _made(engine, confinement.run, spec) as (talk, name):
+            with attached(engine, name, KEEP_BYTES, has_input=bool(stdin)) as streams:
+                if _start(talk, name):
+                    streams.follow(stdin, latest, cancel)
+            ended = _explain(talk, name, streams, latest, cancel)
+            if not _may_be_lost(ended, needed):
+                yield name, ended
+                return
+
+
+def _may_be_lost(ended: Ended, wanted: Sequence[str]) -> bool:
+    """Tell whether a program ended by itself and one of these streams is empty."""
+    by_itself = ended.code is not None and not ended.start_error and not ended.out_of_memory
+    return by_itself and any(not getattr(ended, stream) for stream in wanted)
 
 
 def _start(talk: Talk, name: str) -> bool:

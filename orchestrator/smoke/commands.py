@@ -40,7 +40,8 @@ def check_command(subject: Subject, check: RunCheck, timeout_s: float) -> CheckR
 
 def make_command_call(subject: Subject, check: RunCheck) -> Call:
     """Say how a command is run."""
-    return Call(check.argv, Confinement(subject.run, subject.cell, check.limits, subject.env))
+    wanted = () if check.stdout is None else ("stdout",)
+    return Call(check.argv, Confinement(subject.run, subject.cell, check.limits, subject.env), wanted=wanted)
 
 
 def make_import_call(subject: Subject, check: ImportCheck) -> Call:

@@ -33,6 +33,7 @@ class Call:
     words: tuple[str, ...]
     confinement: Confinement
     script: str | None = None
+    wanted: tuple[str, ...] = ("stdout",)  # the streams that are looked at
 
 
 class Runner(Protocol):
@@ -71,7 +72,14 @@ class ContainerRunner:
         argv = [program, *words] if call.script is None else [program, "-", *words]
         stdin = (call.script or "").encode()
         with ended_container(
-            self.engine, self.image, argv, call.confinement, stdin=stdin, timeout_s=timeout_s, cancel=self.cancel
+            self.engine,
+            self.image,
+            argv,
+            call.confinement,
+            stdin=stdin,
+            wanted=call.wanted,
+            timeout_s=timeout_s,
+            cancel=self.cancel,
         ) as (_, ended):
             return ended
 

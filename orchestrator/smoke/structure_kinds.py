@@ -69,17 +69,16 @@ class _Stage:
     until: float
     stack: ExitStack
 
-    def run(self, image: str, argv: Sequence[str], *, snapshot_after: bool) -> tuple[Ended, str]:
+    def run(self, image: str, argv: Sequence[str], *, snapshot_after: bool, wanted: Sequence[str] = ()) -> tuple[Ended, str]:
         """Run a command in a container of its own; give how it ended, and the image of what it left."""
         subject = self.scene.subject
         program, *words = _fill_in(argv, self.env)
         # A snapshot holds no tmpfs: what is written to /tmp must be in the container itself.
         confinement = Confinement(subject.run, subject.cell, self.limits, tuple(self.env.items()), tmpfs=not self.keeps)
         left = max(0.1, self.until - time.monotonic())
-        with ended_container(subject.engine, image, [program, *words], confinement, timeout_s=left, cancel=subject.cancel) as (
-            box,
-            ended,
-        ):
+        with ended_container(
+            subject.engine, image, [program, *words], confinement, wanted=wanted, timeout_s=left, cancel=subject.cancel
+        ) as (box, ended):
             if snapshot_after and ended.code is not None:
                 image = f"matrix.local/structure:{subject.run.lower()}-{secrets.token_hex(8)}"
                 self.stack.enter_context(snapshot(subject.engine, box, image))
@@ -115,11 +114,21 @@ def try_command(scene: Scene, test: CommandTest, timeout_s: float) -> Findings:
             ended, image = stage.run(image, argv, snapshot_after=True)
             if failure := explain_end(ended, timeout_s, limits.memory_bytes):
                 return [(failure[0], f"setup '{' '.join(argv)}': {failure[1]}")], tail_of_output(ended)
-        ended, image = stage.run(image, [test.command, *test.args], snapshot_after=bool(test.teardown))
+        argv = [test.command, *test.args]
+        ended, image = stage.run(image, argv, snapshot_after=bool(test.teardown), wanted=_streams_of(test))
         problems = _judge_command(test, ended, limits, timeout_s, until)
         notes = [_tear_down(stage, image, test.teardown)] if ended.code is not None else []
     detail = [*notes, tail_of_output(ended) if problems else None]
     return problems, "\n".join(filter(None, detail)) or None
+
+
+def _streams_of(test: CommandTest) -> list[str]:
+    """Name the streams that a test looks at."""
+    looked_at = {
+        "stdout": test.expected_output or test.excluded_output,
+        "stderr": test.expected_error or test.excluded_error,
+    }
+    return [stream for stream, patterns in looked_at.items() if patterns]
 
 
 def _try_in_graph(scene: Scene, test: CommandTest, timeout_s: float) -> Findings:

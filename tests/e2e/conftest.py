@@ -35,8 +35,8 @@ TOOLS = f'RUN ["/bin/busybox", "sh", "-c", "for name in {_STARTED}; do ln -s bus
 DOCKERFILE = f"""\
 FROM scratch
 COPY busybox /bin/busybox
-ARG DO=true
 {TOOLS}
+ARG DO=true
 RUN eval "$DO"
 CMD ["sleep", "100"]
 """

@@ -13,6 +13,7 @@ import pytest
 import yaml
 
 from orchestrator.standins import VARIABLE
+from tests.conftest import buildx
 from tests.e2e.conftest import Project, cells_of
 from tests.lab.bases import ensure_bases, save_description
 
@@ -102,7 +103,7 @@ def test_pip_and_uv_install_the_versions_of_poetrys_lock() -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_the_dockerfile_of_an_example_passes_its_lint(name: str, stand_ins: Path) -> None:
     """Buildx's own checks, without a warning."""
-    words = ["docker", "buildx", "build", "--builder", "default", "--check", str(EXAMPLES / name)]
+    words = [*buildx(), "build", "--builder", "default", "--check", str(EXAMPLES / name)]
     done = subprocess.run(words, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "no warnings found" in done.stdout + done.stderr

@@ -24,7 +24,7 @@ from orchestrator.docker.containers import KEEP_BYTES, Confinement, ended_contai
 from orchestrator.docker.engine import connect
 from orchestrator.docker.images import remove_image
 from orchestrator.docker.installed import installation, remember_client
-from orchestrator.docker.streams import attached, read_frames
+from orchestrator.docker.streams import Attached, attached, read_frames
 from orchestrator.errors import EngineError
 from orchestrator.model import Limits
 from tests.unit.docker_fake import make_engine
@@ -297,11 +297,11 @@ def image(real: Engine, busybox: Path) -> Iterator[str]:
     remove_image(real, name)
 
 
-def run(engine: Engine, image: str, script: str, stdin: bytes = b"") -> Ended:
+def run(engine: Engine, image: str, script: str, stdin: bytes = b"", wanted: tuple[str, ...] = ()) -> Ended:
     """Run a shell's script in a container."""
     argv = ["/bin/busybox", "sh", "-c", script]
-    confinement = Confinement(RUN, "cell", Limits())
-    with ended_container(engine, image, argv, confinement, stdin=stdin, timeout_s=60, cancel=threading.Event()) as (_, ended):
+    confinement, cancel = Confinement(RUN, "cell", Limits()), threading.Event()
+    with ended_container(engine, image, argv, confinement, stdin=stdin, wanted=wanted, timeout_s=60, cancel=cancel) as (_, ended):
         return ended
 
 
@@ -323,6 +323,39 @@ def test_a_program_that_closes_its_output_is_waited_for(real: Engine, image: str
     """Nothing more comes, and it still runs."""
     ended = run(real, image, "exec 1>&- 2>&-; /bin/busybox sleep 1; exit 4")
     assert (ended.code, ended.stdout) == (4, "")
+
+
+@pytest.mark.parametrize(
+    ("script", "wanted", "runs"),
+    [
+        ("echo said", ("stdout",), 2),
+        ("echo said >&2; exit 3", ("stderr",), 2),
+        ("echo said", (), 1),
+    ],
+)
+def test_a_program_whose_output_the_engine_has_lost_is_run_once_more(
+    script: str, wanted: tuple[str, ...], runs: int, real: Engine, image: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A busy engine hands on nothing of a program that has ended at once; where nobody looks at its output that is no matter."""
+    follow = Attached.follow
+    followed: list[Attached] = []
+
+    def lose_the_first(streams: Attached, *words: Any) -> None:
+        if followed:
+            follow(streams, *words)
+        followed.append(streams)
+
+    monkeypatch.setattr(Attached, "follow", lose_the_first)
+    ended = run(real, image, script, wanted=wanted)
+    assert len(followed) == runs
+    assert f"{ended.stdout}{ended.stderr}" == ("said\n" if wanted else "")
+    assert list_containers(real, RUN) == []
+
+
+def test_a_program_that_prints_nothing_is_run_twice_and_no_more(real: Engine, image: str) -> None:
+    """Nothing is then what it prints."""
+    ended = run(real, image, "exit 5", wanted=("stdout", "stderr"))
+    assert (ended.code, ended.stdout, ended.stderr) == (5, "", "")
 
 
 def test_nothing_is_left_of_containers(real: Engine, image: str) -> None:

@@ -22,6 +22,7 @@ from orchestrator.docker.history import BuilderHistory
 from orchestrator.errors import EngineError
 from orchestrator.model import BuilderSpec
 from orchestrator.tracing.buildkit import parse_stubs
+from tests.conftest import buildx
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -45,7 +46,7 @@ def build(folder: Path, dockerfile: str, trace_id: str, *more: str) -> str:
     """Build something, and give the reference that buildx writes down of what succeeds."""
     folder.joinpath("Dockerfile").write_text(dockerfile)
     written = folder / "metadata.json"
-    argv = ["docker", "buildx", "build", "--builder", "default", "--no-cache", "--output", "type=cacheonly"]
+    argv = [*buildx(), "build", "--builder", "default", "--no-cache", "--output", "type=cacheonly"]
     argv += ["--metadata-file", str(written), *more, str(folder)]
     variables = {**os.environ, "TRACEPARENT": f"00-{trace_id}-b7ad6b7169203331-01"}
     subprocess.run(argv, env=variables, capture_output=True, check=False)

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 NO_ENGINE = "MATRIX_TESTS_NO_ENGINE"
 HAS_CLASSIC = "MATRIX_TESTS_CLASSIC"
 HAS_TINY = "MATRIX_TESTS_TINY"
+KEEPS_IMAGES = "MATRIX_TESTS_KEEP_IMAGES"
 _BESIDE = {HAS_CLASSIC: CLASSIC, HAS_TINY: TINY}
 _SELDOM = "400"  # docker's commands live for a moment: looking for garbage takes a seventh of it
 _MATRIX = str(Path(sys.executable).with_name("matrix"))
@@ -74,6 +75,7 @@ def _with(words: Sequence[str]) -> int:
                 variables = others.enter_context(engine())
                 if variables:
                     forget_unused()
+                    variables |= {KEEPS_IMAGES: "yes"}
                 variables |= _start_beside(others)
             return subprocess.run(words, env={"GOGC": _SELDOM, **os.environ, **variables}, check=False).returncode
     except LabError as error:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import socket
 from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.conftest import missing_engine
+from tests.lab.__main__ import KEEPS_IMAGES
 from tests.probes.containers import remove_images
 
 if TYPE_CHECKING:
@@ -16,9 +18,9 @@ if TYPE_CHECKING:
 
 @pytest.fixture(scope="session", autouse=True)
 def _images() -> Iterator[None]:
-    """Leave no image behind; what was built stays in the engine's build cache."""
+    """Leave no image behind in a user's engine; to unpack them anew each time takes longer than to find them there."""
     yield
-    if missing_engine() is None:
+    if missing_engine() is None and os.environ.get(KEEPS_IMAGES) != "yes":
         remove_images()
 
 

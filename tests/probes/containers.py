@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from orchestrator.probes import INPUT_VARIABLE, PROBE_NEEDS, load_probe
+from tests.conftest import buildx
 
 ROOT = Path(__file__).parents[2]
 PREFIX = f"img-test-{os.environ.get('PYTEST_XDIST_WORKER', 'main')}-"  # workers must not give one tag at once
@@ -44,7 +45,7 @@ def build(name: str, dockerfile: str, *, target: str | None = None, **arguments:
     """Build an image out of the repository, once for each worker; that it fails is a result."""
     image = f"{PREFIX}{name}"
     # The host's network: a mirror or a proxy may be at this machine's own address.
-    command = ["docker", "buildx", "build", "--load", "--network", "host", "--progress", "plain"]
+    command = [*buildx(), "build", "--load", "--network", "host", "--progress", "plain"]
     command += ["--tag", image, "--file", dockerfile]
     bundle = ssl.get_default_verify_paths().cafile
     if bundle:

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.archives import unpacked_files
+from tests.conftest import buildx
 from tests.probes.containers import PREFIX, ROOT, build
 
 pytestmark = [pytest.mark.engine, pytest.mark.lab, pytest.mark.long]
@@ -22,7 +23,7 @@ CANARY = "canary-of-a-company"
 @pytest.mark.parametrize("name", NAMES)
 def test_a_dockerfile_passes_its_lint(name: str) -> None:
     """BuildKit's own checks have nothing to say."""
-    words = ["docker", "buildx", "build", "--builder", "default", "--check", "--file", f"dockerfiles/{name}.Dockerfile", "."]
+    words = [*buildx(), "build", "--builder", "default", "--check", "--file", f"dockerfiles/{name}.Dockerfile", "."]
     done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "Check complete, no warnings found." in done.stdout + done.stderr
@@ -78,7 +79,7 @@ def build_with(name: str, image: str, requirements: str = "stdlib", **secrets: P
 
     Where all layers stay in the image, and the CA is given, no step comes from the cache.
     """
-    words = ["docker", "buildx", "build", "--load", "--progress", "plain", "--tag", image, "--network", "host"]
+    words = [*buildx(), "build", "--load", "--progress", "plain", "--tag", image, "--network", "host"]
     words += ["--no-cache"] if name == "alpine-single-stage" and "ca" in secrets else []
     words += ["--file", f"dockerfiles/{name}.Dockerfile"]
     words += ["--build-arg", f"REQUIREMENTS=dockerfiles/{time.time_ns()}/../deps/{requirements}.txt"]

@@ -71,7 +71,7 @@ def test_a_secret_is_in_nothing_that_a_run_shows_or_leaves(fresh: Callable[[str]
 def confinement_of(project: Project) -> list[dict[str, Any]]:
     """Run a cell with each kind of check, and give what the engine says of the containers while they run."""
     process, found = project.start("run", "--progress", "none"), {}
-    while process.poll() is None:
+    for _ in while_running(process, 0.2, 300):
         for name in project.docker("ps", "--quiet", "--filter", "label=io.matrix.run").split():
             with suppress(AssertionError):
                 found[name] = json.loads(project.docker("inspect", name))[0]
