@@ -22,7 +22,7 @@ test: $(VENV)/.ready ## run every test, with an engine if one can be had
 	@PYTHONDONTWRITEBYTECODE= EXAMPLES=12 $(LAB) with -- $(PY) -m pytest -n 5 --dist worksteal $(ARGS)
 
 unit: $(VENV)/.ready ## run the tests that need neither engine nor network
-	@PYTHONDONTWRITEBYTECODE= $(PY) -m pytest -p no:xdist -p no:anyio tests/unit $(ARGS)
+	@PYTHONDONTWRITEBYTECODE= $(PY) -m pytest -p no:xdist tests/unit $(ARGS)
 
 check: $(VENV)/.ready ## lint and types; run it before every commit
 	@$(VENV)/bin/ruff format --check .

@@ -16,6 +16,7 @@ from orchestrator.docker.engine import connect
 from orchestrator.index.simple import PackageIndex
 from orchestrator.index.sources import load_sources
 from orchestrator.index.troubles import PackageIndexError
+from tests.forked import reach_server
 from tests.lab.__main__ import HAS_CLASSIC, NO_ENGINE
 from tests.lab.bases import ensure_bases
 from tests.lab.debian import unpacked
@@ -86,6 +87,12 @@ def pytest_report_header() -> str:
     """Say what is tested here, and what cannot be: a builder image that no registry gives is no failure."""
     lacking = [place for place in PLACES if place not in places()]
     return f"built with: {', '.join(places())}" + (f"; not to be had here: {', '.join(lacking)}" if lacking else "")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Start once what all workers take their forks of `matrix` from."""
+    if config.getoption("numprocesses", None):
+        reach_server()
 
 
 def pytest_collection_finish() -> None:

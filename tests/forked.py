@@ -16,13 +16,13 @@ import io
 import json
 import os
 import pkgutil
+import secrets
 import signal
 import socket
 import subprocess
 import sys
 import tempfile
 from contextlib import redirect_stderr, redirect_stdout
-from dataclasses import dataclass
 from functools import cache
 from multiprocessing import get_context
 from multiprocessing.connection import wait
@@ -54,18 +54,8 @@ INSIDE_IMAGES = (
 )  # in an image's Python
 _ROOT = Path(__file__).parents[1]
 _MOST_BYTES = 1024 * 1024  # of a request: words and environment
+_ADDRESS = "MATRIX_TESTS_FORKS"
 _DESCRIPTORS = 3  # that come with it: output, errors, and where to say how it ended
-
-
-@dataclass(frozen=True, slots=True)
-class _Server:
-    process: subprocess.Popen[bytes]
-    door: socket.socket
-
-    def close(self) -> None:
-        """Hang up, which ends it."""
-        self.door.close()
-        self.process.wait()
 
 
 def run_forked(
@@ -76,7 +66,7 @@ def run_forked(
     near, far = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     with near, tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
         with far:
-            socket.send_fds(_start_server().door, [request], [out.fileno(), err.fileno(), far.fileno()])
+            socket.send_fds(reach_server(), [request], [out.fileno(), err.fileno(), far.fileno()])
         near.settimeout(timeout_s)
         pid = int(near.recv(16))
         try:
@@ -90,44 +80,68 @@ def run_forked(
 
 
 @cache
-def _start_server() -> _Server:
-    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    with theirs:
-        number = theirs.fileno()
-        argv = [sys.executable, __file__, str(number)]
-        process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, pass_fds=[number])
-    server = _Server(process, ours)
-    atexit.register(server.close)
-    return server
+def reach_server() -> socket.socket:
+    """Connect to the server: the one of the process that started this one, or one that lives as long as this process."""
+    address = os.environ.get(_ADDRESS) or _start_server()
+    door = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    door.connect(f"\0{address}")
+    return door
 
 
-def _serve(door: socket.socket) -> None:
-    """Fork for each request, and tell how each ended, until nobody is at the other end any more."""
+def _start_server() -> str:
+    """Start a server, and give its address to all that is started from now on."""
+    address = f"matrix-tests-{secrets.token_hex(8)}"
+    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as listener:
+        listener.bind(f"\0{address}")  # a name without a file, which is gone with its last socket
+        listener.listen()
+        argv = [sys.executable, __file__, str(listener.fileno())]
+        server = subprocess.Popen(argv, stdin=subprocess.DEVNULL, pass_fds=[listener.fileno()])
+    atexit.register(_stop_server, server)
+    os.environ[_ADDRESS] = address
+    return address
+
+
+def _stop_server(server: subprocess.Popen[bytes]) -> None:
+    """Hang up, which ends it unless somebody else is connected, and wait."""
+    reach_server().close()
+    server.wait()
+
+
+def _serve(listener: socket.socket) -> None:
+    """Fork for each request, and tell how each ended, until nobody is connected any more."""
     forks = get_context("fork")
+    doors: list[socket.socket] = []
     under_way: dict[int, tuple[ForkProcess, int]] = {}
     while True:
-        for ready in wait([door, *under_way]):
+        for ready in wait([listener, *doors, *under_way]):
             if isinstance(ready, int):
                 program, answer = under_way.pop(ready)
                 program.join()
                 os.write(answer, f"{program.exitcode}".encode())
                 os.close(answer)
-                continue
-            request, descriptors, _, _ = socket.recv_fds(door, _MOST_BYTES, _DESCRIPTORS)
-            if not request:
-                return
-            *outputs, answer = descriptors
-            program = forks.Process(target=_become, args=(door, request, *outputs))
-            program.start()
-            for descriptor in outputs:
-                os.close(descriptor)
-            os.write(answer, f"{program.pid}".encode())
-            under_way[program.sentinel] = program, answer
+            elif ready is listener:
+                doors.append(listener.accept()[0])
+            elif isinstance(ready, socket.socket):
+                request, descriptors, _, _ = socket.recv_fds(ready, _MOST_BYTES, _DESCRIPTORS)
+                if not request:
+                    doors.remove(ready)
+                    ready.close()
+                    continue
+                *outputs, answer = descriptors
+                program = forks.Process(target=_become, args=([listener, *doors], request, *outputs))
+                program.start()
+                for descriptor in outputs:
+                    os.close(descriptor)
+                os.write(answer, f"{program.pid}".encode())
+                under_way[program.sentinel] = program, answer
+        if not doors:
+            return
 
 
-def _become(door: socket.socket, request: bytes, out: int, err: int) -> None:
+def _become(sockets: Sequence[socket.socket], request: bytes, out: int, err: int) -> None:
     """Be the program."""
-    door.close()
+    for one in sockets:
+        one.close()
     words, folder, environment = json.loads(request)
     os.dup2(out, sys.stdout.fileno())
     os.dup2(err, sys.stderr.fileno())

@@ -19,6 +19,7 @@ from orchestrator.tracing.otlp import load_lines
 from orchestrator.tracing.spans import Code
 from orchestrator.tracing.waterfall import make_waterfall
 from tests.e2e.conftest import TOOLS, Project, cells_of
+from tests.lab.engine import MOST_BUILDS_KEPT
 from tests.lab.registry import serve_registry
 from tests.receivers import grpc_receiver, http_receiver
 
@@ -150,9 +151,9 @@ def test_the_run_has_a_trace_that_leads_to_the_cells_and_comes_from_the_job(proj
 
 
 @pytest.mark.long
-def test_sixty_traces_are_whole_although_the_builder_keeps_fifty_records(project: Project) -> None:
+def test_more_traces_than_the_builder_keeps_are_whole(project: Project) -> None:
     """Each is fetched soon after its build."""
-    cells = [f"cell{number}" for number in range(60)]
+    cells = [f"cell{number}" for number in range(MOST_BUILDS_KEPT + 5)]
     project.folder.joinpath("Dockerfile").write_text("FROM scratch\nCOPY Dockerfile /\nARG DO\nLABEL do=$DO\n")
     project.write(axes={"kind": cells}, defaults={"args": {"DO": "{kind}"}})
     project.run("--jobs", "4", "--no-smoke")
@@ -160,7 +161,7 @@ def test_sixty_traces_are_whole_although_the_builder_keeps_fifty_records(project
         sources = {span.attributes.get(names.SOURCE) for span in trace_of(project, cell)}
         assert "buildkit" in sources, f"{cell} has none of the builder's own spans"
     shown = project.matrix("trace", "latest").stdout
-    assert len(re.findall(r"^ +\d+\.\d\d  cell\d+, passed$", shown, re.MULTILINE)) == 60
+    assert len(re.findall(r"^ +\d+\.\d\d  cell\d+, passed$", shown, re.MULTILINE)) == len(cells)
 
 
 def test_nothing_secret_is_in_any_file_of_the_run_or_byte_sent(project: Project) -> None:

@@ -7,6 +7,7 @@ import os
 import shlex
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,7 +16,7 @@ from orchestrator.config.load import load_matrix
 from orchestrator.standins import VARIABLE
 from tests.lab.bases import STAND_INS, ensure_bases, save_description
 from tests.lab.cache import LabError, say
-from tests.lab.engine import BENCH, CLASSIC, FORBID, MAIN, TINY, engine, ensure, may_start, start, stop
+from tests.lab.engine import BENCH, CLASSIC, FORBID, MAIN, TINY, answers, ensure, may_start, start, stop
 from tests.lab.stock import forget_unused
 
 if TYPE_CHECKING:
@@ -39,8 +40,10 @@ def _up(_words: Sequence[str]) -> int:
 
 def _down(_words: Sequence[str]) -> int:
     """Stop the engines of the lab, by their process ids."""
-    for spec in (MAIN, CLASSIC, TINY, BENCH):
-        say(f"{spec.name}: {'stopped' if stop(spec) else 'does not run'}")
+    engines = (MAIN, CLASSIC, TINY, BENCH)
+    with ThreadPoolExecutor() as together:
+        for spec, ran in zip(engines, together.map(stop, engines), strict=True):
+            say(f"{spec.name}: {'stopped' if ran else 'does not run'}")
     return 0
 
 
@@ -69,15 +72,12 @@ def _can_be_pulled(ref: str) -> bool:
 
 def _with(words: Sequence[str]) -> int:
     """Run a command with an engine and those beside it; what was started for it is stopped afterwards."""
+    os.environ.setdefault("GOGC", _SELDOM)
     try:
-        with ExitStack() as others:
+        with ExitStack() as stack:
             with _compiled_tests():
-                variables = others.enter_context(engine())
-                if variables:
-                    forget_unused()
-                    variables |= {KEEPS_IMAGES: "yes"}
-                variables |= _start_beside(others)
-            return subprocess.run(words, env={"GOGC": _SELDOM, **os.environ, **variables}, check=False).returncode
+                variables = _start_engines(stack)
+            return subprocess.run(words, env={**os.environ, **variables}, check=False).returncode
     except LabError as error:
         say(str(error))
         return subprocess.run(words, env={**os.environ, NO_ENGINE: str(error).partition(". ")[0]}, check=False).returncode
@@ -92,16 +92,27 @@ def _compiled_tests() -> Iterator[None]:
         yield
 
 
-def _start_beside(others: ExitStack) -> dict[str, str]:
-    """Start the engines beside the one that answers, and give the variables that tell of them; or say that tests do without."""
-    if not may_start():
+def _start_engines(stack: ExitStack) -> dict[str, str]:
+    """Start an engine unless one answers, and those beside it where that may be; give the variables that tell of them."""
+    beside = list(_BESIDE.values()) if may_start() else []
+    specs = [*([] if answers() else [MAIN]), *beside]
+    together = stack.enter_context(ThreadPoolExecutor())
+    starts = {spec: together.submit(start, spec) for spec in specs}
+    stack.callback(
+        lambda: [*together.map(stop, [spec for spec, begun in starts.items() if not begun.exception() and begun.result()])]
+    )
+    variables: dict[str, str] = {}
+    if MAIN in starts:
+        starts[MAIN].result()
+        forget_unused()
+        variables = MAIN.environment | {KEEPS_IMAGES: "yes"}
+    if not beside:
         say(f"no other engines run beside it: that takes root on Debian or Ubuntu, and {FORBID} other than no")
-        return {}
-    for spec in _BESIDE.values():
-        if start(spec):
-            others.callback(stop, spec)
+        return variables
+    for spec in beside:
+        starts[spec].result()
     say("two more engines run beside it: one with the classic image store, and an empty one for tiny images")
-    return dict.fromkeys(_BESIDE, "yes")
+    return variables | dict.fromkeys(_BESIDE, "yes")
 
 
 COMMANDS: dict[str, Callable[[Sequence[str]], int]] = {"up": _up, "down": _down, "run": _run, "with": _with}

@@ -28,6 +28,7 @@ _LIBRARIES = ("libip4tc2", "libip6tc2", "libmnl0", "libnetfilter-conntrack3", "l
 _START_S = 60.0
 _STOP_S = 30.0
 _LOOK_S = 0.05
+MOST_BUILDS_KEPT = 25  # in an engine's history of builds, each with a trace: by itself it keeps all for two days
 _MUCH_MEMORY = 10 * 1000**3  # free: with less of it the disk is the surer place
 _BY_HAND = """no Docker Engine answers, and none may or can be brought up here. Type one of these:
   sudo systemctl start docker                      an engine that is installed
@@ -122,7 +123,7 @@ def start(spec: EngineSpec) -> bool:
     with locked(spec.name):
         if running(spec) and answers(spec.environment):
             return False
-        _check_permission()
+        _check_permission(spec)
         _check_network(spec)
         _write_configuration(spec)
         if spec.starts_empty:
@@ -138,10 +139,10 @@ def may_start() -> bool:
     return os.environ.get(FORBID) != "no" and os.geteuid() == 0 and bool(family & {"debian", "ubuntu"})
 
 
-def _check_permission() -> None:
+def _check_permission(spec: EngineSpec) -> None:
     if not may_start():
         raise LabError(_BY_HAND)
-    if shutil.which("dockerd") is None:
+    if spec == MAIN and shutil.which("dockerd") is None:
         say(f"no Docker Engine answers: one is brought up from the distribution's packages ({FORBID}=no forbids it)")
 
 
@@ -170,9 +171,9 @@ def _client_path() -> list[str]:
 
 def _install_on_ubuntu() -> None:
     """Ubuntu has an engine with a buildx of use in its own archive."""
-    run_step(
-        "apt-get install docker.io docker-buildx", ["apt-get", "install", "-y", "docker.io", "docker-buildx"], log="ubuntu.log"
-    )
+    words = ["apt-get", "install", "-y", "docker.io", "docker-buildx"]
+    with locked("ubuntu"):  # engines are started beside one another
+        run_step("apt-get install docker.io docker-buildx", words, log="ubuntu.log")
 
 
 def _write_configuration(spec: EngineSpec) -> None:
@@ -186,7 +187,7 @@ def _write_configuration(spec: EngineSpec) -> None:
     (config / "config.json").write_text(json.dumps(settings))
     settings = {
         "features": {"containerd-snapshotter": spec.containerd_store},
-        "builder": {"history": {"maxAge": "5m", "maxEntries": 50}},  # kept for two days by itself, whatever their number
+        "builder": {"history": {"maxAge": "5m", "maxEntries": MOST_BUILDS_KEPT}},
     }
     (spec.folder / "daemon.json").write_text(json.dumps(settings))
 

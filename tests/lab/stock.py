@@ -9,7 +9,7 @@ from tests.lab.engine import MAIN
 
 BUILDER_ARCHIVE = "MATRIX_TESTS_BUILDER_TAR"  # a file that has the image of a builder in a container
 _MOST_RECORDS = 1500  # of the build cache
-_OF_TESTS = ("127.0.0.1:", "matrix-tests-", "matrix.local/")
+_OF_TESTS = ("127.0.0.1:*/*", "127.0.0.1:*/*/*", "matrix-tests-*", "matrix.local/*")
 
 
 def load_builder_image(variables: dict[str, str]) -> bool:
@@ -28,8 +28,9 @@ def forget_unused() -> None:
     and each run of the tests would build all bases' images anew.
     """
     run_step("docker image prune", ["docker", "image", "prune", "--force"], log="prune.log", environment=MAIN.environment)
-    images = output_of("docker images", ["docker", "images", "--format", "{{.Repository}}:{{.Tag}}"], MAIN.environment).split()
-    if left := [image for image in images if image.startswith(_OF_TESTS)]:
+    words = ["docker", "images", "--format", "{{.Repository}}:{{.Tag}}"]
+    words += [f"--filter=reference={pattern}" for pattern in _OF_TESTS]  # of all images it would ask for their sizes, for a second
+    if left := output_of("docker images", words, MAIN.environment).split():
         run_step("docker rmi", ["docker", "rmi", "--force", *left], log="prune.log", environment=MAIN.environment)
     usage = output_of("docker buildx du", ["docker", "buildx", "du", "--builder", "default"], MAIN.environment)
     if usage.count("\n") > _MOST_RECORDS:
