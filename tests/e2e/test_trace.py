@@ -32,6 +32,7 @@ def _traced(project: Project) -> None:
     project.traced = True
 
 
+BETWEEN_S = 0.15  # that a machine busy with other tests may leave a cell waiting between two parts
 COMMON = f"""\
 FROM scratch
 COPY busybox /bin/busybox
@@ -113,7 +114,7 @@ def test_a_common_step_is_in_every_cells_trace_and_each_adds_up(placed: Project)
             assert link.span_id in {span.span_id for span in real}
             assert link.trace_id == real[0].trace_id
         waterfall = make_waterfall(spans)
-        assert unexplained_s(spans) < 0.02 * waterfall.wall_s
+        assert unexplained_s(spans) < 0.02 * waterfall.wall_s + BETWEEN_S
         assert waterfall.parts_s["steps"] > 3.4
         assert {"build", "analyse", "smoke", "run true"} <= {span.name for span in spans}
     assert sorted(outcomes) == ["executed", "joined", "joined"]
@@ -263,7 +264,7 @@ def test_what_a_pull_took_is_told_apart(project: Project) -> None:
         assert b'"extracting' in project.latest.joinpath("cells/one/progress.jsonl").read_bytes()
         waterfall = make_waterfall(spans := trace_of(project, "one"))
         assert 0.1 < waterfall.parts_s["pull"] < first["pull_s"] + 0.5  # less, where something else took longer meanwhile
-        assert unexplained_s(spans) < 0.02 * waterfall.wall_s
+        assert unexplained_s(spans) < 0.02 * waterfall.wall_s + BETWEEN_S
         project.run("--no-smoke")
         assert b'"extracting' not in project.latest.joinpath("cells/one/progress.jsonl").read_bytes()
 
