@@ -16,7 +16,6 @@ from orchestrator.docker.engine import connect
 from orchestrator.index.simple import PackageIndex
 from orchestrator.index.sources import load_sources
 from orchestrator.index.troubles import PackageIndexError
-from tests.forked import reach_server
 from tests.lab.__main__ import HAS_CLASSIC, NO_ENGINE
 from tests.lab.bases import ensure_bases
 from tests.lab.debian import unpacked
@@ -92,6 +91,8 @@ def pytest_report_header() -> str:
 def pytest_configure(config: pytest.Config) -> None:
     """Start once what all workers take their forks of `matrix` from."""
     if config.getoption("numprocesses", None):
+        from tests.forked import reach_server  # noqa: PLC0415  # takes a while, and unit tests alone need none
+
         reach_server()
 
 
