@@ -154,8 +154,8 @@ def deal(items: list[pytest.Item], workers: int) -> list[pytest.Item]:
     """Put tests in an order in which all workers are busy to the end.
 
     xdist gives each worker a piece of the list, all of a length, and takes from
-    the ends of others what is left. So each piece begins with tests that wait
-    for an engine, those that wait longest first, and ends with quick ones.
+    the ends of others what is left. So each piece begins with tests that need an
+    engine, those that wait long among the others, and ends with quick ones.
     Tests of a file stay together where they may share what is costly to make;
     those on stand-in bases are one worker's, which makes the bases where there
     are none while the others go on.
@@ -167,16 +167,28 @@ def deal(items: list[pytest.Item], workers: int) -> list[pytest.Item]:
     for item in items:
         if not item.nodeid.startswith(QUICK):
             groups.setdefault(_sharing(item.nodeid), []).append(item)
-    ordered = sorted(groups.values(), key=lambda group: not any(item.get_closest_marker("long") for item in group))
-    pieces: list[list[pytest.Item]] = [[] for _ in range(workers)]
-    for group in ordered:
+    dealt: list[list[list[pytest.Item]]] = [[] for _ in range(workers)]
+    for group in sorted(groups.values(), key=_is_long, reverse=True):
         on_bases = any(item.get_closest_marker("lab") for item in group)
-        (pieces[0] if on_bases else min(pieces, key=len)).extend(group)
+        (dealt[0] if on_bases else min(dealt, key=lambda own: sum(map(len, own)))).append(group)
+    pieces = [[item for group in _mixed(own) for item in group] for own in dealt]
     for at, piece in enumerate(pieces):
         room = max(0, (len(items) + at) // workers - len(piece))  # as xdist cuts the list
         piece.extend(quick[:room])
         del quick[:room]
     return [item for piece in pieces for item in piece] + quick
+
+
+def _is_long(group: list[pytest.Item]) -> bool:
+    return any(item.get_closest_marker("long") for item in group)
+
+
+def _mixed(groups: list[list[pytest.Item]]) -> list[list[pytest.Item]]:
+    """Put those that wait long among the others: were all at the beginning, no worker would have anything to do then."""
+    long, others = ([group for group in groups if _is_long(group) is kind] for kind in (True, False))
+    each = len(others) // (len(long) + 1)
+    parts = [[group, *others[at * each : (at + 1) * each]] for at, group in enumerate(long)]
+    return [group for part in parts for group in part] + others[len(long) * each :]
 
 
 def _sharing(nodeid: str) -> str:
