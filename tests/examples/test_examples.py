@@ -125,7 +125,7 @@ def test_slow_step_tells_the_steps_apart(example: Callable[..., Project]) -> Non
     assert cell["status"] == "passed"
     steps = [step["name"] for step in cell["build"]["steps"] if " RUN " in step["name"]]
     assert len(steps) == 3
-    assert "imagemagick" in steps[-1]
+    assert sum("imagemagick" in step for step in steps) == 1, "in any order: what the cache holds is over at once"
 
 
 @pytest.mark.engine
