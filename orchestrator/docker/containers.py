@@ -34,6 +34,7 @@ _MOST_OF_A_LOG = 2 * 1024 * 1024
 KEEP_BYTES = 256 * 1024
 _KILLED = 137
 _POLL_S = 0.02
+_AT_ONCE_S = 10.0  # so soon a program must have ended for its output to be lost: far more than an engine takes to listen
 _OOM_WAITS_S = (0.1, 0.2, 0.4, 0.8, 1.6, 3.2)
 
 
@@ -142,9 +143,11 @@ def ended_container(  # noqa: PLR0913  # what to run, and how it is confined
 
     A busy engine loses all that a program printed that has ended before the
     engine came to listen. So where a stream is empty that is wanted, `stdout`
-    or `stderr`, the program is run once more in another container.
+    or `stderr`, the program is run once more in another container, if there is
+    as much time left as it took.
     """
-    latest = time.monotonic() + timeout_s
+    began = time.monotonic()
+    latest = began + timeout_s
     own = {"Entrypoint": [argv[0]], "Cmd": list(argv[1:]), "OpenStdin": bool(stdin), "StdinOnce": True}
     spec = {**_specify(engine, image, confinement, _NO_LOG), **own}
     for needed in (wanted, ()):
@@ -153,7 +156,8 @@ def ended_container(  # noqa: PLR0913  # what to run, and how it is confined
                 if _start(talk, name):
                     streams.follow(stdin, latest, cancel)
             ended = _explain(talk, name, streams, latest, cancel)
-            if not _may_be_lost(ended, needed):
+            took = time.monotonic() - began
+            if took > min(_AT_ONCE_S, timeout_s / 2) or not _may_be_lost(ended, needed):
                 yield name, ended
                 return
 

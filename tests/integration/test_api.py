@@ -352,6 +352,23 @@ def test_a_program_whose_output_the_engine_has_lost_is_run_once_more(
     assert list_containers(real, RUN) == []
 
 
+def test_a_program_that_took_its_time_has_not_lost_what_it_printed(
+    real: Engine, image: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The engine has listened to it; and a second run might be cut short by the time limit."""
+    follow = Attached.follow
+    followed: list[Attached] = []
+
+    def count(streams: Attached, *words: Any) -> None:
+        followed.append(streams)
+        follow(streams, *words)
+
+    monkeypatch.setattr(Attached, "follow", count)
+    monkeypatch.setattr("orchestrator.docker.containers._AT_ONCE_S", 0.5)
+    assert run(real, image, "/bin/busybox sleep 1; exit 5", wanted=("stdout",)).code == 5
+    assert len(followed) == 1
+
+
 def test_a_program_that_prints_nothing_is_run_twice_and_no_more(real: Engine, image: str) -> None:
     """Nothing is then what it prints."""
     ended = run(real, image, "exit 5", wanted=("stdout", "stderr"))
