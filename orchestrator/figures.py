@@ -9,17 +9,14 @@ from __future__ import annotations
 
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import cache
 from typing import TYPE_CHECKING
 
 from orchestrator.errors import StoreError
 from orchestrator.judge.kept import RunFigures, make_figures
-from orchestrator.strict import dump_json, make_reader, parse_json
+from orchestrator.strict import dump_json, read_json
 
 if TYPE_CHECKING:
     from os import stat_result
-
-    from pydantic_core import SchemaValidator
 
     from orchestrator.record import RunRecord
     from orchestrator.store import RunFolder
@@ -37,13 +34,6 @@ class _Kept:
     record_bytes: int
     record_mtime_ns: int
     figures: RunFigures
-
-
-@cache
-def _reader() -> SchemaValidator:
-    from pydantic import TypeAdapter  # noqa: PLC0415  # only stored runs need it
-
-    return make_reader(TypeAdapter(_Kept))
 
 
 def load_figures(run: RunFolder) -> RunFigures:
@@ -81,7 +71,7 @@ def _load_kept(run: RunFolder, of: stat_result) -> RunFigures | None:
     try:
         if run.leads_out(path) or path.stat().st_size > _MOST_BYTES:
             return None
-        kept: _Kept = _reader().validate_python(parse_json(path.read_bytes()))
+        kept = read_json(path.read_bytes(), _Kept)
     except (OSError, ValueError):
         return None
     is_current = (kept.format, kept.record_bytes, kept.record_mtime_ns) == (_FORMAT, of.st_size, of.st_mtime_ns)

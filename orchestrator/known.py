@@ -5,16 +5,11 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cache
-from typing import TYPE_CHECKING
 
 from orchestrator import __version__
 from orchestrator.cached import Shelf
 from orchestrator.record import Image
-from orchestrator.strict import dump_json
-
-if TYPE_CHECKING:
-    from pydantic import TypeAdapter
+from orchestrator.strict import dump_json, read_json
 
 _FORM = 3  # of an entry, and of what is found in an image: another number forgets them all
 SHELF = Shelf("known", f"matrix-image-{_FORM}-{__version__}\n".encode(), max_bytes=256 * 1024**2, max_entry_bytes=32 * 1024**2)
@@ -47,7 +42,7 @@ def recall_image(digest: str) -> KnownImage | None:
     if body is None:
         return None
     try:
-        return _adapter().validate_json(bytes(body))
+        return read_json(bytes(body), KnownImage)
     except ValueError:  # of a tool that calls itself by the same version
         return None
 
@@ -71,10 +66,3 @@ def remember_expected(digest: str, *place: str) -> None:
 
 def _name(*words: str) -> str:
     return hashlib.sha256("\0".join(words).encode()).hexdigest()
-
-
-@cache
-def _adapter() -> TypeAdapter[KnownImage]:
-    from pydantic import TypeAdapter  # noqa: PLC0415  # takes a while, and not every run needs it
-
-    return TypeAdapter(KnownImage)

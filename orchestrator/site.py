@@ -9,9 +9,8 @@ import re
 import secrets
 import shutil
 from dataclasses import asdict, dataclass, replace
-from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from orchestrator import __version__
 from orchestrator.disk import disk_errors, write_whole
@@ -27,12 +26,11 @@ from orchestrator.report.overview import LeftOut, RunLine, make_line, render_ove
 from orchestrator.report.pages import fingerprint
 from orchestrator.report.trendlines import make_trends
 from orchestrator.store import RunFolder
+from orchestrator.strict import read_json
 from orchestrator.trends import load_history_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
-
-    from pydantic import TypeAdapter
 
     from orchestrator.record import CellRecord, RunRecord
     from orchestrator.store import Reports
@@ -52,6 +50,13 @@ class Kept:
 
     stamp: str
     line: RunLine
+
+
+@dataclass(frozen=True, slots=True)
+class _State:
+    """What lies beside the pages: what each of them was made from."""
+
+    runs: dict[str, Kept]
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,21 +215,11 @@ def _remove_others(folder: Path, kept: Mapping[str, Kept]) -> int:
 
 def _load_state(path: Path) -> Mapping[str, Kept]:
     """Read what the pages were made from; what cannot be read means that all are made anew."""
-    from pydantic import ValidationError  # noqa: PLC0415  # only a site needs it
-
     try:
-        found: dict[str, dict[str, Kept]] = _adapter().validate_json(path.read_bytes())
-        return found["runs"]
-    except (OSError, ValidationError, KeyError):
+        return read_json(path.read_bytes(), _State).runs
+    except (OSError, ValueError):
         return {}
 
 
 def _dump_state(kept: Mapping[str, Kept]) -> bytes:
     return json.dumps({"runs": {run: asdict(one) for run, one in kept.items()}}, indent=1, ensure_ascii=True).encode() + b"\n"
-
-
-@cache
-def _adapter() -> TypeAdapter[Any]:
-    from pydantic import TypeAdapter  # noqa: PLC0415  # as above
-
-    return TypeAdapter(dict[str, dict[str, Kept]])

@@ -16,10 +16,9 @@ from typing import TYPE_CHECKING
 from orchestrator.disk import disk_errors, forget_drafts, write_whole
 from orchestrator.errors import StoreError, UsageError, did_you_mean
 from orchestrator.names import folder_name, is_run_id, make_run_id
-from orchestrator.record import SCHEMA, CellRecord, RunRecord
+from orchestrator.record import CellRecord, RunRecord
 from orchestrator.redact import Redactor
-from orchestrator.stored import dump_record, make_record, read_plain
-from orchestrator.strict import parse_json
+from orchestrator.stored import dump_record, load_record, make_record
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -96,7 +95,7 @@ class RunFolder:
         text = dump_record(record).decode()
         hidden = self.redactor.text(text)
         path = self._write(self.cell(record.id) / "result.json", hidden)
-        return record if hidden == text else make_record("cell", parse_json(hidden.encode()), path)
+        return record if hidden == text else make_record(hidden.encode(), CellRecord, path)
 
     def _write(self, path: Path, text: str) -> Path:
         return write_whole(self._check(path.parent) / path.name, self.redactor.text(text).encode(errors="replace"))
@@ -117,12 +116,7 @@ class RunFolder:
     def load(self) -> RunRecord:
         """Read run.json, and the cells of a run that did not get to its end."""
         path = self._check(self.path / "run.json")
-        found = read_plain(path)
-        schema = found.get("schema") if isinstance(found, dict) else None
-        if isinstance(schema, int) and schema > SCHEMA:
-            message = f"{path} was written by a newer matrix (schema {schema}, this one knows {SCHEMA})"
-            raise StoreError(message)
-        record: RunRecord = make_record("run", found, path)
+        record = load_record(path, RunRecord)
         if record.finished_at is not None:
             return record
         return replace(record, cells=tuple(self.load_cells()), interrupted=True)
@@ -184,15 +178,14 @@ class RunFolder:
         result = self.path / "cells" / folder_name(cell_id) / "result.json"
         if not result.is_file() or self.leads_out(result):
             return None
-        found: CellRecord = make_record("cell", read_plain(result), result)
-        return found
+        return load_record(result, CellRecord)
 
     def load_cells(self) -> Iterator[CellRecord]:
         """Read the results of all cells that have finished; a damaged one is as good as none."""
         for result in sorted(self.path.glob("cells/*/result.json")):
             try:
                 if not self.leads_out(result):
-                    yield make_record("cell", read_plain(result), result)
+                    yield load_record(result, CellRecord)
             except StoreError:
                 continue
 

@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
-from functools import cache
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeVar
 
 from orchestrator.errors import StoreError
-from orchestrator.record import CellRecord, RunRecord
+from orchestrator.record import SCHEMA, CellRecord, RunRecord
 from orchestrator.smoke.words import one_line
-from orchestrator.strict import dump_json, make_reader, parse_json
+from orchestrator.strict import dump_json, read_json
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from pydantic_core import SchemaValidator
+Stored = TypeVar("Stored", RunRecord, CellRecord)
 
 MAX_RECORD_BYTES = 192 * 1024**2  # a cell takes up to 70 KiB
+
+
+@dataclass(frozen=True, slots=True)
+class _Form:
+    """What a file says of the form that it is written in."""
+
+    schema: object = None
 
 
 def dump_record(value: RunRecord | CellRecord) -> bytes:
@@ -23,40 +30,36 @@ def dump_record(value: RunRecord | CellRecord) -> bytes:
     return dump_json(value, indent=2) + b"\n"
 
 
-@cache
-def _reader(kind: str) -> SchemaValidator:
-    """Give what reads a kind of record; it takes some time to make."""
-    from pydantic import TypeAdapter  # noqa: PLC0415  # planning needs no records
-
-    return make_reader(TypeAdapter(_KINDS[kind]))
-
-
-_KINDS = {"run": RunRecord, "cell": CellRecord}
-
-
-def read_plain(path: Path) -> object:
-    """Read a stored file as plain data."""
+def load_record(path: Path, kind: type[Stored]) -> Stored:
+    """Read a record from its file."""
     try:
         if path.stat().st_size > MAX_RECORD_BYTES:
             message = f"{path} is too large to be a record of a run"
             raise StoreError(message)
-        return parse_json(path.read_bytes())
+        raw = path.read_bytes()
     except OSError as error:
         message = f"{path} cannot be read: {error.strerror}"
         raise StoreError(message) from error
-    except ValueError as error:
-        message = f"{path} is damaged: {error}"
-        raise StoreError(message) from error
+    return make_record(raw, kind, path)
 
 
-def make_record(kind: str, data: object, path: Path) -> Any:  # noqa: ANN401  # a record of the kind asked for
-    """Make a record of plain data, or say what is the first that is wrong with it, and in which file."""
-    from pydantic import ValidationError  # noqa: PLC0415  # as above
-
+def make_record(raw: bytes, kind: type[Stored], path: Path) -> Stored:
+    """Make a record of what a file holds, or say what is the first that is wrong with it."""
     try:
-        return _reader(kind).validate_python(data)
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(map(str, first["loc"])) or "the file"
-        message = one_line(f"{path} is damaged: {where}: {first['msg']}")
-        raise StoreError(message) from error
+        record = read_json(raw, kind)
+    except ValueError as error:
+        message = one_line(f"{path} is damaged: {error}")
+        raise StoreError(_explain_form(raw, path) or message) from error
+    if getattr(record, "schema", SCHEMA) > SCHEMA:
+        raise StoreError(_explain_form(raw, path))
+    return record
+
+
+def _explain_form(raw: bytes, path: Path) -> str:
+    """Say that a file is of a later form than this program knows, where it is."""
+    try:
+        form = read_json(raw, _Form).schema
+    except ValueError:
+        return ""
+    later = isinstance(form, int) and form > SCHEMA
+    return f"{path} was written by a newer matrix (schema {form}, this one knows {SCHEMA})" if later else ""

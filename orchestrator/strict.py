@@ -3,36 +3,85 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+import re
+from functools import cache
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 if TYPE_CHECKING:
-    from pydantic import TypeAdapter
-    from pydantic_core import SchemaValidator
+    from collections.abc import Hashable, Iterator
+
+    from msgspec.json import Decoder
+
+Kind = TypeVar("Kind")
 
 _MOST_VALUES = 6_000_000  # a run of 2,000 cells has four; each takes some hundred bytes of memory
-_MOST_KEYS = 10_000  # of a mapping
+_MOST_KEYS = 4_800_000  # each may take twice as much, with its value
 _MOST = 2**63 - 1  # bytes, files, nanoseconds: nothing that is counted is more
+_KEY = re.compile(rb'"\s*:')
+_ALL_DIGITS = bytes.maketrans(b"123456789", b"000000000")
+_LIKELY_MORE = b"0" * 19  # so many digits in a row may be such a number; to look for them alike takes an eighth of a pattern's time
+_PLACED = re.compile(r"(?P<words>.*) - at `\$\.?(?P<place>.*)`", re.DOTALL)
+_INDEX = re.compile(r"\[(\d+)\]")
+_SOME_KEY = "[...]"  # a mapping's, which is not named
+_MARK = b"\xef\xbb\xbf"  # with which some editors begin a file
 
 
 def parse_json(raw: bytes) -> Any:  # noqa: ANN401  # JSON is anything
     """Read JSON as the standard has it: without NaN, without halves of characters, not deeper than anybody needs."""
     from pydantic_core import from_json  # noqa: PLC0415  # planning reads no JSON
 
+    _check_length(raw)
+    return from_json(raw.removeprefix(_MARK), allow_inf_nan=False)
+
+
+def read_json(raw: bytes, kind: type[Kind]) -> Kind:
+    """Read JSON as a kind of value; the first part that cannot be one is an error that begins with its place."""
+    from msgspec import DecodeError, ValidationError  # noqa: PLC0415  # as above
+
+    _check_length(raw)
+    if _LIKELY_MORE in raw.translate(_ALL_DIGITS) and (place := next(_find_more(parse_json(raw)), None)):
+        message = f"{place}: a number beyond 64 bits"
+        raise ValueError(message)
+    try:
+        value: Kind = _decoder(cast("Hashable", kind)).decode(raw.removeprefix(_MARK))
+    except RecursionError as error:
+        message = "it is nested too deeply"
+        raise ValueError(message) from error
+    except ValidationError as error:
+        found = _PLACED.fullmatch(str(error))
+        place = _INDEX.sub(r".\1", found["place"].replace(_SOME_KEY, "")) if found else "the file"
+        message = f"{place}: {found['words'] if found else error}"
+        raise ValueError(message) from error
+    except DecodeError:
+        parse_json(raw)  # which says in what line
+        raise
+    return value
+
+
+@cache
+def _decoder(kind: Hashable) -> Decoder[Any]:
+    from msgspec.json import Decoder  # noqa: PLC0415  # as above
+
+    return Decoder(kind)
+
+
+def _check_length(raw: bytes) -> None:
     if sum(map(raw.count, (b",", b"[", b"{"))) > _MOST_VALUES:
         message = f"it has more than {_MOST_VALUES:,} values"
         raise ValueError(message)
-    return from_json(raw.removeprefix(b"\xef\xbb\xbf"), allow_inf_nan=False)
+    if raw.count(b":") > _MOST_KEYS and sum(1 for _ in _KEY.finditer(raw)) > _MOST_KEYS:
+        message = f"it has more than {_MOST_KEYS:,} keys"
+        raise ValueError(message)
 
 
-def make_reader(adapter: TypeAdapter[Any]) -> SchemaValidator:
-    """Make what turns plain data into the adapter's kind of value, and gives up at the first part of a list that cannot be one.
-
-    Pydantic itself goes on to the end, and keeps some hundred bytes for each
-    part that is wrong: a file of two megabytes costs gigabytes.
-    """
-    from pydantic_core import SchemaValidator  # noqa: PLC0415  # as above
-
-    return SchemaValidator(_bounded(adapter.core_schema))
+def _find_more(value: object, place: str = "") -> Iterator[str]:
+    """Give the place of each number that is too large to be a figure."""
+    match value:
+        case dict() | list():
+            for key, part in value.items() if isinstance(value, dict) else enumerate(value):
+                yield from _find_more(part, f"{place}.{key}" if place else str(key))
+        case int() if not -_MOST <= value <= _MOST:
+            yield place
 
 
 def dump_json(value: object, indent: int | None = None, *, exclude_none: bool = False) -> bytes:
@@ -48,31 +97,3 @@ def dump_json(value: object, indent: int | None = None, *, exclude_none: bool = 
     except PydanticSerializationError:
         plain = to_jsonable_python(value, exclude_none=exclude_none, inf_nan_mode="null")
         return json.dumps(plain, indent=indent, ensure_ascii=False).encode(errors="replace")
-
-
-_BOUNDS: dict[str, dict[str, object]] = {
-    "list": {"fail_fast": True},
-    "tuple": {"fail_fast": True},
-    "float": {"allow_inf_nan": False},
-    "int": {"ge": -_MOST, "le": _MOST},
-}
-
-
-def _bounded(schema: Any) -> Any:  # noqa: ANN401  # pydantic's own shape: mappings and lists of mappings
-    """Put the bounds into each part of a schema."""
-    if isinstance(schema, list):
-        return [_bounded(part) for part in schema]
-    if not isinstance(schema, dict):
-        return schema
-    kind = schema.get("type")
-    found = {key: _bounded(part) for key, part in schema.items()} | (_BOUNDS.get(kind, {}) if isinstance(kind, str) else {})
-    if kind != "dict":
-        return found
-    return {"type": "function-before", "function": {"type": "no-info", "function": _with_few_keys}, "schema": found}
-
-
-def _with_few_keys(value: object) -> object:
-    if isinstance(value, dict) and len(value) > _MOST_KEYS:
-        message = f"more than {_MOST_KEYS:,} keys"
-        raise ValueError(message)
-    return value

@@ -68,7 +68,7 @@ def problem_of_run(folder: Path, data: bytes) -> str:
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ({"cells": [{}] * 200_000}, "is damaged: cells.0.id: Field required"),
+        ({"cells": [{}] * 200_000}, "is damaged: cells.0: Object missing required field `id`"),
         ({"environment": {"builder_limits": MANY}}, "is damaged: environment.builder_limits: "),
         ({"excerpt_of": 10**30}, "is damaged: excerpt_of: "),
         ({"cells": [{**RUN["cells"][0], "build": LONG}]}, "is damaged: cells.0.build.wall_s: "),
@@ -92,9 +92,17 @@ def test_what_is_no_number_is_no_figure(number: str, tmp_path: Path) -> None:
     assert problem_of_run(tmp_path, text.encode()).startswith("is damaged: ")
 
 
-def test_more_values_than_any_run_has_are_refused_before_they_take_room(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [
+        (b"[" + b"[]," * 3_100_000 + b"1]", "it has more than 6,000,000 values"),
+        (b"{" + b'""  :0,' * 4_900_000 + b'"":0}', "it has more than 4,800,000 keys"),
+    ],
+    ids=["values", "keys"],
+)
+def test_more_values_than_any_run_has_are_refused_before_they_take_room(data: bytes, words: str, tmp_path: Path) -> None:
     """Each takes a hundred bytes and more, however few it takes in the file."""
-    assert problem_of_run(tmp_path, b"[" + b"[]," * 3_100_000 + b"1]") == "is damaged: it has more than 6,000,000 values"
+    assert problem_of_run(tmp_path, data) == f"is damaged: {words}"
 
 
 def test_half_a_character_in_a_step_costs_no_result(tmp_path: Path) -> None:
