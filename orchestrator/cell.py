@@ -13,7 +13,7 @@ from orchestrator.docker.images import load_image, remove_image
 from orchestrator.errors import EngineError
 from orchestrator.events import Event
 from orchestrator.inputs import read_inputs
-from orchestrator.measuring import choose_runners, image_name, look_into, make_target, measure_image, open_graph
+from orchestrator.measuring import choose_runners, image_name, look_into, make_caller, make_target, measure_image, open_graph
 from orchestrator.model import STAND_IN_LABEL, Cell, Status
 from orchestrator.record import CellRecord, Smoke
 from orchestrator.smoke.choose import CONTAINER, GRAPH
@@ -123,8 +123,14 @@ def _try_cell(  # noqa: PLR0913  # a cell, what is known of it, where it is, and
                 stack.callback(_forget_image, shop, image, trace)
         if not asked:
             return replace(record, status=Status.PASSED, reason=None, smoke=Smoke("skipped")), None
+        graph = group.take_graph(cell) if group else None
+        if graph:
+            stack.callback(graph.close)
+            with trace.span("wait", Part.TIDY):
+                graph.wait_for_turn()
+        elif wants_graph:
+            graph = open_graph(shop, cell, target, known)
         with trace.span("smoke", Part.SMOKE) as span:
-            graph = open_graph(shop, cell, target, known) if wants_graph else None
             record = _smoke(_Tested(shop, cell, image, known, graph, asked), record, trace)
             if record.status is not Status.PASSED:
                 span.fail(record.reason or "", record.status.value)
@@ -179,15 +185,10 @@ def _smoke(tested: _Tested, record: CellRecord, trace: CellTrace) -> CellRecord:
         in_container = ContainerRunner(shop.engine, tested.image, shop.cancel)
         in_graph = GraphRunner(tested.graph) if tested.graph else in_container
         subject = Subject(
+            caller=make_caller(shop, cell, tested.known),
             engine=shop.engine,
-            run=shop.run.id,
-            cell=cell.id,
             image=tested.image,
             folder=shop.folder,
-            env=cell.settings.env,
-            command=tested.known.command,
-            port=tested.known.port,
-            user=tested.known.user,
             cancel=shop.cancel,
             log=write,
             trace=trace,

@@ -22,6 +22,7 @@ from orchestrator.measure.contents import analyse
 from orchestrator.measure.image import make_image, over_base_bytes
 from orchestrator.scanners import scan_sbom
 from orchestrator.smoke.choose import choose_runner
+from orchestrator.smoke.run import Caller
 from orchestrator.workshop import CancelledError
 
 if TYPE_CHECKING:
@@ -50,18 +51,18 @@ def make_target(shop: Workshop, cell: Cell, inputs: CellInputs, *, wants_engine:
     name = image_name(shop, cell) if in_place else None
     if not builder.exports_oci:
         return Target(None, name)
-    if is_likely_known(shop, cell, inputs, wants_engine=wants_engine):
+    if find_likely(shop, cell, inputs, wants_engine=wants_engine):
         return Target(None, name)  # for checks in the graph, too: the builder has its layers
     return Target(shop.store.prepare(cell.id), name)
 
 
-def is_likely_known(shop: Workshop, cell: Cell, inputs: CellInputs, *, wants_engine: bool) -> bool:
-    """Tell whether a cell's image is one that was looked into before, as far as can be told, and need not leave the builder."""
+def find_likely(shop: Workshop, cell: Cell, inputs: CellInputs, *, wants_engine: bool) -> str | None:
+    """Give the digest of a cell's image if that is likely to be one that was looked into before, and need not leave the builder."""
     must_leave = shop.builder.loads_by_copy and (wants_engine or shop.keep)
     if must_leave or not shop.builder.exports_oci:
-        return False
+        return None
     expected = recall_expected(*_place(shop, cell, inputs))
-    return expected is not None and knows_image(expected)
+    return expected if expected and knows_image(expected) else None
 
 
 def choose_runners(shop: Workshop, cell: Cell) -> dict[Check, str]:
@@ -90,6 +91,11 @@ def open_graph(shop: Workshop, cell: Cell, target: Target, known: KnownImage) ->
         export=None if target.oci else partial(_export, shop, cell),
     )
     return Graph(place)
+
+
+def make_caller(shop: Workshop, cell: Cell, known: KnownImage) -> Caller:
+    """Say who has programs run in an image, and what they are told of it."""
+    return Caller(shop.run.id, cell.id, cell.settings.env, known.command, known.port, known.user)
 
 
 def image_name(shop: Workshop, cell: Cell) -> str:

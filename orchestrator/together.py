@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from contextlib import ExitStack
 from dataclasses import replace
 from threading import Condition
@@ -11,18 +12,22 @@ from orchestrator.building import following, take_built
 from orchestrator.disk import disk_errors, passing_folder
 from orchestrator.docker.bake import Sorter, load_all_metadata, make_untraced_parent, render_bake_argv, render_bake_file
 from orchestrator.docker.build import run_build
+from orchestrator.docker.graph import start_together
 from orchestrator.events import Event
 from orchestrator.inputs import read_inputs
-from orchestrator.measuring import choose_runners, is_likely_known
+from orchestrator.known import recall_image
+from orchestrator.measuring import choose_runners, find_likely, make_caller, open_graph
 from orchestrator.places import is_remote
-from orchestrator.smoke.choose import CONTAINER
+from orchestrator.smoke.choose import CONTAINER, GRAPH
+from orchestrator.smoke.run import foresee_steps
 from orchestrator.workshop import CancelledError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from orchestrator.building import Built, Following
     from orchestrator.docker.build import BuildMetadata, Target
+    from orchestrator.docker.graph import Graph
     from orchestrator.docker.process import Exit, Signal
     from orchestrator.model import Cell
     from orchestrator.tracing.collect import TracedBuild
@@ -38,8 +43,9 @@ def find_groups(shop: Workshop, cells: Sequence[Cell]) -> dict[str, Group]:
 
     With one job nothing goes on beside a build, so none has a group.
     """
-    likely = [cell for cell in cells if _is_plain(cell) and _is_known(shop, cell)] if shop.jobs > 1 else []
-    groups = [Group(shop, likely[at : at + GROUP]) for at in range(0, len(likely), GROUP)]
+    likely = [(cell.id, _find_likely(shop, cell)) for cell in cells if _is_plain(cell)] if shop.jobs > 1 else []
+    known = [(cell, digest) for cell, digest in likely if digest]
+    groups = [Group(shop, dict(known[at : at + GROUP])) for at in range(0, len(known), GROUP)]
     return {cell: group for group in groups if len(group.cells) > 1 for cell in group.cells}
 
 
@@ -49,10 +55,10 @@ def _is_plain(cell: Cell) -> bool:
     return not (is_remote(settings.context) or settings.secret_args or settings.cache_from or settings.cache_to or settings.push)
 
 
-def _is_known(shop: Workshop, cell: Cell) -> bool:
-    """Tell whether the image that a cell had the last time is known, and need not leave the builder."""
+def _find_likely(shop: Workshop, cell: Cell) -> str | None:
+    """Give the digest of the image that a cell had the last time, if it is known and need not leave the builder."""
     inputs = read_inputs(cell.settings, shop.folder, shop.contexts)
-    return is_likely_known(shop, cell, inputs, wants_engine=CONTAINER in choose_runners(shop, cell).values())
+    return find_likely(shop, cell, inputs, wants_engine=CONTAINER in choose_runners(shop, cell).values())
 
 
 class Group:
@@ -63,21 +69,29 @@ class Group:
     then built by itself, as if nothing had been.
     """
 
-    def __init__(self, shop: Workshop, cells: Sequence[Cell]) -> None:
-        """Wait for all of these."""
-        self.cells = [cell.id for cell in cells]
+    def __init__(self, shop: Workshop, likely: Mapping[str, str]) -> None:
+        """Wait for all of these cells, each with the digest that its image is likely to have."""
+        self.cells = list(likely)
+        self._likely = likely
         self._shop = shop
         self._missing = set(self.cells)
         self._orders: dict[str, _Order] = {}
         self._built: dict[str, Built] = {}
+        self._graphs: dict[str, Graph] = {}
         self._over = False
         self._news = Condition()
 
     def leave(self, cell: Cell) -> None:
-        """Keep nobody waiting for a cell."""
+        """Keep nobody waiting for a cell, nor the builder testing it."""
         with self._news:
             self._missing.discard(cell.id)
             self._news.notify_all()
+        if graph := self.take_graph(cell):
+            graph.close()
+
+    def take_graph(self, cell: Cell) -> Graph | None:
+        """Give a cell's graph, where the builder has begun with the checks of all."""
+        return self._graphs.pop(cell.id, None)
 
     def build(self, cell: Cell, target: Target, traced: TracedBuild) -> Built | None:
         """Give what became of a cell when all are built; None when it is to be built by itself."""
@@ -92,8 +106,11 @@ class Group:
                     raise CancelledError
         if is_first:
             try:
-                self._built = self._build()
+                if len(self._orders) > 1:  # of one alone bake names no target in its progress
+                    self._begin_checks()
+                    self._built = self._build()
             finally:
+                self._drop_checks()
                 with self._news:
                     self._over = True
                     self._news.notify_all()
@@ -103,8 +120,6 @@ class Group:
 
     def _build(self) -> dict[str, Built]:
         shop, orders = self._shop, {f"cell{at}": order for at, order in enumerate(self._orders.values())}
-        if len(orders) == 1:  # bake then names no target in its progress
-            return {}
         sorter = Sorter()
         with ExitStack() as stack:
             folder = stack.enter_context(passing_folder(shop.store.folder))
@@ -136,6 +151,28 @@ class Group:
                 orders[name].cell.id: self._take(orders[name], builds[name], ended, told)
                 for name, told in load_all_metadata(metadata).items()
             }
+
+    def _begin_checks(self) -> None:
+        """Let the builder test the likely images beside: as many at once as there are jobs, and those of each row in one build."""
+        shop, ready = self._shop, defaultdict(list)
+        for cell, target, _ in self._orders.values():
+            runners = choose_runners(shop, cell)
+            checks = [check for check in cell.settings.smoke if runners.get(check) == GRAPH]
+            known = recall_image(self._likely[cell.id]) if checks else None
+            if known and known.manifest and (steps := foresee_steps(make_caller(shop, cell, known), checks)):
+                self._graphs[cell.id] = open_graph(shop, cell, target, known)
+                ready[cell.settings.platform].append((self._graphs[cell.id], steps))
+        for alike in ready.values():
+            for row in (alike[at :: shop.jobs] for at in range(min(shop.jobs, len(alike)))):
+                start_together(row)
+
+    def _drop_checks(self) -> None:
+        """End the checks of images that are not what became of the cells."""
+        for cell_id in [*self._graphs]:
+            built = self._built.get(cell_id)
+            is_likely = built is not None and built.metadata.digest == self._likely[cell_id]
+            if not is_likely and (graph := self._graphs.pop(cell_id, None)):
+                graph.close()
 
     def _take(self, order: _Order, build: Following, ended: Exit, told: BuildMetadata) -> Built:
         followed = replace(build.end(ended), wall_s=build.heard_s)

@@ -62,6 +62,7 @@ class Ended:
     stdout: str
     stderr: str
     clipped: bool = False  # BuildKit left out a part of what was printed
+    took_s: float | None = None  # by the builder's clock: a step may have waited for others
 
 
 @dataclass(frozen=True, slots=True)

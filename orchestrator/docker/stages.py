@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from orchestrator.docker.containers import Ended
 from orchestrator.errors import EngineError
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from orchestrator.model import Pairs
 
 _LINE = 60_000  # BuildKit reads no longer line of a Dockerfile than 65,535 bytes
-_NOTHING = "/matrix-copies-nothing*"  # a pattern may fit nothing: what is copied is only that it is over
 _CODE = re.compile(r"did not complete successfully: exit code: (\d{1,3})\b")
 _NOT_FOR_LACK = re.compile(r"unable to find (?:user|group) .*")
 _NOT_STARTED = re.compile(r"(?:runc run failed|crun): .*")
@@ -38,25 +37,25 @@ class Task:
 def render_dockerfile(tasks: Sequence[Task], images: Sequence[str], nonce: str) -> str:
     """Write a stage for each task; each waits for the one before, so no task has to share the machine with another.
 
-    What it waits for is a copy of nothing, for which BuildKit looks through all
-    files of the image: nothing is copied from the last task.
+    What it waits for is an empty folder that was put into the image of the one
+    before: by its name, which no image can know, the builder finds it without
+    looking through the image. /dev is made anew for each step, so no task sees
+    what lies there, and none leaves the next one anything.
 
     The name of a secret that nobody gives is part of a step and of nothing that
     the step can see: no two builds have a step in common, which BuildKit would
     run once for both.
     """
-    lines: list[str] = []
+    lines = ["FROM scratch AS empty", "WORKDIR /empty"] if len(tasks) > 1 else []
     for at, (task, image) in enumerate(zip(tasks, images, strict=True)):
         lines.append(f"FROM {image} AS check{at}")
+        lines += [f"COPY --from=empty /empty /dev/matrix-{nonce}/"] if at + 1 < len(tasks) else []
         options = [f"--network={task.network}"]
         options += ["--mount=type=tmpfs,target=/tmp,size=64m"] if task.tmpfs else []
-        # /dev is made anew for each step, so the place of the mount is left nowhere in the image.
-        options += [f"--mount=type=bind,from=after{at - 1},target=/dev/matrix-before"] if at else []
+        options += [f"--mount=type=bind,from=check{at - 1},source=/dev/matrix-{nonce},target=/dev/matrix-before"] if at else []
         for number, argv in enumerate(task.argvs):
             words = " ".join([f"--mount=type=secret,id={_mark(nonce, at, number)}", *options])
             lines.append(f"RUN {words} {_render_argv(argv)}")
-        if at + 1 < len(tasks):
-            lines += [f"FROM scratch AS after{at}", f"COPY --from=check{at} {_NOTHING} /"]
     return "\n".join(lines) + "\n"
 
 
@@ -99,19 +98,23 @@ def make_end(vertex: Vertex, stdout: str, stderr: str) -> Ended:
     if vertex.cached:
         message = "the builder took a check from its cache instead of running it"
         raise EngineError(message)
-    clipped = _CLIPPED in stdout or _CLIPPED in stderr
+    more = {"clipped": _CLIPPED in stdout or _CLIPPED in stderr, "took_s": _seconds_of(vertex)}
     if vertex.error is None:
-        return _ended(0, "", stdout, stderr, clipped=clipped)
+        return _ended(0, "", stdout, stderr, **more)
     codes = _CODE.findall(vertex.error)
     if codes:
         code, said = int(codes[-1]), stderr.strip()
         never = code == 1 and not stdout.strip() and "\n" not in said and _NOT_STARTED.fullmatch(said)
-        return _ended(code, said if never else "", stdout, stderr, clipped=clipped)
+        return _ended(code, said if never else "", stdout, stderr, **more)
     if lacking := _NOT_FOR_LACK.search(vertex.error):
-        return _ended(None, lacking[0], stdout, stderr, clipped=clipped)
+        return _ended(None, lacking[0], stdout, stderr, **more)
     message = f"the builder could not run a check: {vertex.error.rpartition('successfully: ')[2][-300:]}"
     raise EngineError(message)
 
 
-def _ended(code: int | None, start_error: str, stdout: str, stderr: str, *, clipped: bool) -> Ended:
-    return Ended(code, False, False, False, start_error, stdout, stderr, clipped)  # noqa: FBT003  # by position
+def _seconds_of(vertex: Vertex) -> float | None:
+    return (vertex.completed - vertex.started).total_seconds() if vertex.started and vertex.completed else None
+
+
+def _ended(code: int | None, start_error: str, stdout: str, stderr: str, **more: Any) -> Ended:  # noqa: ANN401  # as Ended has it
+    return Ended(code, False, False, False, start_error, stdout, stderr, **more)  # noqa: FBT003  # by position

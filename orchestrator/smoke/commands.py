@@ -16,7 +16,7 @@ from orchestrator.strict import parse_json
 if TYPE_CHECKING:
     from orchestrator.docker.containers import Ended
     from orchestrator.model import ImportCheck, RunCheck
-    from orchestrator.smoke.run import Subject
+    from orchestrator.smoke.run import Caller, Subject
 
 DEFAULT_CHECK_S = 60.0
 PYTHON = "python3"
@@ -27,7 +27,11 @@ _MATCH_LENGTH = 100_000  # a pattern meets no more of an image's output than thi
 def check_command(subject: Subject, check: RunCheck, timeout_s: float) -> CheckResult:
     """Run one command and compare its exit code and output."""
     name = f"run {' '.join(check.argv)}"
-    ended = run_to_the_end(subject, make_command_call(subject, check), timeout_s)
+    ended = run_to_the_end(subject, make_command_call(subject.caller, check), timeout_s)
+    return replace(_judge_command(name, ended, check, timeout_s), duration_s=ended.took_s)
+
+
+def _judge_command(name: str, ended: Ended, check: RunCheck, timeout_s: float) -> CheckResult:
     if failure := explain_end(ended, timeout_s, check.limits.memory_bytes, wanted=check.exit):
         return CheckResult(name, *failure, detail=tail_of_output(ended))
     if check.stdout is not None and not re.search(check.stdout, ended.stdout[:_MATCH_LENGTH]):
@@ -38,17 +42,17 @@ def check_command(subject: Subject, check: RunCheck, timeout_s: float) -> CheckR
     return CheckResult(name, "passed")
 
 
-def make_command_call(subject: Subject, check: RunCheck) -> Call:
+def make_command_call(caller: Caller, check: RunCheck) -> Call:
     """Say how a command is run."""
     wanted = () if check.stdout is None else ("stdout",)
-    return Call(check.argv, Confinement(subject.run, subject.cell, check.limits, subject.env), wanted=wanted)
+    return Call(check.argv, Confinement(caller.run, caller.cell, check.limits, caller.env), wanted=wanted)
 
 
-def make_import_call(subject: Subject, check: ImportCheck) -> Call:
+def make_import_call(caller: Caller, check: ImportCheck) -> Call:
     """Say how modules are imported: each may take as long as the whole check."""
     source = resources.files("orchestrator.smoke").joinpath("import_modules.py").read_text(encoding="utf-8")
     limit_s = check.limits.timeout_s or DEFAULT_CHECK_S
-    confinement = Confinement(subject.run, subject.cell, check.limits, subject.env)
+    confinement = Confinement(caller.run, caller.cell, check.limits, caller.env)
     return Call((PYTHON, f"{limit_s:.1f}", *check.modules), confinement, source)
 
 
@@ -72,7 +76,7 @@ def explain_end(ended: Ended, timeout_s: float, memory_bytes: int, *, wanted: in
 
 def check_imports(subject: Subject, check: ImportCheck, timeout_s: float) -> list[CheckResult]:
     """Import modules in the image's own Python, each in a process of its own."""
-    ended = run_python(subject, make_import_call(subject, check), timeout_s)
+    ended = run_python(subject, make_import_call(subject.caller, check), timeout_s)
     if ended is None:
         return [CheckResult(f"import {module}", "failed", NO_PYTHON) for module in check.modules]
     answers = parse_answers(ended.stdout, "module")

@@ -14,13 +14,14 @@ from orchestrator.smoke.runners import Call
 from orchestrator.smoke.words import inert, shorten
 
 if TYPE_CHECKING:
+    from orchestrator.docker.containers import Ended
     from orchestrator.model import ProbeCheck
-    from orchestrator.smoke.run import Subject
+    from orchestrator.smoke.run import Caller, Subject
 
 _OUTCOMES = ("passed", "failed", "skipped", "error")
 
 
-def make_probe_call(subject: Subject, check: ProbeCheck) -> Call:
+def make_probe_call(caller: Caller, check: ProbeCheck) -> Call:
     """Say how a probe is run: with what its container must have, and what it must know of the image."""
     needs = PROBE_NEEDS[check.probe]
     limits = replace(
@@ -29,8 +30,8 @@ def make_probe_call(subject: Subject, check: ProbeCheck) -> Call:
         writable=check.limits.writable or needs.writable_root,
         capabilities=(*check.limits.capabilities, *needs.capabilities),
     )
-    question = json.dumps({"command": list(subject.command), "port": subject.port, "user": subject.user})
-    confinement = Confinement(subject.run, subject.cell, limits, (*subject.env, (INPUT_VARIABLE, question)), tuple(needs.sysctls))
+    question = json.dumps({"command": list(caller.command), "port": caller.port, "user": caller.user})
+    confinement = Confinement(caller.run, caller.cell, limits, (*caller.env, (INPUT_VARIABLE, question)), tuple(needs.sysctls))
     return Call((PYTHON,), confinement, load_probe(check.probe))
 
 
@@ -39,9 +40,13 @@ def check_probe(subject: Subject, check: ProbeCheck, timeout_s: float) -> CheckR
     name = f"probe {check.probe}"
     if subject.runner.name == "graph" and (why := PROBE_NEEDS[check.probe].no_graph):
         return CheckResult(name, "skipped", f"it needs a container: {why}")
-    ended = run_python(subject, make_probe_call(subject, check), timeout_s)
+    ended = run_python(subject, make_probe_call(subject.caller, check), timeout_s)
     if ended is None:
         return CheckResult(name, "skipped", NO_PYTHON)
+    return replace(_judge(name, ended, check, timeout_s), duration_s=ended.took_s)
+
+
+def _judge(name: str, ended: Ended, check: ProbeCheck, timeout_s: float) -> CheckResult:
     answers = parse_answers(ended.stdout, "probe")
     answer = answers.get(check.probe)
     if answer is None or answer.get("outcome") not in _OUTCOMES:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from dataclasses import dataclass, replace
+from itertools import takewhile
 from typing import TYPE_CHECKING
 
 from orchestrator.docker.containers import reaches_containers
@@ -14,6 +15,7 @@ from orchestrator.record import CheckResult, Smoke
 from orchestrator.smoke.choose import GRAPH, find_unheld_limits
 from orchestrator.smoke.commands import DEFAULT_CHECK_S, check_command, check_imports, make_command_call, make_import_call
 from orchestrator.smoke.probes import check_probe, make_probe_call
+from orchestrator.smoke.runners import make_step
 from orchestrator.smoke.served import check_health_inside, check_http_inside
 from orchestrator.smoke.services import NotStartedError, check_health, check_http
 from orchestrator.smoke.structure import check_structure
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
 
     from orchestrator.docker.engine import Engine
     from orchestrator.docker.graph import Graph
+    from orchestrator.docker.stages import Task
     from orchestrator.model import Check, Pairs
     from orchestrator.smoke.runners import Call, Runner
     from orchestrator.tracing.trace import Trace
@@ -34,18 +37,25 @@ PROBE_S = 120.0
 
 
 @dataclass(frozen=True, slots=True)
-class Subject:
-    """The image under test, and what its checks need to know."""
+class Caller:
+    """Who has programs run in an image, and what they are told of it."""
 
-    engine: Engine
     run: str
     cell: str
-    image: str
-    folder: Path
     env: Pairs
     command: tuple[str, ...]
     port: int
     user: str
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """The image under test, and what its checks need to know."""
+
+    caller: Caller
+    engine: Engine
+    image: str
+    folder: Path
     cancel: Event
     log: Callable[[str], None]
     trace: Trace
@@ -80,20 +90,30 @@ def run_checks(subject: Subject, checks: Sequence[Check], runners: Mapping[Check
 def foresee_calls(subject: Subject, checks: Sequence[Check], runners: Mapping[Check, Runner]) -> None:
     """Tell each runner what it will be asked for, as far as that is known before any check has ended."""
     for runner in set(runners.values()):
-        own = [(check, _make_call(replace(subject, runner=runner), check)) for check in checks if runners[check] is runner]
-        runner.foresee([(call, _limit_s(check)) if call else None for check, call in own])
+        runner.foresee([_foresee(subject.caller, check) for check in checks if runners[check] is runner])
 
 
-def _make_call(subject: Subject, check: Check) -> Call | None:
+def foresee_steps(caller: Caller, checks: Sequence[Check]) -> list[tuple[Task, float]]:
+    """Give the steps that checks will be, and their time limits, up to the first check that is not known yet."""
+    known = takewhile(lambda one: one is not None, (_foresee(caller, check) for check in checks))
+    return [(make_step(one[0]), one[1]) for one in known if one is not None]
+
+
+def _foresee(caller: Caller, check: Check) -> tuple[Call, float] | None:
+    call = _make_call(caller, check)
+    return (call, _limit_s(check)) if call else None
+
+
+def _make_call(caller: Caller, check: Check) -> Call | None:
     if any(find_unheld_limits(check)):
         return None
     match check:
         case ImportCheck():
-            return make_import_call(subject, check)
+            return make_import_call(caller, check)
         case RunCheck():
-            return make_command_call(subject, check)
+            return make_command_call(caller, check)
         case ProbeCheck() if PROBE_NEEDS[check.probe].no_graph is None:
-            return make_probe_call(subject, check)
+            return make_probe_call(caller, check)
     return None
 
 
@@ -124,7 +144,7 @@ def _run_check(subject: Subject, check: Check, timeout_s: float) -> list[CheckRe
             case RunCheck():
                 results = [check_command(subject, check, timeout_s)]
             case HttpCheck():
-                inside = in_graph or not reaches_containers(subject.engine, subject.run)
+                inside = in_graph or not reaches_containers(subject.engine, subject.caller.run)
                 results = [(check_http_inside if inside else check_http)(subject, check, timeout_s)]
             case HealthyCheck():
                 results = [(check_health_inside if in_graph else check_health)(subject, check, timeout_s)]

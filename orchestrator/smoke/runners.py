@@ -103,21 +103,22 @@ class GraphRunner:
 
     def run(self, call: Call, timeout_s: float) -> Ended:
         """Run a program; a script is one of its arguments, since a step has no standard input."""
-        return self.graph.run(make_task([make_argv(call)], call.confinement), timeout_s)[-1]
+        return self.graph.run(make_step(call), timeout_s)[-1]
 
     def foresee(self, calls: Sequence[tuple[Call, float] | None]) -> None:
         """Put what follows into the same build."""
-        self.graph.foresee([one and (make_task([make_argv(one[0])], one[0].confinement), one[1]) for one in calls])
+        self.graph.foresee([one and (make_step(one[0]), one[1]) for one in calls])
 
     def close(self) -> None:
         """End a build that is under way."""
         self.graph.close()
 
 
-def make_argv(call: Call) -> tuple[str, ...]:
-    """Write the command of a step."""
+def make_step(call: Call) -> Task:
+    """Make a step of a build of a program; a script is one of its arguments."""
     program, *words = call.words
-    return call.words if call.script is None else (program, "-c", _WITHOUT_TRACING + call.script, *words)
+    argv = call.words if call.script is None else (program, "-c", _WITHOUT_TRACING + call.script, *words)
+    return make_task([argv], call.confinement)
 
 
 def make_task(argvs: Sequence[Sequence[str]], confinement: Confinement) -> Task:

@@ -80,13 +80,13 @@ def _serve(
     could answer what it likes as well, which is all that these checks are
     about. The nonce keeps a report from being taken for something printed.
     """
-    if not subject.command:
+    if not subject.caller.command:
         return CheckResult(name, "failed", "the image has no command to start")
     nonce = secrets.token_hex(8)
-    question = {**task, "command": subject.command, "within_s": min(check.within_s, timeout_s), "nonce": nonce}
+    question = {**task, "command": subject.caller.command, "within_s": min(check.within_s, timeout_s), "nonce": nonce}
     source = resources.files("orchestrator.smoke").joinpath("service_inside.py").read_text(encoding="utf-8")
     network = "bridge" if check.limits.network == "bridge" else "none"
-    confinement = Confinement(subject.run, subject.cell, replace(check.limits, network=network), subject.env)
+    confinement = Confinement(subject.caller.run, subject.caller.cell, replace(check.limits, network=network), subject.caller.env)
     ended = run_python(subject, Call((PYTHON, json.dumps(question)), confinement, source), timeout_s)
     if ended is None:
         return CheckResult(name, "skipped", NO_STARTER[subject.runner.name])
@@ -96,7 +96,7 @@ def _serve(
         return CheckResult(name, *(failure or ("error", "the image's Python did not say what came of it")))
     subject.log(inert(str(answer.get("tail", ""))).rstrip())
     if why := answer.get("not_started"):
-        return CheckResult(name, "failed", _explain_start(str(why), subject.command[0]))
+        return CheckResult(name, "failed", _explain_start(str(why), subject.caller.command[0]))
     return answer
 
 

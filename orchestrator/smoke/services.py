@@ -38,7 +38,7 @@ class NotStartedError(Exception):
 @contextmanager
 def _service(subject: Subject, limits: Limits, **options: object) -> Iterator[str]:
     """Start the image as it is; say so when it does not even start."""
-    confinement = Confinement(subject.run, subject.cell, limits, subject.env)
+    confinement = Confinement(subject.caller.run, subject.caller.cell, limits, subject.caller.env)
     with service(subject.engine, subject.image, confinement, **options) as (box, why):
         if why is not None:
             raise NotStartedError(explain_start(why))

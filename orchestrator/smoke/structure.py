@@ -106,5 +106,5 @@ def _list_tests(subject: Subject, check: StructureCheck, file: StructureFile, st
 
 def _still(subject: Subject, check: StructureCheck) -> AbstractContextManager[str]:
     """Make one container to read files from: it is never started, so nothing changes in it. No tmpfs hides the image's /tmp."""
-    confinement = Confinement(subject.run, subject.cell, check.limits, tmpfs=False)
+    confinement = Confinement(subject.caller.run, subject.caller.cell, check.limits, tmpfs=False)
     return container(subject.engine, subject.image, confinement)

@@ -53,7 +53,7 @@ class Scene:
 
     def env(self, own: Sequence[Variable] = ()) -> dict[str, str]:
         """Give the variables of a test: the image's, then the cell's, then the file's, then its own."""
-        env = {"PATH": _PATH, **self.config.env, **dict(self.subject.env)}
+        env = {"PATH": _PATH, **self.config.env, **dict(self.subject.caller.env)}
         env |= expand_variables(self.variables, env)
         return env | expand_variables(own, env)
 
@@ -74,13 +74,15 @@ class _Stage:
         subject = self.scene.subject
         program, *words = _fill_in(argv, self.env)
         # A snapshot holds no tmpfs: what is written to /tmp must be in the container itself.
-        confinement = Confinement(subject.run, subject.cell, self.limits, tuple(self.env.items()), tmpfs=not self.keeps)
+        confinement = Confinement(
+            subject.caller.run, subject.caller.cell, self.limits, tuple(self.env.items()), tmpfs=not self.keeps
+        )
         left = max(0.1, self.until - time.monotonic())
         with ended_container(
             subject.engine, image, [program, *words], confinement, wanted=wanted, timeout_s=left, cancel=subject.cancel
         ) as (box, ended):
             if snapshot_after and ended.code is not None:
-                image = f"matrix.local/structure:{subject.run.lower()}-{secrets.token_hex(8)}"
+                image = f"matrix.local/structure:{subject.caller.run.lower()}-{secrets.token_hex(8)}"
                 self.stack.enter_context(snapshot(subject.engine, box, image))
         log_output(subject, ended)
         return ended, image
@@ -143,7 +145,9 @@ def _try_in_graph(scene: Scene, test: CommandTest, timeout_s: float) -> Findings
         raise EngineError(message)
     until, env = time.monotonic() + timeout_s, scene.env(test.env_vars)
     keeps = bool(test.setup or test.teardown)
-    confinement = Confinement(scene.subject.run, scene.subject.cell, scene.limits, tuple(env.items()), tmpfs=not keeps)
+    confinement = Confinement(
+        scene.subject.caller.run, scene.subject.caller.cell, scene.limits, tuple(env.items()), tmpfs=not keeps
+    )
     argvs = [*test.setup, [test.command, *test.args], *test.teardown]
     ends = graph.run(make_task([_fill_in(argv, env) for argv in argvs], confinement), timeout_s)
     for ended in ends:

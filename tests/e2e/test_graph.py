@@ -184,6 +184,15 @@ def test_what_an_image_says_for_others_is_not_obeyed(project: Project) -> None:
     assert found["outcome"] == "passed"
 
 
+def test_an_image_without_a_place_for_devices_is_told_from_a_builder_that_breaks(project: Project) -> None:
+    """Nothing can be started in it, which is said of the image, and of each check."""
+    made = "FROM scratch\nCOPY --from=made /out/ /\n"
+    steps = "RUN mkdir -p /out/bin && cp /bin/busybox /out/bin/busybox && touch /out/dev\n"
+    project.folder.joinpath("Dockerfile").write_text(DOCKERFILE.replace("FROM scratch", "FROM scratch AS made") + steps + made)
+    found = checks_of(project, "graph", {"run": ["/bin/busybox", "true"]}, {"run": ["/bin/busybox", "ls"]})
+    assert [(check["outcome"], "not a directory" in check["reason"]) for check in found] == [("failed", True)] * 2
+
+
 def test_what_a_step_cannot_do_is_skipped(project: Project) -> None:
     """By hand it was asked for; an image without Python cannot start its own service, a step has no memory limit."""
     found = checks_of(

@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import io
+import json
 import tarfile
 import time
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+import pytest
+
+from orchestrator.docker.engine import connect
 from orchestrator.tracing.names import SOURCE, STEP_OUTCOME
 from orchestrator.tracing.otlp import load_lines
 from tests.e2e.conftest import DOCKERFILE, TOOLS, Project, cells_of
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 KINDS = ["a", "b", "c"]
 SMOKE = [{"run": ["true"]}]
@@ -51,6 +58,46 @@ def test_unchanged_cells_are_built_by_one_buildx_and_looked_into_and_tested_as_e
     assert {cell: found["image"]["digest"] for cell, found in alone.items()} == {
         cell: found["image"]["digest"] for cell, found in first.items()
     }
+
+
+def counting_buildx(folder: Path) -> dict[str, str]:
+    """Put a buildx before the real one that writes down what it is started for; give the variables that lead to it."""
+    (real,) = connect().buildx_argv
+    folder.joinpath("docker-buildx").write_text(f'#!/bin/sh\necho "$1" >> {folder}/started\nexec {real} "$@"\n')
+    folder.joinpath("docker-buildx").chmod(0o755)
+    folder.joinpath("config.json").write_text(json.dumps({"cliPluginsExtraDirs": [str(folder)]}))
+    return {"DOCKER_CONFIG": str(folder)}
+
+
+def test_unchanged_cells_are_tested_in_as_many_builds_as_there_are_jobs(
+    project: Project, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """Where checks are steps of builds; the one that fails ends its build, and who comes after it has another."""
+    kinds = ["a", "b", "c", "d", "e"]
+    check = 'read uptime rest < /proc/uptime; echo "$uptime"; cat /kind'
+    project.write(
+        axes={"kind": kinds},
+        builder={"driver": "docker", "name": "matrix-tests", "smoke": "graph"},
+        defaults={
+            "args": {"DO": "echo {kind} > /kind", "AT": str(time.time_ns())},
+            "smoke": [{"run": ["sh", "-c", check], "stdout": "\\n[a-e]\\n"}, {"run": ["sh", "-c", 'test "$(cat /kind)" != c']}],
+        },
+    )
+    config = tmp_path_factory.mktemp("config")
+    environment = counting_buildx(config)
+    first = cells_of(project.run("--jobs", "2", exit_code=1, **environment))
+    config.joinpath("started").unlink()
+    second = cells_of(project.run("--jobs", "2", exit_code=1, **environment))
+    assert builds_of(project) == {len(kinds)}
+    started = config.joinpath("started").read_text().split()
+    assert started.count("bake") == 1
+    assert 2 <= started.count("build") <= 4, "two rows of cells, and who comes after c in one of them"
+    for kind, cell in second.items():
+        assert {one["runner"] for one in cell["smoke"]["checks"]} == {"graph"}
+        assert [one["outcome"] for one in cell["smoke"]["checks"]] == ["passed", "failed" if kind == "c" else "passed"]
+        assert cell["image"] == first[kind]["image"]
+        assert all(0 < one["duration_s"] < 5 for one in cell["smoke"]["checks"]), "its own, without those before it"
+        assert kind in (project.latest / "cells" / kind / "smoke.log").read_text().split()
 
 
 def move_base(project: Project, name: str, *files: str) -> None:
@@ -99,16 +146,25 @@ def test_where_more_is_to_be_done_than_there_are_jobs_each_cell_is_built_alone(p
     assert found["a"]["image"]["digest"] != first["a"]["image"]["digest"]
 
 
-def test_an_image_that_turns_out_to_be_another_is_read(project: Project) -> None:
-    """One step is run, which is no more than there are jobs: the group ends as it began, with another image in it."""
+@pytest.mark.parametrize("smoke", ["container", "graph"])
+def test_an_image_that_turns_out_to_be_another_is_read_and_tested(smoke: str, project: Project) -> None:
+    """One step is run, which is no more than there are jobs: the group ends as it began, with another image in it.
+
+    Its checks had been begun in the image that was expected: what they found is nobody's.
+    """
     base = f"matrix-tests-moved:{time.time_ns()}"
     project.folder.joinpath("Dockerfile").write_text(f"FROM {base}\nARG OWN\nLABEL own=$OWN\n")
-    project.write(axes={"kind": KINDS}, defaults={"args": {"OWN": "{kind}"}})
+    project.write(
+        axes={"kind": KINDS},
+        builder={"driver": "docker", "name": "matrix-tests", "smoke": smoke},
+        defaults={"args": {"OWN": "{kind}"}, "smoke": [{"run": ["/bin/busybox", "test", "-e", "/more"]}]},
+    )
     move_base(project, base)
-    first = cells_of(project.run())
+    first = cells_of(project.run(exit_code=1))
     move_base(project, base, "more")
     second = cells_of(project.run())
     assert builds_of(project) == {len(KINDS)}
     for cell, found in second.items():
         assert found["image"]["digest"] != first[cell]["image"]["digest"]
         assert found["image"]["uncompressed_bytes"] > first[cell]["image"]["uncompressed_bytes"]
+        assert (first[cell]["status"], found["status"]) == ("smoke-failed", "passed")

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from orchestrator.docker import graph as door
-from orchestrator.docker.graph import Graph, Place
+from orchestrator.docker import batch as door
+from orchestrator.docker.graph import Graph, Place, start_together
 from orchestrator.docker.process import Exit
 from orchestrator.docker.stages import Task
 from orchestrator.docker.variants import make_variant
@@ -36,6 +36,7 @@ class FakeBuilder:
         self.builds: list[list[list[str]]] = []
         self.argvs: list[list[str]] = []
         self.says: list[str] = []
+        self.most: float = float("inf")  # tasks in a build that it does not refuse
 
     def __call__(
         self, argv: list[str], *, on_progress: Callable[[bytes], None], cancel: Signal, dockerfile: bytes, **_: object
@@ -46,7 +47,7 @@ class FakeBuilder:
         self.builds.append([])
         for line in self.says:
             on_progress(line.encode())
-        if self.says:
+        if self.says or len(steps) > self.most:
             return Exit(1)
         for at, line in enumerate(steps):
             found = re.search(r"-(\d+)-\d+ ", line)
@@ -156,11 +157,72 @@ def test_a_setup_that_fails_is_the_last_that_was_run(builder: FakeBuilder, tmp_p
     assert [ended.code for ended in ends] == [0, 2]
 
 
+def make_graphs(folder: Path, *names: str) -> list[Graph]:
+    """Make a graph on an image for each name."""
+    layouts = [folder / name for name in names]
+    for layout in layouts:
+        layout.mkdir()
+    return [make_graph(layout, config={"config": {"Labels": {"is": layout.name}}}) for layout in layouts]
+
+
+def run_own(graph: Graph, *own: Task) -> list[int | None]:
+    """Run tasks of a graph as a cell does, from its turn to its end."""
+    graph.wait_for_turn()
+    return run_all(graph, own)
+
+
+def test_several_images_are_tested_in_one_build(builder: FakeBuilder, tmp_path: Path) -> None:
+    """One after another, each asked for whenever its cell comes to it; a task of one is no other's, were it the same."""
+    first, second, third = make_graphs(tmp_path, "first", "second", "third")
+    start_together(
+        [(first, [(task("a"), 5.0)]), (second, [(task("a"), 5.0), (task("exit", "3"), 5.0)]), (third, [(task("a"), 5.0)])]
+    )
+    assert run_own(second, task("a"), task("exit", "3")) == [0, 3]
+    assert run_own(first, task("a")) == [0]
+    assert builder.builds == [[["a"], ["a"], ["exit", "3"]]]
+    assert [word.partition("=")[2].split("@")[0] for word in builder.argvs[0] if "oci-layout" in word] == [
+        f"oci-layout://{tmp_path / name}" for name in ("first", "second", "third")
+    ]
+    assert run_own(third, task("a"), task("b")) == [0, 0]
+    assert builder.builds[1:] == [[["a"], ["b"]]], "the build ended before it came to the last one"
+
+
+def test_a_turn_comes_when_the_images_before_have_been_tested(builder: FakeBuilder, tmp_path: Path) -> None:
+    """A cell's own time limit begins with its turn; a build that ends before keeps nobody waiting."""
+    first, second = make_graphs(tmp_path, "first", "second")
+    start_together([(first, [(task("hang"), 0.2)]), (second, [(task("a"), 5.0)])])
+    began = time.monotonic()
+    second.wait_for_turn()
+    assert time.monotonic() - began >= 0.15
+    assert run_all(second, [task("a")]) == [0]
+    (ended,) = first.run(task("hang"), 0.2)
+    assert ended.timed_out
+    assert builder.builds == [[["hang"]], [["a"]]]
+
+
+def test_a_build_for_several_images_goes_on_until_the_last_has_left(builder: FakeBuilder, tmp_path: Path) -> None:
+    """A cell that failed otherwise ends no check of another; nobody waits for the hour that a check may take."""
+    first, second = make_graphs(tmp_path, "first", "second")
+    start_together([(first, [(task("a"), 5.0), (task("b"), 5.0)]), (second, [(task("c"), 5.0), (task("hang"), 3600.0)])])
+    first.close()
+    second.wait_for_turn()
+    assert second.run(task("c"), 5.0)[-1].code == 0
+    second.close()
+    assert builder.builds == [[["a"], ["b"], ["c"], ["hang"]]]
+
+
 def test_a_builder_that_breaks_is_no_verdict(builder: FakeBuilder, tmp_path: Path) -> None:
     """The cell may be tried again; nothing is said of its image."""
     builder.says = ["ERROR: failed to build: no route to host"]
     with pytest.raises(EngineError, match=r"^the builder did not run a check: failed to build: no route to host$"):
         make_graph(tmp_path).run(task("a"), 5.0)
+
+
+def test_what_cannot_be_run_with_others_is_run_alone(builder: FakeBuilder, tmp_path: Path) -> None:
+    """An image whose /dev is a file takes no folder that the next task could wait for; what it does by itself is still told."""
+    builder.most = 1
+    assert run_all(make_graph(tmp_path), [task("a"), task("exit", "3"), task("b")]) == [0, 3, 0]
+    assert [build for build in builder.builds if build] == [[["a"]], [["exit", "3"]], [["b"]]]
 
 
 def test_layers_that_the_builder_has_lost_are_brought(builder: FakeBuilder, tmp_path: Path) -> None:

@@ -14,8 +14,8 @@ from orchestrator.docker.containers import Confinement, Ended
 from orchestrator.docker.graph import Graph, Place
 from orchestrator.model import HealthyCheck, HttpCheck, ImportCheck, Limits, ProbeCheck, RunCheck, StructureCheck
 from orchestrator.smoke.choose import choose_runner, find_unheld
-from orchestrator.smoke.run import Subject, run_checks
-from orchestrator.smoke.runners import Call, make_argv, make_task
+from orchestrator.smoke.run import Caller, Subject, run_checks
+from orchestrator.smoke.runners import Call, make_step, make_task
 from orchestrator.tracing.begin import begin_trace
 from tests.unit.docker_fake import make_engine
 
@@ -71,8 +71,8 @@ def test_what_a_step_cannot_hold_is_named(tmp_path: Path) -> None:
 def test_a_script_is_an_argument_where_there_is_no_standard_input() -> None:
     """And forgets what BuildKit says of tracing, which is not the image's."""
     confinement = Confinement("r", "c", Limits(network="bridge", user="0"), (("A", "b"),))
-    assert make_argv(Call(("ls", "-l"), confinement)) == ("ls", "-l")
-    python, flag, script, word = make_argv(Call(("python3", "w"), confinement, "print(1)\n"))
+    assert make_step(Call(("ls", "-l"), confinement)).argvs == (("ls", "-l"),)
+    ((python, flag, script, word),) = make_step(Call(("python3", "w"), confinement, "print(1)\n")).argvs
     assert (python, flag, word) == ("python3", "-c", "w")
     assert script.startswith("import os\n")
     assert script.endswith("\nprint(1)\n")
@@ -121,15 +121,10 @@ def check_one(check: Check, end: Any, config: dict[str, Any] | None = None, comm
     runner = FakeRunner(end)
     place = Place(("buildx",), "b", None, HERE, {}, {"config": config or {}}, Event())
     subject = Subject(
+        caller=Caller("r", "c", (), command, 8000, ""),
         engine=make_engine(storage="", containerd_store=True),
-        run="r",
-        cell="c",
         image="",
         folder=HERE,
-        env=(),
-        command=command,
-        port=8000,
-        user="",
         cancel=Event(),
         log=lambda _: None,
         trace=begin_trace({}),
