@@ -172,8 +172,7 @@ def _measure(  # what it takes, and what it changes
 
 
 def _report(run: RunFolder, record: RunRecord, traces: Traces, baseline: RunRecord | None) -> RunRecord:
-    """Store what is known, and once more, judged anew, when the traces have said which cell ran what and the logs why."""
-    run.save_record(record)
+    """Store what is known when the traces have said which cell ran what, and the logs why: until then the run has not ended."""
     traces.gather()
     record = with_diagnosis(run, replace(record, cells=share_work(record.cells, traces.cells_that_ran)))
     record = judge_record(record, baseline)

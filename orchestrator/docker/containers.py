@@ -7,7 +7,7 @@ import secrets
 import socket
 import time
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
@@ -63,6 +63,7 @@ class Ended:
     stderr: str
     clipped: bool = False  # BuildKit left out a part of what was printed
     took_s: float | None = None  # by the builder's clock: a step may have waited for others
+    repeated: bool = False  # nothing had come of the first time
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +152,7 @@ def ended_container(  # noqa: PLR0913  # what to run, and how it is confined
     latest = began + timeout_s
     own = {"Entrypoint": [argv[0]], "Cmd": list(argv[1:]), "OpenStdin": bool(stdin), "StdinOnce": True}
     spec = {**_specify(engine, image, confinement, _NO_LOG), **own}
-    for needed in (wanted, ()):
+    for needed, repeated in ((wanted, False), ((), True)):
         with _made(engine, confinement.run, spec) as (talk, name):
             with attached(engine, name, KEEP_BYTES, has_input=bool(stdin)) as streams:
                 if _start(talk, name):
@@ -159,7 +160,7 @@ def ended_container(  # noqa: PLR0913  # what to run, and how it is confined
             ended = _explain(talk, name, streams, latest, cancel)
             took = time.monotonic() - began
             if took > min(_AT_ONCE_S, timeout_s / 2) or not _may_be_lost(ended, needed):
-                yield name, ended
+                yield name, replace(ended, repeated=repeated)
                 return
 
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from orchestrator.record import CellRecord, CheckResult, RunRecord
     from orchestrator.verdicts import Gate
 
-_NOT_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+_NOT_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 _BROKEN = (Status.ERROR, Status.TIMEOUT)  # JUnit's word for what is no answer to the question that was asked
 _MOST_CHECKS = 500  # of a cell
 

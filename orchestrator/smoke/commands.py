@@ -137,7 +137,9 @@ def tail_of_output(ended: Ended) -> str | None:
 
 
 def log_output(subject: Subject, ended: Ended) -> None:
-    """Keep what a container printed."""
+    """Keep what a program printed, and that it was run twice."""
+    if ended.repeated:
+        subject.log("(run once more, since nothing was heard of it the first time)")
     for text in (ended.stdout, ended.stderr):
         if text.strip():
             subject.log(inert(text).rstrip())

@@ -147,3 +147,18 @@ def test_what_is_wrong_with_a_service_is_said(project: Project) -> None:
     ended = smoke(project, {"http": port}, {"healthy": {"within": "2s"}})
     assert "the container ended: exit 3: no config" in ended[0]["reason"]
     assert "HEALTHCHECK" in ended[1]["reason"]
+
+
+def test_a_program_that_was_run_twice_is_said_to_have_been(project: Project) -> None:
+    """It may have done something: who looks for it finds why it did so twice."""
+    project.write(defaults={"smoke": [{"run": ["true"], "stdout": "^$"}, {"run": ["echo", "hello"], "stdout": "hello"}]})
+    project.run()
+    said = "(run once more, since nothing was heard of it the first time)"
+    assert project.latest.joinpath("cells/one/smoke.log").read_text().splitlines() == [
+        "--- run true",
+        said,
+        "run true: passed",
+        "--- run echo hello",
+        "hello",
+        "run echo hello: passed",
+    ]

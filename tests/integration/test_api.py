@@ -347,7 +347,7 @@ def test_a_program_whose_output_the_engine_has_lost_is_run_once_more(
 
     monkeypatch.setattr(Attached, "follow", lose_the_first)
     ended = run(real, image, script, wanted=wanted)
-    assert len(followed) == runs
+    assert (len(followed), ended.repeated) == (runs, runs == 2)
     assert f"{ended.stdout}{ended.stderr}" == ("said\n" if wanted else "")
     assert list_containers(real, RUN) == []
 
