@@ -126,8 +126,6 @@ def _try_cell(  # noqa: PLR0913  # a cell, what is known of it, where it is, and
         graph = group.take_graph(cell) if group else None
         if graph:
             stack.callback(graph.close)
-            with trace.span("wait", Part.TIDY):
-                graph.wait_for_turn()
         elif wants_graph:
             graph = open_graph(shop, cell, target, known)
         with trace.span("smoke", Part.SMOKE) as span:
@@ -142,6 +140,7 @@ def _build_in_group(group: Group, cell: Cell, target: Target, trace: CellTrace, 
     with trace.build({}, is_told=False) as traced, trace.span("build with others", Part.BUILDX):
         built = group.build(cell, target, traced)
     with trace.span("wait", Part.TIDY):
+        group.wait_for_turn(cell)
         seat.enter()
     return built
 

@@ -43,9 +43,11 @@ def find_groups(shop: Workshop, cells: Sequence[Cell]) -> dict[str, Group]:
 
     With one job nothing goes on beside a build, so none has a group.
     """
-    likely = [(cell.id, _find_likely(shop, cell)) for cell in cells if _is_plain(cell)] if shop.jobs > 1 else []
-    known = [(cell, digest) for cell, digest in likely if digest]
-    groups = [Group(shop, dict(known[at : at + GROUP])) for at in range(0, len(known), GROUP)]
+    found = [(cell.id, _find_likely(shop, cell)) for cell in cells if _is_plain(cell)] if shop.jobs > 1 else []
+    known = [(cell, digest) for cell, digest in found if digest]
+    pieces = [dict(known[at : at + GROUP]) for at in range(0, len(known), GROUP)]
+    rows = shop.jobs if len(pieces) == 1 else max(1, shop.jobs // 2)  # the next group is built while one is tested
+    groups = [Group(shop, likely, rows) for likely in pieces]
     return {cell: group for group in groups if len(group.cells) > 1 for cell in group.cells}
 
 
@@ -69,10 +71,11 @@ class Group:
     then built by itself, as if nothing had been.
     """
 
-    def __init__(self, shop: Workshop, likely: Mapping[str, str]) -> None:
-        """Wait for all of these cells, each with the digest that its image is likely to have."""
+    def __init__(self, shop: Workshop, likely: Mapping[str, str], rows: int) -> None:
+        """Wait for all of these cells, each with the digest that its image is likely to have; test so many at once."""
         self.cells = list(likely)
         self._likely = likely
+        self._rows = rows
         self._shop = shop
         self._missing = set(self.cells)
         self._orders: dict[str, _Order] = {}
@@ -88,6 +91,11 @@ class Group:
             self._news.notify_all()
         if graph := self.take_graph(cell):
             graph.close()
+
+    def wait_for_turn(self, cell: Cell) -> None:
+        """Wait until the builder comes to a cell's checks, where it has begun with those of all."""
+        if graph := self._graphs.get(cell.id):
+            graph.wait_for_turn()
 
     def take_graph(self, cell: Cell) -> Graph | None:
         """Give a cell's graph, where the builder has begun with the checks of all."""
@@ -153,7 +161,7 @@ class Group:
             }
 
     def _begin_checks(self) -> None:
-        """Let the builder test the likely images beside: as many at once as there are jobs, and those of each row in one build."""
+        """Let the builder test the likely images beside: the cells of each row one after another, in one build."""
         shop, ready = self._shop, defaultdict(list)
         for cell, target, _ in self._orders.values():
             runners = choose_runners(shop, cell)
@@ -163,7 +171,7 @@ class Group:
                 self._graphs[cell.id] = open_graph(shop, cell, target, known)
                 ready[cell.settings.platform].append((self._graphs[cell.id], steps))
         for alike in ready.values():
-            for row in (alike[at :: shop.jobs] for at in range(min(shop.jobs, len(alike)))):
+            for row in (alike[at :: self._rows] for at in range(min(self._rows, len(alike)))):
                 start_together(row)
 
     def _drop_checks(self) -> None:

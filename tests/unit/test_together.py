@@ -32,7 +32,7 @@ def cells(tmp_path: Path) -> tuple[Cell, ...]:
 def make_group(cells: tuple[Cell, ...], cancel: Event) -> Group:
     """Make a group in a workshop that has no tools: nothing is to be built."""
     shop: Any = SimpleNamespace(cancel=cancel)
-    return Group(shop, {cell.id: "sha256:0" for cell in cells})
+    return Group(shop, {cell.id: "sha256:0" for cell in cells}, rows=2)
 
 
 def test_a_cell_that_is_left_over_is_built_by_itself(cells: tuple[Cell, ...]) -> None:
