@@ -20,6 +20,7 @@ from bench.nouns import (
     PLAN,
     RECORD,
     REPORT,
+    WITHOUT_SMOKE,
     Case,
     Measured,
 )
@@ -60,9 +61,10 @@ def make_bars(measured: Measured, real_cells: int) -> list[Bar]:
         for driver in (IN_CONTAINER, IN_ENGINE)
     ]
     bars += [
-        _ratio(measured, Case("tiny", cells, driver, state), MATRIX, 1.5, f"{cells} tiny cells, {state}, {where[driver]}")
+        _ratio(measured, Case("tiny", cells, driver, state), contender, 1.5, f"{cells} tiny cells, {state}, {where[driver]}{words}")
         for driver, cells in ((IN_CONTAINER, 12), (IN_ENGINE, 12), (IN_ENGINE, 100))
         for state in ("cold", "unchanged")
+        for contender, words in ((MATRIX, ""), (WITHOUT_SMOKE, ", without checks, as bake has none"))
     ]
     bars.append(_failing(measured, Case("tiny", 12, IN_ENGINE, "one fails early")))
     bars.append(_own_cpu(measured))
