@@ -69,6 +69,8 @@ def _run_cell(shop: Workshop, cell: Cell, trace: CellTrace, seat: Seat, group: G
         expected_reason=cell.expected_reason,
     )
     attempts, variation = 0, AS_IT_IS
+    if problem := shop.healer.given_up:
+        return replace(record, reason=problem)
     while True:
         attempts += 1
         try:
@@ -87,7 +89,12 @@ def _run_cell(shop: Workshop, cell: Cell, trace: CellTrace, seat: Seat, group: G
             if shop.cancel.wait(wait_s):
                 raise CancelledError
             seat.sit_down()
-            shop.heal()
+            if shop.cancel.is_set():
+                raise CancelledError
+            problem = shop.healer.heal()
+        if problem:
+            record = replace(record, status=Status.ERROR, reason=problem)
+            break
     return replace(record, attempts=attempts, as_expected=record.status is cell.expected)
 
 
@@ -106,6 +113,7 @@ def _try_cell(  # noqa: PLR0913  # a cell, what is known of it, where it is, and
         if failure := built.failure:
             again = (WITHOUT_CACHE if failure.spoilt else AS_IT_IS) if failure.passing else None
             return replace(record, status=built.status or Status.ERROR, reason=failure.reason), again
+        shop.healer.note_success()
         if target.image and not shop.keep:
             stack.callback(_forget_image, shop, target.image, trace)
         shop.emit(Event("cell-measuring", cell.id))

@@ -46,7 +46,10 @@ def examine(file: Path) -> list[Examined]:
     if engine is not None:
         findings += [_examine_store(engine)] if engine.answers else []
         name = matrix.file.builder.name if matrix else "matrix"
-        _try(findings, "builder", lambda: inspect_builder(engine, name), partial(_describe_builder, name))
+        builder = _try(findings, "builder", lambda: inspect_builder(engine, name), partial(_describe_builder, name))
+        if builder and builder.driver == "remote" and (silent := [node.endpoint for node in builder.nodes if not node.buildkit]):
+            words = f"'{name}': nothing answers at {', '.join(silent)}; see that its daemon runs"
+            findings[-1] = Examined("builder", ok=False, words=words, exit_code=ExitCode.ENGINE)
     folder = _try(findings, "cache folder", cache_folder, lambda folder: f"{folder}, {_free(folder)}")
     if folder is not None and shutil.disk_usage(folder).free < _ROOM_BYTES:
         words = f"only {_free(folder)} at {folder}; `docker buildx prune` and `matrix clean --runs` free some"

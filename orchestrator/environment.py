@@ -54,4 +54,5 @@ def make_environment(engine: Engine, builder: Builder, spec: BuilderSpec) -> Env
         tool=__version__,
         cpu=cpu_model() if engine.is_local else None,
         builder_limits=limits or None,
+        endpoints=(spec.endpoint or "", *(node.endpoint or "" for node in spec.nodes)) if builder.driver == "remote" else None,
     )

@@ -26,6 +26,7 @@ from orchestrator.events import Event
 from orchestrator.execute import cells_at_once, run_cells, usual_jobs
 from orchestrator.figures import save_figures
 from orchestrator.foreseen import render_forecasts, with_forecasts
+from orchestrator.healing import Healer
 from orchestrator.interrupts import interrupts
 from orchestrator.judge.run import judge_record
 from orchestrator.locked import written
@@ -42,7 +43,7 @@ from orchestrator.tidying import clear_remains, tidy
 from orchestrator.traced import leave_no_traces, open_traces
 from orchestrator.tracing.attributes import describe_outcome, describe_run
 from orchestrator.tracing.begin import begin_trace
-from orchestrator.workshop import Workshop
+from orchestrator.workshop import CancelledError, Workshop
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -76,7 +77,7 @@ def run_matrix(
         with trace.span("plan"):
             settled = settle(matrix, reports, options)
         with trace.span("bootstrap"):
-            tools = _bootstrap(matrix, settled, asked)
+            tools = _bootstrap(matrix, settled, asked, cancel)
         run = settled.folder or reports.new_run()
         run.redactor = make_redactor(settled.plan.cells, matrix.folder)
         span.attributes |= describe_run(run.id, settled.plan)
@@ -104,7 +105,7 @@ def run_matrix(
             keep=options.keep,
             emit=emit,
             cancel=cancel,
-            heal=partial(_heal, tools, emit),
+            healer=Healer(partial(_bring_back, tools, cancel, traces), emit),
             contexts=_contexts(matrix, reports, emit),
             scanner=find_scanner(),
             runner=tools.spec.smoke,
@@ -136,12 +137,17 @@ class _Tools(NamedTuple):
     spec: BuilderSpec
 
 
-def _bootstrap(matrix: Matrix, settled: Settled, asked: Future[Answer] | None) -> _Tools:
+def _bootstrap(matrix: Matrix, settled: Settled, asked: Future[Answer] | None, cancel: Signal) -> _Tools:
     spec = builder_spec(matrix)
     engine = connect(is_needed=spec.needs_engine or settled.options.keep, asked=asked)
     if engine.answers:
         settled.locked.check_engine(engine.docker)
-    builder = ensure_builder(engine, spec)
+    try:
+        builder = ensure_builder(engine, spec, cancel=cancel)
+    except EngineError:
+        if cancel.is_set():  # there is no run yet that could be gone on with
+            raise KeyboardInterrupt from None
+        raise
     if spec.smoke == "graph" and not builder.exports_oci:
         message = (
             "builder.smoke: graph needs OCI layouts, which the engine's older image store cannot write; "
@@ -182,12 +188,16 @@ def _report(run: RunFolder, record: RunRecord, traces: Traces, baseline: RunReco
     return record
 
 
-def _heal(tools: _Tools, emit: Emit) -> None:
-    """See that the builder is there before a second try: it may be what went away."""
+def _bring_back(tools: _Tools, cancel: Signal, traces: Traces) -> None:
+    """See that the builder is there, and that nobody listens to one that has gone."""
     try:
-        ensure_builder(tools.engine, tools.spec)
-    except EngineError as error:
-        emit(Event("warning", None, {"text": str(error)}))
+        ensure_builder(tools.engine, tools.spec, cancel=cancel)
+    except EngineError:
+        if cancel.is_set():
+            raise CancelledError from None
+        raise
+    if traces.history is not None:
+        traces.history.check()
 
 
 def _contexts(matrix: Matrix, reports: Reports, emit: Emit) -> Contexts:

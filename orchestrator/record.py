@@ -33,6 +33,7 @@ class Environment:
     stand_in_bases: tuple[str, ...] = ()
     cpu: str | None = None
     builder_limits: Mapping[str, str] | None = None
+    endpoints: tuple[str, ...] | None = None  # where the nodes of a remote builder are
 
 
 @dataclass(frozen=True, slots=True)

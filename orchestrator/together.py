@@ -153,7 +153,8 @@ class Group:
                 environment={"TRACEPARENT": make_untraced_parent()},
             )
             if ended.code != 0:
-                shop.emit(Event("group-parted", None, {"cells": self.cells}))
+                if not shop.cancel.is_set():
+                    shop.emit(Event("group-parted", None, {"cells": self.cells}))
                 return {}
             return {
                 orders[name].cell.id: self._take(orders[name], builds[name], ended, told)

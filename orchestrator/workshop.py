@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from pathlib import Path
     from threading import BoundedSemaphore
     from threading import Event as Signal
@@ -17,6 +16,7 @@ if TYPE_CHECKING:
     from orchestrator.docker.engine import Engine
     from orchestrator.docker.images import ImageStore
     from orchestrator.events import Emit
+    from orchestrator.healing import Healer
     from orchestrator.scanners import Scanner
     from orchestrator.store import RunFolder
     from orchestrator.tracing.collect import Traces
@@ -41,7 +41,7 @@ class Workshop:
     keep: bool
     emit: Emit
     cancel: Signal
-    heal: Callable[[], None]
+    healer: Healer
     contexts: Contexts
     scanner: Scanner | None = None
     runner: str = "auto"

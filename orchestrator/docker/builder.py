@@ -19,10 +19,12 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from orchestrator.docker.engine import Engine
+    from orchestrator.docker.process import Output, Signal
     from orchestrator.model import BuilderSpec, NodeSpec
 
 MARK = "env.MATRIX_BUILDER"  # buildx cannot label a builder; a variable in its environment can
 _BOOT_S = 180.0
+_CERTIFICATES = ("cacert", "cert", "key")  # options of a remote node that name files
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +45,7 @@ class Builder:
         return self.driver != "docker"
 
 
-def ensure_builder(engine: Engine, spec: BuilderSpec, *, force: bool = False) -> Builder:
+def ensure_builder(engine: Engine, spec: BuilderSpec, *, force: bool = False, cancel: Signal | None = None) -> Builder:
     """Create, heal or reuse the builder; a second call changes nothing."""
     with held(f"builder-{spec.name}"):
         if spec.driver == "docker":
@@ -53,20 +55,21 @@ def ensure_builder(engine: Engine, spec: BuilderSpec, *, force: bool = False) ->
         if existing is None:
             if spec.driver == "auto" and not _builder_image_is_there(engine, spec.image):
                 return _own_buildkit(engine, f"the builder image {spec.image} cannot be had here")
-            return _create(engine, spec, driver, f"created builder '{spec.name}'")
+            return _create(engine, spec, driver, f"created builder '{spec.name}'", cancel)
         differences = _differences(spec, driver, existing)
         if not differences:
             did = f"reused builder '{spec.name}'"
             runs = all(node.buildkit for node in existing.nodes)  # only a BuildKit that answers tells its version
-            return _describe(spec.name, driver, existing, did) if runs else _boot(engine, spec.name, driver, did)
+            return _describe(spec.name, driver, existing, did) if runs else _boot(engine, spec.name, driver, did, cancel)
         if not _is_marked(spec.name, existing) and not force:
+            lost = "" if existing.driver == "remote" else " (its build cache is lost)"
             message = (
                 f"builder '{spec.name}' was not made by matrix and differs from matrix.yaml in {', '.join(differences)}; "
-                "give another builder.name, or `matrix bootstrap --force` makes it anew (its build cache is lost)"
+                f"give another builder.name, or `matrix bootstrap --force` makes it anew{lost}"
             )
             raise EngineError(message)
         remove_builder(engine, spec.name)
-        return _create(engine, spec, driver, f"made builder '{spec.name}' anew: {', '.join(differences)} differed")
+        return _create(engine, spec, driver, f"made builder '{spec.name}' anew: {', '.join(differences)} differed", cancel)
 
 
 def _own_buildkit(engine: Engine, why: str) -> Builder:
@@ -149,32 +152,56 @@ def render_create_argv(
     return argv
 
 
-def _create(engine: Engine, spec: BuilderSpec, driver: str, did: str) -> Builder:
+def _create(engine: Engine, spec: BuilderSpec, driver: str, did: str, cancel: Signal | None) -> Builder:
+    """Make the builder; what is left of it when this is broken off carries the mark, too."""
+    _check_files(spec)
     toml = render_buildkitd_toml(spec)
+    _mark_file(spec.name).touch()
     with tempfile.TemporaryDirectory(prefix="matrix-") as folder:
         config = Path(folder, "buildkitd.toml") if toml and driver != "remote" else None
         if config is not None:
             config.write_text(toml)
         for node in (None, *spec.nodes):
-            answer = process.run(render_create_argv(engine.buildx_argv, spec, driver, config, node), timeout_s=_BOOT_S)
+            argv = render_create_argv(engine.buildx_argv, spec, driver, config, node)
+            answer = process.run(argv, timeout_s=_BOOT_S, cancel=cancel)
             if not answer.ok:
                 remove_builder(engine, spec.name)
-                reason = _last_line(answer.stderr) or "no reason given"
+                reason = _explain_silence(answer, (node or spec).endpoint)
                 message = f"builder '{spec.name}' ({driver}) could not be made: {reason}"
                 raise EngineError(message)
-    _mark_file(spec.name).touch()
-    return _boot(engine, spec.name, driver, did)
+    return _boot(engine, spec.name, driver, did, cancel)
 
 
-def _boot(engine: Engine, name: str, driver: str, did: str) -> Builder:
-    answer = process.run([*engine.buildx_argv, "inspect", "--bootstrap", name], timeout_s=_BOOT_S)
-    if not answer.ok:
-        message = f"builder '{name}' does not start: {_last_line(answer.stderr)}; `matrix clean` removes it"
-        raise EngineError(message)
+def _check_files(spec: BuilderSpec) -> None:
+    """Miss a certificate before it is taken for a builder that does not answer."""
+    for options in (spec.options, *(node.options for node in spec.nodes)):
+        for name, path in options:
+            if name in _CERTIFICATES and not Path(path).is_file():
+                message = f"builder.options.{name}: there is no file {path}"
+                raise EngineError(message)
+
+
+def _boot(engine: Engine, name: str, driver: str, did: str, cancel: Signal | None) -> Builder:
+    answer = process.run([*engine.buildx_argv, "inspect", "--bootstrap", name], timeout_s=_BOOT_S, cancel=cancel)
     existing = inspect_builder(engine, name)
+    if not answer.ok:
+        silent = [node.endpoint for node in existing.nodes if not node.buildkit] if existing and driver == "remote" else []
+        advice = "see that its daemon runs" if driver == "remote" else "`matrix clean` removes it"
+        message = f"builder '{name}' does not start: {_explain_silence(answer, ', '.join(silent))}; {advice}"
+        raise EngineError(message)
     if existing is None:
         return Builder(name, driver, None, exports_oci=True, did=did)
     return _describe(name, driver, existing, did)
+
+
+def _explain_silence(answer: Output, endpoint: str | None) -> str:
+    """Say why a builder does not answer, and where: buildx waits and then names neither."""
+    if answer.exit.cancelled:
+        return "cancelled"
+    reason = _last_line(answer.stderr).removeprefix("ERROR: ") or "no reason given"
+    if endpoint and "deadline exceeded" in reason:
+        return f"nothing that speaks BuildKit's protocol answers at {endpoint} ({reason})"
+    return reason
 
 
 def _describe(name: str, driver: str, existing: Existing, did: str) -> Builder:

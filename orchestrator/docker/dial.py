@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from orchestrator.docker.builder import Builder
     from orchestrator.docker.engine import Engine
 
-_HELLO = "/moby.buildkit.v1.Control/Info"
+HELLO = "/moby.buildkit.v1.Control/Info"
 _ANSWER_S = 30.0
 _CHUNK = 64 * 1024
 _MOST_WORDS = 1000  # of what buildx says of a builder that it cannot reach
@@ -83,7 +83,7 @@ def dial(engine: Engine, builder: Builder, platform: str | None) -> Iterator[Lin
             door.listen(1)
             door.settimeout(_ANSWER_S)
             channel: Any = grpc.insecure_channel(f"unix:{path}")
-            channel.unary_unary(_HELLO).future(b"")  # gRPC connects when something is asked, whatever the answer is
+            channel.unary_unary(HELLO).future(b"")  # gRPC connects when something is asked, whatever the answer is
             try:
                 connection, _ = door.accept()
             except OSError:

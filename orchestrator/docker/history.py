@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from threading import Condition, Thread
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from orchestrator.docker.dial import dial
+from orchestrator.docker.dial import HELLO, dial
 from orchestrator.errors import EngineError
 from orchestrator.model import LABEL
 
@@ -26,6 +26,7 @@ _TRACE = "application/vnd.buildkit.otlp.json.v0"
 _OF_CELL = f"label:{LABEL}.cell"
 _MAX_BYTES = 512 * 1024**2  # of one trace; a span takes about 2 kB
 _TRACE_S = 5.0  # until a trace is written: an older BuildKit waits 3 s for more spans, whatever it is told
+_ALIVE_S = 3.0  # until a builder that is asked for nothing answers
 _FAILURE_S = 1.0  # until a build that has failed is told of
 
 
@@ -100,6 +101,12 @@ class BuilderHistory:
     platforms: frozenset[str | None]
     _nodes: dict[str | None, _Node] = field(default_factory=dict)
     _open: ExitStack = field(default_factory=ExitStack)
+
+    def check(self) -> None:
+        """Find out whether whoever answered still does: what carries a line may outlive what it leads to, and tells nobody."""
+        for node in [*self._nodes.values()]:
+            with suppress(EngineError):  # which is the node's problem from then on: the next question connects anew
+                list(self._ask(node, HELLO, "Nothing", "Nothing", timeout_s=_ALIVE_S))
 
     def connect(self) -> None:
         """Begin to listen, before there is something to hear."""

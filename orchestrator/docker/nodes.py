@@ -73,10 +73,10 @@ def native_platforms(existing: Existing) -> tuple[str, ...]:
 
 
 def other_platforms(existing: Existing) -> tuple[str, ...]:
-    """Give what the nodes build besides, by emulation or because their processors can."""
-    native = native_platforms(existing)
-    every = [name for node in existing.nodes for name in node.platforms]
-    return tuple(name for name in dict.fromkeys(every) if name not in native)
+    """Give what the nodes build besides, by emulation or because their processors can; of one that was told nobody knows it."""
+    told = {name for node in existing.nodes for name in node.pinned}
+    every = dict.fromkeys(name for node in existing.nodes if not node.pinned for name in node.platforms)
+    return tuple(name for name in every if name not in {*native_platforms(existing), *told})
 
 
 def tell_emulation(platform: str | None, native: Sequence[str], others: Sequence[str]) -> bool | None:

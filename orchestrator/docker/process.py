@@ -195,6 +195,7 @@ def run(
     stdin: bytes = b"",
     timeout_s: float = 60.0,
     limit: int = 4 * 1024 * 1024,
+    cancel: Signal | None = None,
 ) -> Output:
     """Run a short command and keep what it prints, up to a limit for each stream."""
     kept: tuple[list[bytes], list[bytes]] = ([], [])
@@ -208,6 +209,6 @@ def run(
 
         return take
 
-    ended = stream(argv, on_stdout=keep(0), on_stderr=keep(1), env=env, stdin=stdin, timeout_s=timeout_s)
+    ended = stream(argv, on_stdout=keep(0), on_stderr=keep(1), env=env, stdin=stdin, timeout_s=timeout_s, cancel=cancel)
     out, err = (b"\n".join(lines).decode("utf-8", "replace") for lines in kept)
     return Output(ended, out, err)

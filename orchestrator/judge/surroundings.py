@@ -25,11 +25,19 @@ TIMED = (
     "buildx",
     "buildkit",
     "builder_limits",
+    "endpoints",
     "tool",
 )
 # Of what changes how large an image is, its Dockerfile and its bases being the same.
 WEIGHED = ("platform", "driver", "storage", "docker", "buildkit", "tool")
-_WORDS = {"memory_bytes": "memory", "storage": "image store", "tool": "matrix", "builder_limits": "builder limits", "cpus": "CPUs"}
+_WORDS = {
+    "memory_bytes": "memory",
+    "storage": "image store",
+    "tool": "matrix",
+    "builder_limits": "builder limits",
+    "cpus": "CPUs",
+    "endpoints": "builder",
+}
 _SAME_MEMORY = 0.05  # virtual machines of one kind differ by what their firmware keeps
 
 
@@ -55,6 +63,8 @@ def _render(name: str, value: object) -> str:
         return "none" if name == "builder_limits" else "not known"
     if name == "memory_bytes" and isinstance(value, int):
         return f"{megabytes(value)} MB"
+    if isinstance(value, tuple):
+        return " and ".join(value) or "none"
     if isinstance(value, dict):
         return ", ".join(f"{key}={inner}" for key, inner in sorted(value.items()))
     return str(value)

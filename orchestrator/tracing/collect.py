@@ -34,6 +34,9 @@ class History(Protocol):
     def connect(self) -> None:
         """Begin to listen to the builder."""
 
+    def check(self) -> None:
+        """Find out whether the builder still answers."""
+
     def trace_of(self, ref: str, platform: str | None) -> str:
         """Give the trace of a build."""
 

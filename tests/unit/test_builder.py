@@ -5,6 +5,7 @@ from __future__ import annotations
 import tomllib
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -18,9 +19,13 @@ from orchestrator.docker.builder import (
     was_made_here,
 )
 from orchestrator.docker.nodes import Existing, parse_inspection
+from orchestrator.docker.process import Exit
 from orchestrator.errors import EngineError
 from orchestrator.model import BuilderSpec
 from tests.unit.docker_fake import Answer, FakeDocker, make_engine
+
+if TYPE_CHECKING:
+    from orchestrator.docker.process import Output
 
 ENGINE = make_engine(storage="overlay2", containerd_store=False)
 SPEC = BuilderSpec(driver="docker-container", mirrors=(("docker.io", ("127.0.0.1:5000", "mirror.example")),), env=(("A", "b"),))
@@ -218,7 +223,7 @@ def test_the_engines_own_buildkit_can_be_asked_for(monkeypatch: pytest.MonkeyPat
 def test_a_builder_that_cannot_be_made_leaves_nothing_behind(monkeypatch: pytest.MonkeyPatch) -> None:
     """When making a builder fails, its half is removed and buildx's last word is passed on."""
     docker = use(monkeypatch, buildx_inspect=ABSENT, buildx_create=(1, "pulling\nERROR: no such image\n"), buildx_rm="")
-    with pytest.raises(EngineError, match=r"^builder 'matrix' \(docker-container\) could not be made: ERROR: no such image$"):
+    with pytest.raises(EngineError, match=r"^builder 'matrix' \(docker-container\) could not be made: no such image$"):
         ensure_builder(ENGINE, SPEC)
     assert docker.did("buildx", "rm")
 
@@ -227,8 +232,69 @@ def test_a_builder_that_does_not_start_names_the_cure(monkeypatch: pytest.Monkey
     """A builder that is there and does not run is an engine error."""
     docker = FakeDocker(buildx_inspect_bootstrap=(1, "ERROR: boom"), buildx_inspect=STOPPED)
     monkeypatch.setattr(process, "run", docker)
-    with pytest.raises(EngineError, match="builder 'matrix' does not start: ERROR: boom; `matrix clean` removes it"):
+    with pytest.raises(EngineError, match="builder 'matrix' does not start: boom; `matrix clean` removes it"):
         ensure_builder(ENGINE, SPEC)
+
+
+REMOTE = BuilderSpec(driver="remote", endpoint="tcp://amd:1234", name="matrix")
+SILENT = """\
+Name:   matrix
+Driver: remote
+
+Nodes:
+Name:      matrix0
+Endpoint:  tcp://amd:1234
+Status:    inactive
+"""
+NOBODY = "nothing that speaks BuildKit's protocol answers at tcp://amd:1234 (context deadline exceeded)"
+LATE: Answer = (1, "ERROR: context deadline exceeded")
+
+
+@pytest.mark.parametrize(
+    ("answers", "words"),
+    [
+        (
+            {"buildx_inspect": ABSENT, "buildx_create": LATE, "buildx_rm": ""},
+            f"builder 'matrix' (remote) could not be made: {NOBODY}",
+        ),
+        (
+            {"buildx_inspect_bootstrap": LATE, "buildx_inspect": SILENT},
+            f"builder 'matrix' does not start: {NOBODY}; see that its daemon runs",
+        ),
+    ],
+)
+def test_a_builder_out_of_reach_is_named_with_its_address(
+    answers: dict[str, Any], words: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Buildx says after a while that time is up, whatever is wrong, and not where it looked."""
+    monkeypatch.setattr(process, "run", FakeDocker(**answers))
+    with pytest.raises(EngineError) as caught:
+        ensure_builder(ENGINE, REMOTE)
+    assert str(caught.value) == words
+
+
+def test_what_is_left_of_a_builder_that_was_not_finished_is_ours(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is made anew the next time, and `matrix clean` finds it."""
+    docker = FakeDocker(buildx_inspect=ABSENT)
+
+    def break_off(argv: list[str], **more: object) -> Output:
+        if argv[2:3] == ["create"]:
+            raise KeyboardInterrupt
+        return docker(argv, **more)
+
+    monkeypatch.setattr(process, "run", break_off)
+    with pytest.raises(KeyboardInterrupt):
+        ensure_builder(ENGINE, REMOTE)
+    docker.also(buildx_inspect=SILENT)
+    assert was_made_here(ENGINE, "matrix")
+
+
+def test_a_cancelled_start_is_no_fault_of_the_builder(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is ended at once, and said to have been."""
+    cancelled = Exit(None, cancelled=True)
+    monkeypatch.setattr(process, "run", FakeDocker(buildx_inspect=ABSENT, buildx_create=cancelled, buildx_rm=""))
+    with pytest.raises(EngineError, match=r"could not be made: cancelled$"):
+        ensure_builder(ENGINE, REMOTE)
 
 
 def test_a_builder_that_cannot_be_asked_after_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -115,6 +115,8 @@ def test_machines_are_alike_in_what_does_not_matter() -> None:
     other = replace(MACHINE, builder="x", python="3.14", memory_bytes=7_900_000_000)
     assert differing(MACHINE, other) == ()
     assert differing(Environment(), Environment()) == ()
+    one, two = Environment(endpoints=("tcp://a:1", "tcp://b:1")), Environment(endpoints=("tcp://c:1",))
+    assert differing(one, two) == ("builder: tcp://a:1 and tcp://b:1 → tcp://c:1",), "of such machines nothing else is known"
 
 
 def test_estimates_are_shown_and_decide_nothing() -> None:

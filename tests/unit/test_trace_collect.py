@@ -38,6 +38,9 @@ class FakeHistory:
         self.connected += 1
         self.connections += 1
 
+    def check(self) -> None:
+        """Still answer."""
+
     def trace_of(self, ref: str, platform: str | None) -> str:
         """Give a record, if it is still there."""
         assert platform is None
