@@ -53,6 +53,7 @@ if TYPE_CHECKING:
     from orchestrator.docker.builder import Builder
     from orchestrator.docker.engine import Answer, Engine
     from orchestrator.docker.images import ImageStore
+    from orchestrator.docker.nodes import Existing
     from orchestrator.events import Emit
     from orchestrator.model import BuilderSpec, Cell, Plan
     from orchestrator.record import RunRecord
@@ -67,8 +68,15 @@ if TYPE_CHECKING:
 _IN_MEMORY = 100  # records; those of a longer run are read back at its end, so that it takes no more memory than a short one
 
 
+class Early(NamedTuple):
+    """What was asked before the run began, beside other work."""
+
+    engine: Future[Answer]
+    builder: Future[Existing | None]
+
+
 def run_matrix(
-    matrix: Matrix, reports: Reports, options: Options, watch: Callable[[Event], None], asked: Future[Answer] | None = None
+    matrix: Matrix, reports: Reports, options: Options, watch: Callable[[Event], None], early: Early | None = None
 ) -> RunRecord:
     """Run a plan to its end, or to an interruption; either way all that is known is stored."""
     trace = begin_trace(os.environ)
@@ -77,7 +85,7 @@ def run_matrix(
         with trace.span("plan"):
             settled = settle(matrix, reports, options)
         with trace.span("bootstrap"):
-            tools = _bootstrap(matrix, settled, asked, cancel)
+            tools = _bootstrap(matrix, settled, early, cancel)
         run = settled.folder or reports.new_run()
         run.redactor = make_redactor(settled.plan.cells, matrix.folder)
         span.attributes |= describe_run(run.id, settled.plan)
@@ -137,13 +145,13 @@ class _Tools(NamedTuple):
     spec: BuilderSpec
 
 
-def _bootstrap(matrix: Matrix, settled: Settled, asked: Future[Answer] | None, cancel: Signal) -> _Tools:
+def _bootstrap(matrix: Matrix, settled: Settled, early: Early | None, cancel: Signal) -> _Tools:
     spec = builder_spec(matrix)
-    engine = connect(is_needed=spec.needs_engine or settled.options.keep, asked=asked)
+    engine = connect(is_needed=spec.needs_engine or settled.options.keep, asked=early.engine if early else None)
     if engine.answers:
         settled.locked.check_engine(engine.docker)
     try:
-        builder = ensure_builder(engine, spec, cancel=cancel)
+        builder = ensure_builder(engine, spec, cancel=cancel, looked=early.builder if early else None)
     except EngineError:
         if cancel.is_set():  # there is no run yet that could be gone on with
             raise KeyboardInterrupt from None

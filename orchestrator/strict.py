@@ -16,10 +16,10 @@ Kind = TypeVar("Kind")
 
 _MOST_VALUES = 6_000_000  # a run of 2,000 cells has four; each takes some hundred bytes of memory
 _MOST_KEYS = 4_800_000  # each may take twice as much, with its value
-_MOST = 2**63 - 1  # bytes, files, nanoseconds: nothing that is counted is more
+_MOST = 10**19 - 1  # bytes, files, nanoseconds: nothing that is counted is more
 _KEY = re.compile(rb'"\s*:')
 _ALL_DIGITS = bytes.maketrans(b"123456789", b"000000000")
-_LIKELY_MORE = b"0" * 19  # so many digits in a row may be such a number; to look for them alike takes an eighth of a pattern's time
+_LIKELY_MORE = b"0" * 20  # so many digits in a row may be such a number; to look for them alike takes an eighth of a pattern's time
 _PLACED = re.compile(r"(?P<words>.*) - at `\$\.?(?P<place>.*)`", re.DOTALL)
 _INDEX = re.compile(r"\[(\d+)\]")
 _SOME_KEY = "[...]"  # a mapping's, which is not named
@@ -40,7 +40,7 @@ def read_json(raw: bytes, kind: type[Kind]) -> Kind:
 
     _check_length(raw)
     if _LIKELY_MORE in raw.translate(_ALL_DIGITS) and (place := next(_find_more(parse_json(raw)), None)):
-        message = f"{place}: a number beyond 64 bits"
+        message = f"{place}: a number of more than 19 digits"
         raise ValueError(message)
     try:
         value: Kind = _decoder(cast("Hashable", kind)).decode(raw.removeprefix(_MARK))

@@ -96,8 +96,13 @@ def run(
 
     asked = ask_engine()  # docker takes as long to answer as all that follows takes to import
     from orchestrator.config.load import load_matrix
+    from orchestrator.docker.builder import look_for_builder
+    from orchestrator.environment import builder_spec
+
+    matrix = load_matrix(file)
+    looked = look_for_builder(asked, builder_spec(matrix))  # and so does buildx
     from orchestrator.ending import exit_code_of
-    from orchestrator.pipeline import run_matrix
+    from orchestrator.pipeline import Early, run_matrix
     from orchestrator.plan.shard import parse_shard
     from orchestrator.progress.choose import KINDS, open_progress
     from orchestrator.publishing import append_summary
@@ -109,7 +114,6 @@ def run(
 
     check_one_of("--progress", progress, KINDS)
     check_one_of("--format", kind, FORMATS)
-    matrix = load_matrix(file)
     folder = Reports(reports_folder(reports, file))
     if scenario and measure is None:
         raise UsageError("--scenario says what --measure times: give --measure N too")
@@ -131,7 +135,7 @@ def run(
         shard=parse_shard(shard) if shard else None,
     )
     with open_progress(progress, [cell.id for cell in matrix.plan.cells]) as show:
-        record = run_matrix(matrix, folder, options, show, asked)
+        record = run_matrix(matrix, folder, options, show, Early(asked, looked))
     stored = folder.find(resume if resume and Path(resume, "run.json").is_file() else record.id)
     print_result(render(record, kind, terminal_width(), find_evidence(stored, folder_of(out))), out)
     if problem := append_summary(record, os.environ):

@@ -6,11 +6,14 @@ import hashlib
 import json
 import tempfile
 import tomllib
+from concurrent.futures import Future, wait
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Thread
 from typing import TYPE_CHECKING, Any
 
 from orchestrator.docker import process
+from orchestrator.docker.engine import connect
 from orchestrator.docker.nodes import Existing, native_platforms, other_platforms, parse_inspection
 from orchestrator.errors import EngineError
 from orchestrator.paths import cache_folder, held
@@ -18,12 +21,13 @@ from orchestrator.paths import cache_folder, held
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from orchestrator.docker.engine import Engine
+    from orchestrator.docker.engine import Answer, Engine
     from orchestrator.docker.process import Output, Signal
     from orchestrator.model import BuilderSpec, NodeSpec
 
 MARK = "env.MATRIX_BUILDER"  # buildx cannot label a builder; a variable in its environment can
 _BOOT_S = 180.0
+_POLL_S = 0.1
 _CERTIFICATES = ("cacert", "cert", "key")  # options of a remote node that name files
 
 
@@ -45,13 +49,40 @@ class Builder:
         return self.driver != "docker"
 
 
-def ensure_builder(engine: Engine, spec: BuilderSpec, *, force: bool = False, cancel: Signal | None = None) -> Builder:
+def look_for_builder(asked: Future[Answer], spec: BuilderSpec) -> Future[Existing | None]:
+    """Look whether the builder is there, beside what the caller does until it needs it."""
+    looked: Future[Existing | None] = Future()
+
+    def look() -> None:
+        try:
+            looked.set_result(inspect_builder(connect(is_needed=False, asked=asked), spec.name))
+        except BaseException as error:  # noqa: BLE001  # whoever needs the builder looks again, and says what is wrong
+            looked.set_exception(error)
+
+    if spec.driver == "docker":
+        looked.set_result(None)
+    else:
+        Thread(target=look, name="builder", daemon=True).start()
+    return looked
+
+
+def ensure_builder(  # the engine, what is asked for, and what is known already
+    engine: Engine,
+    spec: BuilderSpec,
+    *,
+    force: bool = False,
+    cancel: Signal | None = None,
+    looked: Future[Existing | None] | None = None,
+) -> Builder:
     """Create, heal or reuse the builder; a second call changes nothing."""
+    seen = _wait_for(looked, cancel) if looked else None
+    if seen and _runs(seen) and not _differences(spec, driver := _driver_of(spec), seen):
+        return _describe(spec.name, driver, seen, f"reused builder '{spec.name}'")
     with held(f"builder-{spec.name}"):
         if spec.driver == "docker":
             return _own_buildkit(engine, "matrix.yaml asks for it")
         existing = inspect_builder(engine, spec.name)
-        driver = "docker-container" if spec.driver == "auto" else spec.driver
+        driver = _driver_of(spec)
         if existing is None:
             if spec.driver == "auto" and not _builder_image_is_there(engine, spec.image):
                 return _own_buildkit(engine, f"the builder image {spec.image} cannot be had here")
@@ -59,8 +90,7 @@ def ensure_builder(engine: Engine, spec: BuilderSpec, *, force: bool = False, ca
         differences = _differences(spec, driver, existing)
         if not differences:
             did = f"reused builder '{spec.name}'"
-            runs = all(node.buildkit for node in existing.nodes)  # only a BuildKit that answers tells its version
-            return _describe(spec.name, driver, existing, did) if runs else _boot(engine, spec.name, driver, did, cancel)
+            return _describe(spec.name, driver, existing, did) if _runs(existing) else _boot(engine, spec.name, driver, did, cancel)
         if not _is_marked(spec.name, existing) and not force:
             lost = "" if existing.driver == "remote" else " (its build cache is lost)"
             message = (
@@ -70,6 +100,24 @@ def ensure_builder(engine: Engine, spec: BuilderSpec, *, force: bool = False, ca
             raise EngineError(message)
         remove_builder(engine, spec.name)
         return _create(engine, spec, driver, f"made builder '{spec.name}' anew: {', '.join(differences)} differed", cancel)
+
+
+def _wait_for(looked: Future[Existing | None], cancel: Signal | None) -> Existing | None:
+    """Give what was seen, if anything was before the run is cancelled."""
+    while not looked.done():
+        if cancel and cancel.is_set():
+            return None
+        wait([looked], _POLL_S)
+    return None if looked.exception() else looked.result()
+
+
+def _driver_of(spec: BuilderSpec) -> str:
+    return "docker-container" if spec.driver == "auto" else spec.driver
+
+
+def _runs(existing: Existing) -> bool:
+    """Tell whether all nodes answer: only a BuildKit that does tells its version."""
+    return all(node.buildkit for node in existing.nodes)
 
 
 def _own_buildkit(engine: Engine, why: str) -> Builder:

@@ -61,15 +61,18 @@ class TracedBuild:
 class CellTrace(Trace):
     """The trace of one cell."""
 
-    def __init__(self, cell: str, clock: Clock, resource: Attributes) -> None:
-        """Begin with nothing but an id."""
+    def __init__(self, cell: str, clock: Clock, resource: Attributes, expect: Callable[[], None]) -> None:
+        """Begin with nothing but an id, and whom to tell before a build of which the builder tells."""
         super().__init__(clock, resource)
         self.cell = cell
         self.builds: list[TracedBuild] = []
+        self._expect = expect
 
     @contextmanager
     def build(self, attributes: Attributes, *, is_told: bool = True) -> Iterator[TracedBuild]:
         """Take the span of a build; the builder's own spans come below it later."""
+        if is_told:
+            self._expect()
         with self.span("build", attributes=attributes) as span:
             found = TracedBuild(span, is_told)
             self.builds.append(found)
@@ -86,20 +89,21 @@ class Traces:
     send: Callable[[list[Span]], None]
     measure: Callable[[RunRecord], None]
     warn: Callable[[str], None]
-    _queue: SimpleQueue[CellTrace | None] = field(default_factory=SimpleQueue)
+    _queue: SimpleQueue[CellTrace | History | None] = field(default_factory=SimpleQueue)
     _ran: dict[str, Ran] = field(default_factory=dict)
     _unlinked: dict[str, list[Span]] = field(default_factory=dict)
     _failures: int = 0
     _has_warned: bool = False
     _problem: Exception | None = None
     _thread: Thread | None = None
+    _listens: bool = False
     _lock: Lock = field(default_factory=Lock)  # cells begin in threads of their own
 
     @contextmanager
     def cell(self, cell: str, attributes: Attributes) -> Iterator[tuple[CellTrace, OpenSpan]]:
         """Take the trace of a cell; in the run's own trace stands a summary of it, each linked to the other."""
-        self._listen()
-        trace = CellTrace(cell, self.run.clock, self.run.resource)
+        self._begin()
+        trace = CellTrace(cell, self.run.clock, self.run.resource, self._listen)
         summary_id = new_span_id()
         found: dict[str, Value] = {CELL_ID: cell, **attributes}
         try:
@@ -111,12 +115,19 @@ class Traces:
                 self.run.summarize(summary_id, trace.spans[-1])
                 self._queue.put(trace)
 
-    def _listen(self) -> None:
-        """Begin to listen to the builder, beside the first build; a run without any has nothing to ask it."""
+    def _begin(self) -> None:
+        """Begin to complete traces, beside the first cell."""
         with self._lock:
             if self.history is not None and self._thread is None:
                 self._thread = Thread(target=self._collect, args=(self.history,), name="traces", daemon=True)
                 self._thread.start()
+
+    def _listen(self) -> None:
+        """Have the builder listened to from now on: not before there is something to hear, since that takes a tenth of a second."""
+        with self._lock:
+            if self.history is not None and not self._listens:
+                self._listens = True
+                self._queue.put(self.history)
 
     def gather(self) -> None:
         """Complete what has been handed in, and link joined steps to what ran after all."""
@@ -146,9 +157,11 @@ class Traces:
     def _collect(self, history: History) -> None:
         """Complete each trace as soon as its cell has ended: a builder forgets, and a run that is killed keeps what is on disk."""
         try:
-            self._connect(history)
-            while (trace := self._queue.get()) is not None:
-                self._complete(history, trace)
+            while (wanted := self._queue.get()) is not None:
+                if isinstance(wanted, CellTrace):
+                    self._complete(history, wanted)
+                else:
+                    self._connect(wanted)
         except Exception as error:  # noqa: BLE001  # raised when the run gathers its traces: a thread has nobody to tell
             self._problem = error
         finally:

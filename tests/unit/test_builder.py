@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import tomllib
+from concurrent.futures import Future
 from dataclasses import replace
 from pathlib import Path
+from threading import Event
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -13,6 +15,7 @@ from orchestrator.docker import process
 from orchestrator.docker.builder import (
     driver_options,
     ensure_builder,
+    look_for_builder,
     remove_builder,
     render_buildkitd_toml,
     render_create_argv,
@@ -234,6 +237,48 @@ def test_a_builder_that_does_not_start_names_the_cure(monkeypatch: pytest.Monkey
     monkeypatch.setattr(process, "run", docker)
     with pytest.raises(EngineError, match="builder 'matrix' does not start: boom; `matrix clean` removes it"):
         ensure_builder(ENGINE, SPEC)
+
+
+def looked_at(found: Existing | EngineError) -> Future[Existing | None]:
+    """Make what became of an early look."""
+    looked: Future[Existing | None] = Future()
+    if isinstance(found, EngineError):
+        looked.set_exception(found)
+    else:
+        looked.set_result(found)
+    return looked
+
+
+def test_a_builder_that_was_looked_at_early_is_not_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Unless it is not as it should be, or nobody could tell: then it is looked at again, when nobody else makes one."""
+    docker = FakeDocker(buildx_inspect_bootstrap="", buildx_inspect=INSPECTED)
+    monkeypatch.setattr(process, "run", docker)
+    builder = ensure_builder(ENGINE, SPEC, looked=looked_at(parse_inspection(INSPECTED)))
+    assert (builder.did, builder.buildkit, docker.asked) == ("reused builder 'matrix'", "v0.21.0", [])
+    for found in (parse_inspection(STOPPED), EngineError("no answer")):
+        assert ensure_builder(ENGINE, SPEC, looked=looked_at(found)).did == "reused builder 'matrix'"
+    assert len(docker.did("buildx", "inspect", "matrix")) == 2
+
+
+def test_who_is_cancelled_does_not_wait_for_an_early_look(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A builder that is out of reach may take its time."""
+    monkeypatch.setattr(process, "run", FakeDocker(buildx_inspect=INSPECTED))
+    cancel = Event()
+    cancel.set()
+    assert ensure_builder(ENGINE, SPEC, looked=Future(), cancel=cancel).did == "reused builder 'matrix'"
+
+
+def test_a_look_goes_on_beside_other_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The engine's own BuildKit needs none."""
+    docker = FakeDocker(buildx_inspect=INSPECTED)
+    monkeypatch.setattr(process, "run", docker)
+    asked: Future[Any] = Future()
+    looked = look_for_builder(asked, SPEC)
+    assert look_for_builder(asked, BuilderSpec(driver="docker")).result() is None
+    assert not looked.done()
+    asked.set_exception(EngineError("no docker"))
+    with pytest.raises(EngineError, match="no docker"):
+        looked.result(timeout=10)
 
 
 REMOTE = BuilderSpec(driver="remote", endpoint="tcp://amd:1234", name="matrix")

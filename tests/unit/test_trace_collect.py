@@ -124,13 +124,17 @@ def sources(spans: list[Span]) -> set[object]:
     return {span.attributes.get(names.SOURCE, "matrix") for span in spans}
 
 
-def test_a_builder_is_listened_to_when_the_first_cell_begins_and_not_without_any() -> None:
-    """A run that takes all over from an earlier one asks nobody."""
-    without, with_one = make_kept(), make_kept(one=MAKE)
+def test_a_builder_is_listened_to_when_the_first_build_begins_and_not_without_any() -> None:
+    """A run that takes all over from an earlier one asks nobody; of cells that are built together progress tells all."""
+    without, with_one, together = make_kept(), make_kept(one=MAKE), make_kept()
     without.run()
-    with_one.run(("a", "one"))
-    assert (without.history.connected, with_one.history.connected) == (0, 1)
+    with_one.run(("a", "one"), ("b", "one"))
+    with together.traces.cell("a", {}) as (trace, _), trace.build({}, is_told=False):
+        pass
+    together.traces.close()
+    assert [kept.history.connected for kept in (without, with_one, together)] == [0, 1, 0]
     assert list(without.files) == [None]
+    assert [span.name for span in together.files["a"]] == ["build", "cell"]
 
 
 def test_each_cell_has_a_file_and_everything_is_sent_once() -> None:
