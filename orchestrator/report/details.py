@@ -45,14 +45,16 @@ def about_run(record: RunRecord) -> list[Fact]:
     """Say when, where and with what a run was measured."""
     where, inputs = record.environment, record.inputs
     memory = None if where.memory_bytes is None else f"{where.memory_bytes / 1e9:.1f} GB"
+    stored = where.storage and f"{where.storage} image store"
+    elsewhere = where.endpoints and f"at {' and '.join(where.endpoints)}"
     commit = inputs.git_commit and inputs.git_commit + (" with changes" if inputs.git_dirty else "")
     facts: list[Fact] = [
         ("run", record.id),
         ("started", _moment(record.started_at)),
         ("finished", _moment(record.finished_at)),
-        ("engine", _joined(f"Docker {where.docker or '?'}", where.storage and f"{where.storage} image store")),
-        ("builder", _joined(f"buildx {where.buildx or '?'}", where.driver and f"driver {where.driver}", where.buildkit)),
-        ("machine", _joined(f"{where.cpus or '?'} CPUs", memory, where.platform)),
+        ("engine", None if elsewhere and not where.docker else _joined(f"Docker {where.docker or '?'}", stored)),
+        ("builder", _joined(f"buildx {where.buildx or '?'}", where.driver and f"driver {where.driver}", where.buildkit, elsewhere)),
+        ("machine", _joined("unknown" if elsewhere else f"{where.cpus or '?'} CPUs", memory, where.platform)),
         ("matrix", where.tool),
         ("commit", commit),
     ]

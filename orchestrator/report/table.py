@@ -137,9 +137,13 @@ def _smallest_of_groups(record: RunRecord) -> Mapping[tuple[tuple[str, str], ...
 def make_heading(record: RunRecord) -> list[str]:
     """Say what was measured, on what, and what is not as it should be."""
     where = record.environment
+    buildx = f"buildx {where.buildx or '?'}, driver {where.driver or '?'}"
     stored = f"{where.storage} image store" if where.storage else "image store unknown"
-    tools = f"Docker {where.docker or '?'}, buildx {where.buildx or '?'}, driver {where.driver or '?'}, {stored}"
+    tools = f"Docker {where.docker or '?'}, {buildx}, {stored}"
     machine = f"{where.cpus or '?'} CPUs, {where.platform or '?'}, matrix {where.tool or '?'}"
+    if where.endpoints:  # of other machines no more is known
+        tools = f"{buildx} at {' and '.join(where.endpoints)}, BuildKit {where.buildkit or '?'}"
+        machine = f"machine unknown, {where.platform or 'platform unknown'}, matrix {where.tool or '?'}"
     title = f"{record.name}, run {record.id}, {record.started_at:%Y-%m-%d %H:%M} UTC"
     return [one_line(title), one_line(f"{tools}, {machine}"), *make_warnings(record)]
 
