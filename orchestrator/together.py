@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from orchestrator.tracing.collect import TracedBuild
     from orchestrator.workshop import Workshop
 
-GROUP = 16  # cells in one buildx: the first can be tested when the last has been built
+GROUP = 32  # cells in one buildx: the first can be tested when the last has been built
 _POLL_S = 0.1
 _MOMENT_S = 1.0  # until the cache has said that it holds a step
 
