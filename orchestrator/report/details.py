@@ -46,7 +46,7 @@ def about_run(record: RunRecord) -> list[Fact]:
     where, inputs = record.environment, record.inputs
     memory = None if where.memory_bytes is None else f"{where.memory_bytes / 1e9:.1f} GB"
     stored = where.storage and f"{where.storage} image store"
-    elsewhere = where.endpoints and f"at {' and '.join(where.endpoints)}"
+    elsewhere = f"at {' and '.join(where.endpoints)}" if where.endpoints else None
     commit = inputs.git_commit and inputs.git_commit + (" with changes" if inputs.git_dirty else "")
     facts: list[Fact] = [
         ("run", record.id),
