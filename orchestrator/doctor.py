@@ -13,7 +13,7 @@ from orchestrator.config.load import load_matrix
 from orchestrator.docker.builder import inspect_builder
 from orchestrator.docker.engine import connect
 from orchestrator.environment import builder_spec
-from orchestrator.errors import ExitCode, MatrixError
+from orchestrator.errors import EngineError, ExitCode, MatrixError
 from orchestrator.paths import cache_folder
 
 if TYPE_CHECKING:
@@ -46,10 +46,7 @@ def examine(file: Path) -> list[Examined]:
     if engine is not None:
         findings += [_examine_store(engine)] if engine.answers else []
         name = matrix.file.builder.name if matrix else "matrix"
-        builder = _try(findings, "builder", lambda: inspect_builder(engine, name), partial(_describe_builder, name))
-        if builder and builder.driver == "remote" and (silent := [node.endpoint for node in builder.nodes if not node.buildkit]):
-            words = f"'{name}': nothing answers at {', '.join(silent)}; see that its daemon runs"
-            findings[-1] = Examined("builder", ok=False, words=words, exit_code=ExitCode.ENGINE)
+        _try(findings, "builder", partial(_find_builder, engine, name), partial(_describe_builder, name))
     folder = _try(findings, "cache folder", cache_folder, lambda folder: f"{folder}, {_free(folder)}")
     if folder is not None and shutil.disk_usage(folder).free < _ROOM_BYTES:
         words = f"only {_free(folder)} at {folder}; `docker buildx prune` and `matrix clean --runs` free some"
@@ -78,6 +75,16 @@ def _examine_store(engine: Engine) -> Examined:
         return Examined("image store", ok=True, words="containerd: images are measured without being moved")
     words = f"{engine.storage}: works; compressed sizes are estimates. The containerd image store is exact and faster"
     return Examined("image store", ok=True, words=words)
+
+
+def _find_builder(engine: Engine, name: str) -> Existing | None:
+    """Look at the builder; a run starts one that is stopped, but not the daemons of a remote one."""
+    found = inspect_builder(engine, name)
+    silent = [node.endpoint for node in found.nodes if not node.buildkit] if found and found.driver == "remote" else []
+    if silent:
+        message = f"'{name}': nothing answers at {', '.join(silent)}; see that its daemon runs"
+        raise EngineError(message)
+    return found
 
 
 def _describe_builder(name: str, found: Existing | None) -> str:

@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from orchestrator.docker.builder import Builder
     from orchestrator.docker.engine import Engine
 
-_ELSEWHERE = ("remote", "kubernetes")  # drivers whose builders are not the engine's machine
 _LIMITS = ("cpu", "memory", "limits.")  # what a builder may be allowed, by its driver's names
 
 
@@ -39,7 +38,6 @@ def builder_spec(matrix: Matrix) -> BuilderSpec:
 
 def make_environment(engine: Engine, builder: Builder, spec: BuilderSpec) -> Environment:
     """Say what a run's figures were measured with; nothing is known of an engine that does not answer, or of other machines."""
-    elsewhere = builder.driver in _ELSEWHERE
     limits = {name: value for name, value in spec.options if name.startswith(_LIMITS)}
     return Environment(
         docker=engine.version or None,
@@ -48,13 +46,13 @@ def make_environment(engine: Engine, builder: Builder, spec: BuilderSpec) -> Env
         driver=builder.driver,
         builder=builder.name,
         storage=("containerd" if engine.containerd_store else engine.storage) or None,
-        cpus=None if elsewhere else engine.cpus or None,
-        memory_bytes=None if elsewhere else engine.memory_bytes or None,
-        platform=next(iter(builder.native), None) if elsewhere else engine.platform or None,
-        cgroup=None if elsewhere else engine.cgroup or None,
+        cpus=None if spec.is_elsewhere else engine.cpus or None,
+        memory_bytes=None if spec.is_elsewhere else engine.memory_bytes or None,
+        platform=next(iter(builder.native), None) if spec.is_elsewhere else engine.platform or None,
+        cgroup=None if spec.is_elsewhere else engine.cgroup or None,
         python=platform.python_version(),
         tool=__version__,
-        cpu=cpu_model() if engine.is_local and not elsewhere else None,
+        cpu=cpu_model() if engine.is_local and not spec.is_elsewhere else None,
         builder_limits=limits or None,
         endpoints=(spec.endpoint or "", *(node.endpoint or "" for node in spec.nodes)) if builder.driver == "remote" else None,
     )

@@ -207,4 +207,9 @@ class BuilderSpec:
     @property
     def needs_engine(self) -> bool:
         """Tell whether nothing can be built or tested without an engine on this side."""
-        return self.driver not in ("remote", "kubernetes") or self.smoke == "container"
+        return not self.is_elsewhere or self.smoke == "container"
+
+    @property
+    def is_elsewhere(self) -> bool:
+        """Tell whether other machines build than the engine's."""
+        return self.driver in ("remote", "kubernetes")

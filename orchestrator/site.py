@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import re
 import secrets
 import shutil
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -26,7 +25,7 @@ from orchestrator.report.overview import LeftOut, RunLine, make_line, render_ove
 from orchestrator.report.pages import fingerprint
 from orchestrator.report.trendlines import make_trends
 from orchestrator.store import RunFolder
-from orchestrator.strict import read_json
+from orchestrator.strict import dump_json, read_json
 from orchestrator.trends import load_history_of
 
 if TYPE_CHECKING:
@@ -221,5 +220,5 @@ def _load_state(path: Path) -> Mapping[str, Kept]:
         return {}
 
 
-def _dump_state(kept: Mapping[str, Kept]) -> bytes:
-    return json.dumps({"runs": {run: asdict(one) for run, one in kept.items()}}, indent=1, ensure_ascii=True).encode() + b"\n"
+def _dump_state(kept: dict[str, Kept]) -> bytes:
+    return dump_json(_State(kept), indent=1) + b"\n"

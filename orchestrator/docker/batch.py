@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from threading import Event
 
     from orchestrator.docker.process import Exit
-    from orchestrator.docker.stages import Task
+    from orchestrator.docker.stages import Task, Timed
 
 Ends = tuple[Ended, ...]
 _BEGIN_S = 120.0  # until a command begins: the builder may have to fetch the image's layers, and to wait for other builds
@@ -39,7 +39,7 @@ class Batch:
     """A build with several tasks, each with its time limit."""
 
     def __init__(  # what is run, and how, what ends it, and for how many images it is
-        self, tasks: Sequence[tuple[Task, float]], nonce: str, argv: list[str], dockerfile: bytes, cancel: Event, shares: int
+        self, tasks: Sequence[Timed], nonce: str, argv: list[str], dockerfile: bytes, cancel: Event, shares: int
     ) -> None:
         """Begin at once."""
         self._tasks = [task for task, _ in tasks]

@@ -9,11 +9,10 @@ import tomllib
 from concurrent.futures import Future, wait
 from dataclasses import dataclass
 from pathlib import Path
-from threading import Thread
 from typing import TYPE_CHECKING, Any
 
 from orchestrator.docker import process
-from orchestrator.docker.engine import connect
+from orchestrator.docker.engine import beside, connect
 from orchestrator.docker.nodes import Existing, native_platforms, other_platforms, parse_inspection
 from orchestrator.errors import EngineError
 from orchestrator.paths import cache_folder, held
@@ -50,20 +49,10 @@ class Builder:
 
 
 def look_for_builder(asked: Future[Answer], spec: BuilderSpec) -> Future[Existing | None]:
-    """Look whether the builder is there, beside what the caller does until it needs it."""
-    looked: Future[Existing | None] = Future()
-
-    def look() -> None:
-        try:
-            looked.set_result(inspect_builder(connect(is_needed=False, asked=asked), spec.name))
-        except BaseException as error:  # noqa: BLE001  # whoever needs the builder looks again, and says what is wrong
-            looked.set_exception(error)
-
+    """Look whether the builder is there, beside other work; who needs it looks again where that fails, and says what is wrong."""
     if spec.driver == "docker":
-        looked.set_result(None)
-    else:
-        Thread(target=look, name="builder", daemon=True).start()
-    return looked
+        return beside(lambda: None)
+    return beside(lambda: inspect_builder(connect(is_needed=False, asked=asked), spec.name))
 
 
 def ensure_builder(  # the engine, what is asked for, and what is known already

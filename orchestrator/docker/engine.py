@@ -10,14 +10,16 @@ from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass
 from threading import Thread
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from orchestrator.docker import process
 from orchestrator.docker.installed import installation, recall_client, remember_client
 from orchestrator.errors import EngineError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
+
+Said = TypeVar("Said")
 
 MIN_BUILDX = (0, 13, 0)  # the first with --progress=rawjson
 _ANSWER_S = 30.0
@@ -61,18 +63,23 @@ class Answer:
     timed_out: bool = False
 
 
-def ask_engine() -> Future[Answer]:
-    """Ask the client and the engine about themselves, beside what the caller does until it needs the answer."""
-    asked: Future[Answer] = Future()
+def beside(ask: Callable[[], Said]) -> Future[Said]:
+    """Ask something beside what the caller does until it needs the answer."""
+    asked: Future[Said] = Future()
 
-    def ask() -> None:
+    def answer() -> None:
         try:
-            asked.set_result(_ask(find_client()))
+            asked.set_result(ask())
         except BaseException as error:  # noqa: BLE001  # handed to who wants the answer, if anybody does
             asked.set_exception(error)
 
-    Thread(target=ask, name="engine", daemon=True).start()
+    Thread(target=answer, daemon=True).start()
     return asked
+
+
+def ask_engine() -> Future[Answer]:
+    """Ask the client and the engine about themselves, beside other work."""
+    return beside(lambda: _ask(find_client()))
 
 
 def _ask(docker: str) -> Answer:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from orchestrator.disk import passing_folder
 from orchestrator.docker.batch import Batch, Share
 from orchestrator.docker.build import run_build
-from orchestrator.docker.stages import Task, render_dockerfile
+from orchestrator.docker.stages import Task, Timed, render_dockerfile
 from orchestrator.docker.tree import Tree
 from orchestrator.docker.variants import make_variant, save_variant
 from orchestrator.errors import EngineError
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 
     from orchestrator.docker.batch import Ends
 
-Timed = tuple[Task, float]  # with its time limit
 Foreseen = Sequence[Timed | None]
 _FILES_S = 300.0
 _LOST = "NotFound"
@@ -107,7 +106,7 @@ class Graph:
                 raise EngineError(message)
             yield Tree(archive)
 
-    def _following(self, task: Task) -> list[tuple[Task, float]]:
+    def _following(self, task: Task) -> list[Timed]:
         """Give what can go into the same build as a task, and expect it no more."""
         at = next((at for at, one in enumerate(self._foreseen) if one is not None and one[0] == task), None)
         if at is None:

@@ -34,6 +34,9 @@ class Task:
     tmpfs: bool = True
 
 
+Timed = tuple[Task, float]  # with its time limit, in seconds
+
+
 def render_dockerfile(tasks: Sequence[Task], images: Sequence[str], nonce: str) -> str:
     """Write a stage for each task; each waits for the one before, so no task has to share the machine with another.
 

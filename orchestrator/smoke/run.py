@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from orchestrator.docker.engine import Engine
     from orchestrator.docker.graph import Graph
-    from orchestrator.docker.stages import Task
+    from orchestrator.docker.stages import Timed
     from orchestrator.model import Check, Pairs
     from orchestrator.smoke.runners import Call, Runner
     from orchestrator.tracing.trace import Trace
@@ -93,7 +93,7 @@ def foresee_calls(subject: Subject, checks: Sequence[Check], runners: Mapping[Ch
         runner.foresee([_foresee(subject.caller, check) for check in checks if runners[check] is runner])
 
 
-def foresee_steps(caller: Caller, checks: Sequence[Check]) -> list[tuple[Task, float]]:
+def foresee_steps(caller: Caller, checks: Sequence[Check]) -> list[Timed]:
     """Give the steps that checks will be, and their time limits, up to the first check that is not known yet."""
     known = takewhile(lambda one: one is not None, (_foresee(caller, check) for check in checks))
     return [(make_step(one[0]), one[1]) for one in known if one is not None]

@@ -63,6 +63,15 @@ def test_init_overwrites_only_when_told(tmp_path: Path) -> None:
     assert (tmp_path / "Dockerfile").read_text() != "mine"
 
 
+def test_doctor_misses_a_daemon_that_no_run_can_start(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run would end there after a while; a builder in a container is started by it."""
+    nodes = "Driver: remote\n\nNodes:\nName: a\nEndpoint: tcp://a:1\nBuildKit version: v0.32.2\nName: b\nEndpoint: tcp://b:2\n"
+    words = "'matrix': nothing answers at tcp://b:2; see that its daemon runs"
+    assert examined(folder, monkeypatch, buildx_inspect=nodes)["builder"] == (False, words)
+    stopped = nodes.replace("remote", "docker-container")
+    assert examined(folder, monkeypatch, buildx_inspect=stopped)["builder"][0]
+
+
 def test_init_names_a_place_that_cannot_be_written(tmp_path: Path) -> None:
     """A file in the place of the folder is an error in the system's words."""
     (tmp_path / "file").touch()

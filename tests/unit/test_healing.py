@@ -59,8 +59,8 @@ def test_those_that_wait_for_one_look_share_what_it_finds(monkeypatch: pytest.Mo
     monkeypatch.setattr(healing, "time", SimpleNamespace(monotonic=tell))
     with ThreadPoolExecutor(8) as pool:
         asked = [pool.submit(door.healer.heal) for _ in range(8)]
-        while len(moments) < len(asked):  # until all have come
-            time.sleep(0.001)
+        while len(moments) < len(asked):
+            time.sleep(0.001)  # until all have asked what time it is, which they tell nobody
         door.may_answer.set()
         assert {one.result(timeout=10) for one in asked} == {"gone"}
     assert door.tries == 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -106,3 +107,10 @@ def test_trouble_of_the_builder_is_not_the_images() -> None:
         make_end(vertex(f"{FAILED}no space left on device"), "", "")
     with pytest.raises(EngineError, match=r"^the builder took a check from its cache instead of running it$"):
         make_end(vertex(cached=True), "", "")
+
+
+def test_a_step_took_what_the_builder_says() -> None:
+    """Whoever waits for it may have waited for others before."""
+    began = datetime(2026, 1, 1, tzinfo=UTC)
+    step = Vertex("sha256:0", "step", 0, started=began, completed=began + timedelta(seconds=1.5))
+    assert (make_end(step, "", "").took_s, make_end(vertex(), "", "").took_s) == (1.5, None)
