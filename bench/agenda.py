@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from bench.fit import FITTED_ON
 from bench.nouns import (
@@ -29,8 +31,7 @@ _COLD, _OWN, _UNCHANGED, _FAILING = STATES
 PROJECTS = ("tiny", "large", "real")
 
 
-@dataclass(frozen=True, slots=True)
-class Item:
+class Item(Struct, frozen=True):
     """One case, who takes part, and how many samples each gives."""
 
     case: Case

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from statistics import median
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from bench.fit import samples_of
 from bench.nouns import (
@@ -31,8 +33,7 @@ _MOST_BYTES = 1_000_000_000
 _MOST_CPU_S = 0.05
 
 
-@dataclass(frozen=True, slots=True)
-class Bar:
+class Bar(Struct, frozen=True):
     """A promise, what was found, and whether it holds; None where nothing was measured that tells."""
 
     promise: str

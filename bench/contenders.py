@@ -8,9 +8,10 @@ import shlex
 import shutil
 import subprocess
 import sys
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
 
 from bench.gauge import CommandFailedError
 from bench.nouns import (
@@ -45,8 +46,7 @@ _ARGUMENTS = {
 _AT_ONCE = {PARALLEL: 4, SERIAL: 1}
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(Struct, frozen=True):
     """Where one project is built in one state, by all contenders in turn."""
 
     folder: Path

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from statistics import median
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from bench.nouns import AFTER, ALONE, BEFORE, MATRIX, Case, Cost, Measured
 from bench.simulate import Model, solve_cores
@@ -20,8 +22,7 @@ LIMIT = 0.15
 _STEPS = "steps"
 
 
-@dataclass(frozen=True, slots=True)
-class Check:
+class Check(Struct, frozen=True):
     """A run that was measured, and what the simulation says of it."""
 
     case: Case

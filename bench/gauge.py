@@ -8,11 +8,12 @@ import struct
 import subprocess
 import time
 from contextlib import suppress
-from dataclasses import dataclass, field
 from math import inf
 from pathlib import Path
 from threading import Thread
 from typing import IO, TYPE_CHECKING, Self
+
+from msgspec import Struct, field
 
 from bench.nouns import Cost
 
@@ -71,8 +72,7 @@ def _own_cpu_s(pid: int) -> float:
     return (int(fields[11]) + int(fields[12])) / _TICKS
 
 
-@dataclass(slots=True)
-class _Watch:
+class _Watch(Struct):
     """Counts the processes that come from this one, and the most memory that they had together.
 
     The kernel tells root of each process that starts; without that the count is

@@ -12,9 +12,10 @@ import sys
 import tarfile
 import tempfile
 import time
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from orchestrator.layers.archive import unpack
 from orchestrator.layers.index import make_index
@@ -59,8 +60,7 @@ class _Bytes:
         return part
 
 
-@dataclass(frozen=True, slots=True)
-class Cost:
+class Cost(Struct, frozen=True):
     """What something took."""
 
     wall_s: float

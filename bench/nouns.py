@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 IN_ENGINE, IN_CONTAINER = DRIVERS = ("docker", "docker-container")  # the engine's own BuildKit; a builder in a container
 STATES = ("cold", "own step changed", "unchanged", "one fails early")
@@ -22,8 +23,7 @@ FULL, FULL_CELLS = "`matrix report` of 2,500 cells with 170 packages", 2_500
 BEFORE, AFTER = "before the cells", "after the cells"  # what a run takes besides its cells, beside a cell's parts
 
 
-@dataclass(frozen=True, slots=True)
-class Case:
+class Case(Struct, frozen=True):
     """What is built: which project, how many cells, with what driver, in which state."""
 
     project: str
@@ -32,8 +32,7 @@ class Case:
     state: str
 
 
-@dataclass(frozen=True, slots=True)
-class Cost:
+class Cost(Struct, frozen=True):
     """What one run of a command took; None is unknown."""
 
     wall_s: float
@@ -46,8 +45,7 @@ class Cost:
     sizes: Mapping[str, int] = field(default_factory=dict)  # bytes of all cells together
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
+class Row(Struct, frozen=True):
     """All samples of one contender in one case."""
 
     case: Case
@@ -55,16 +53,14 @@ class Row:
     samples: tuple[Cost, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Timed:
+class Timed(Struct, frozen=True):
     """A command of ours that needs no engine, timed again and again."""
 
     name: str
     samples: tuple[Cost, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Measured:
+class Measured(Struct, frozen=True):
     """All that the bench has measured on one machine."""
 
     machine: Mapping[str, str]

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from math import ceil
 from statistics import median
 from typing import TYPE_CHECKING
 
+from msgspec import Struct
+from msgspec.structs import replace
 from tabulate import tabulate
 
 from bench.fit import cpus_of, fit_model, jobs_on, samples_of
@@ -24,8 +25,7 @@ NIGHTS = ((10, 1), (1_000, 1), (1_000, 8), (100_000, 8), (100_000, 200))  # cell
 _MIB, _GB = 2**20, 1e9
 
 
-@dataclass(frozen=True, slots=True)
-class Kind:
+class Kind(Struct, frozen=True):
     """Cells of one kind in one state: what a run of them costs, and from what that is known."""
 
     case: Case

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from orchestrator.execute import cells_at_once
 
@@ -15,8 +16,7 @@ _AFTER_BUILD = ("load", "smoke", "tidy")
 _DONE_S = 1e-9  # what is left of a piece that has ended, but for rounding
 
 
-@dataclass(frozen=True, slots=True)
-class Work:
+class Work(Struct, frozen=True):
     """A piece of a cell's work: how long it takes with the machine to itself, and how many processors are busy meanwhile.
 
     Pieces of one name that cells share, such as a common prefix, are done once;
@@ -30,8 +30,7 @@ class Work:
     after_build: bool = False
 
 
-@dataclass(slots=True)
-class _Slot:
+class _Slot(Struct):
     """A cell under way: what it has left, and its piece of now."""
 
     left: deque[Work]
@@ -99,8 +98,7 @@ def _begin(slots: Sequence[_Slot], done: set[str]) -> None:
             under_way.update([piece.shared] if piece.shared else [])
 
 
-@dataclass(frozen=True, slots=True)
-class Model:
+class Model(Struct, frozen=True):
     """What a run of one kind of project costs in one state, as it was fitted.
 
     `cell` are the pieces of every cell with their seconds, `prefix_s` the steps

@@ -2,25 +2,24 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
-from pydantic import TypeAdapter
+from msgspec.structs import replace
 
 from bench.nouns import Measured, Row, Timed
+from orchestrator.strict import dump_json, read_json
 
 FILE = Path(__file__).with_name("measured.json")
-_ADAPTER = TypeAdapter(Measured)
 
 
 def load_measured(path: Path = FILE) -> Measured:
     """Read what was measured before; nothing was where no file is."""
-    return _ADAPTER.validate_json(path.read_bytes()) if path.is_file() else Measured({})
+    return read_json(path.read_bytes(), Measured) if path.is_file() else Measured({})
 
 
 def save_measured(measured: Measured, path: Path = FILE) -> None:
     """Write all measurements."""
-    path.write_bytes(_ADAPTER.dump_json(measured, indent=1) + b"\n")
+    path.write_bytes(dump_json(measured, indent=1) + b"\n")
 
 
 def put_in(measured: Measured, machine: dict[str, str], rows: list[Row], commands: list[Timed]) -> Measured:

@@ -6,8 +6,10 @@ import signal
 import time
 from collections import deque
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
 from typing import IO, TYPE_CHECKING, Any, Self
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from orchestrator.disk import disk_errors, passing_folder
 from orchestrator.docker.build import (
@@ -45,8 +47,7 @@ _TAIL_LINES = 200
 _MAX_FILE = 64 * 1024 * 1024  # of a log or of raw progress; past it a build's chatter is counted, not kept
 
 
-@dataclass(frozen=True, slots=True)
-class Built:
+class Built(Struct, frozen=True):
     """What became of a build: its figures, and why there is no image if there is none."""
 
     build: Build
@@ -56,8 +57,7 @@ class Built:
     origins: Mapping[str, Origin] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class Followed:
+class Followed(Struct, frozen=True):
     """A build that has been run: how it ended, and what it told on the way."""
 
     ended: Exit

@@ -7,8 +7,9 @@ import os
 import secrets
 import stat
 import tempfile
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from orchestrator.paths import cache_folder
 
@@ -16,8 +17,7 @@ _CHECKSUM = 32
 _PARTS = 16  # so much of a folder's bound is written, as a rule, before all of it is looked through again
 
 
-@dataclass(frozen=True, slots=True)
-class Shelf:
+class Shelf(Struct, frozen=True):
     """A folder of the cache; `mark` begins each of its files, and changes when their form does."""
 
     folder: str
@@ -93,8 +93,7 @@ class Shelf:
             total -= one.size
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class _Stored:
+class _Stored(Struct, frozen=True, order=True):
     """A file of the cache."""
 
     used_ns: int

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import shutil
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
 
 from orchestrator.disk import disk_errors
 from orchestrator.docker.references import find_in_engine, resolve_reference

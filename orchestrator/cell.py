@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from orchestrator.building import build_cell
 from orchestrator.disk import disk_errors
@@ -164,8 +166,7 @@ def _build_alone(  # a cell, where its image goes, where it is, and how it is bu
     return built
 
 
-@dataclass(frozen=True, slots=True)
-class _Tested:
+class _Tested(Struct, frozen=True):
     """A cell's image, and the ways in which its checks are run."""
 
     shop: Workshop

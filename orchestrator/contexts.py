@@ -6,10 +6,11 @@ import hashlib
 import os
 import re
 import stat
-from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from orchestrator.dockerignore import Ignore
 from orchestrator.places import dockerfile_of, is_remote, named_context
@@ -101,8 +102,7 @@ def _load_ignore(root: Path, own: Path | None) -> str:
     return ""
 
 
-@dataclass(slots=True)
-class _Reading:
+class _Reading(Struct):
     """A context while it is read."""
 
     ignore: Ignore

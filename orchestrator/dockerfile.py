@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
+
+from msgspec import Struct, field
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -29,8 +30,7 @@ class DockerfileError(ValueError):
     """A line that cannot be understood; the words name it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Image:
+class Image(Struct, frozen=True):
     """An image that a build takes from outside, and the line that names it."""
 
     ref: str
@@ -38,8 +38,7 @@ class Image:
     line: int
 
 
-@dataclass(slots=True)
-class _Stage:
+class _Stage(Struct):
     name: str
     image: str
     platform: str | None

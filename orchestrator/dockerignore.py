@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import posixpath
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -17,8 +18,7 @@ _MOST_LOOSE = 4  # each may be tried at every place of a path
 _IN_CLASS = "[&|~"  # what Python keeps for sets of its own
 
 
-@dataclass(frozen=True, slots=True)
-class _Pattern:
+class _Pattern(Struct, frozen=True):
     """One line: what it matches, whether it lets in again, and the folders that it surely begins with."""
 
     match: re.Pattern[str]

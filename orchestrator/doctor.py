@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import shutil
 import sys
-from dataclasses import asdict, dataclass
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
+
+from msgspec import Struct, to_builtins
 
 from orchestrator.config.load import load_matrix
 from orchestrator.docker.builder import inspect_builder
@@ -27,8 +28,7 @@ T = TypeVar("T")
 _ROOM_BYTES = 5 * 1000**3
 
 
-@dataclass(frozen=True, slots=True)
-class Examined:
+class Examined(Struct, frozen=True):
     """One thing looked at: fine, or what is wrong and how to mend it."""
 
     what: str
@@ -101,7 +101,7 @@ def _free(folder: Path) -> str:
 def render_examination(findings: list[Examined], kind: str) -> str:
     """Write what was found, for people or for machines."""
     if kind == "json":
-        rows = [{key: value for key, value in asdict(finding).items() if key != "exit_code"} for finding in findings]
+        rows = [{key: value for key, value in to_builtins(finding).items() if key != "exit_code"} for finding in findings]
         return json.dumps(rows, indent=2, ensure_ascii=False) + "\n"
     wide = max(len(finding.what) for finding in findings)
     return "".join(f"{'ok     ' if finding.ok else 'MISSING'}  {finding.what:<{wide}}  {finding.words}\n" for finding in findings)

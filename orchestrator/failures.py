@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from orchestrator.smoke.words import inert, one_line, shorten
 
@@ -38,8 +39,7 @@ _NAME_LENGTH = 80  # of a step in a reason: what it printed says more than its c
 _ERROR = re.compile(r"^ERROR: (.*)$", re.MULTILINE)
 
 
-@dataclass(frozen=True, slots=True)
-class BuildFailure:
+class BuildFailure(Struct, frozen=True):
     """What stopped a build, and whether trying again may help."""
 
     reason: str

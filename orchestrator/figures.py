@@ -8,8 +8,9 @@ away with its run, and two processes that make it at once make the same.
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from orchestrator.errors import StoreError
 from orchestrator.judge.kept import RunFigures, make_figures
@@ -26,8 +27,7 @@ _NAME = "figures.json"
 _MOST_BYTES = 64 * 1024**2
 
 
-@dataclass(frozen=True, slots=True)
-class _Kept:
+class _Kept(Struct, frozen=True):
     """Figures, and the run.json that they were made from."""
 
     format: int
@@ -62,7 +62,7 @@ def save_figures(run: RunFolder, record: RunRecord) -> None:
 
 def _save(run: RunFolder, record: RunRecord, of: stat_result) -> None:
     kept = _Kept(_FORMAT, of.st_size, of.st_mtime_ns, make_figures(record))
-    run.save_text(_NAME, dump_json(kept, exclude_none=True).decode() + "\n")
+    run.save_text(_NAME, dump_json(kept).decode() + "\n")
 
 
 def _load_kept(run: RunFolder, of: stat_result) -> RunFigures | None:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import hashlib
 import json
 import secrets
-from dataclasses import asdict, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
+
+from msgspec import to_builtins
+from msgspec.structs import replace
 
 from orchestrator.errors import MatrixError
 from orchestrator.paths import cache_folder
@@ -99,7 +101,7 @@ class _Places:
 
 def render_forecasts(forecasts: Mapping[str, Foretold]) -> str:
     """Write the forecasts that a run knew, for its folder."""
-    cells = [{"cell": cell, **asdict(forecast)} for cell, forecast in forecasts.items()]
+    cells = [{"cell": cell, **to_builtins(forecast)} for cell, forecast in forecasts.items()]
     return json.dumps({"schema": SCHEMA, "cells": cells}, indent=2, ensure_ascii=False) + "\n"
 
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 
-@dataclass(frozen=True, slots=True)
-class WastedPath:
+class WastedPath(Struct, frozen=True):
     """A file that takes room and cannot be seen: stored by one layer, hidden by another; both counted from 0."""
 
     path: str
@@ -15,8 +14,7 @@ class WastedPath:
     by_layer: int
 
 
-@dataclass(frozen=True, slots=True)
-class WastedBy:
+class WastedBy(Struct, frozen=True):
     """All that one layer stores and one other hides; both counted from 0."""
 
     layer: int
@@ -25,16 +23,14 @@ class WastedBy:
     files: int
 
 
-@dataclass(frozen=True, slots=True)
-class SizedPath:
+class SizedPath(Struct, frozen=True):
     """A file or a folder of an image and its bytes."""
 
     path: str
     bytes: int
 
 
-@dataclass(frozen=True, slots=True)
-class Package:
+class Package(Struct, frozen=True):
     """A package found inside an image; `bytes` were added up, `installed_bytes` is what its own database says."""
 
     name: str
@@ -49,8 +45,7 @@ class Package:
     stored_bytes: int | None = None  # what its files take in their layers, with the headers and the padding of an archive
 
 
-@dataclass(frozen=True, slots=True)
-class Packages:
+class Packages(Struct, frozen=True):
     """The packages inside an image, by who installed them."""
 
     os: tuple[Package, ...] = ()
@@ -62,8 +57,7 @@ class Packages:
         return len(self.os) + len(self.python)
 
 
-@dataclass(frozen=True, slots=True)
-class User:
+class User(Struct, frozen=True):
     """A user that an image knows."""
 
     name: str
@@ -73,8 +67,7 @@ class User:
     shell: str
 
 
-@dataclass(frozen=True, slots=True)
-class Inventory:
+class Inventory(Struct, frozen=True):
     """What else is inside an image, as its layers and its configuration have it."""
 
     system: str | None = None
@@ -90,8 +83,7 @@ class Inventory:
     shells: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Vulnerabilities:
+class Vulnerabilities(Struct, frozen=True):
     """What a scanner knows of an image's packages, by severity, and how old its knowledge is."""
 
     scanner: str

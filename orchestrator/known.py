@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from orchestrator import __version__
 from orchestrator.cached import Shelf
@@ -16,8 +17,7 @@ SHELF = Shelf("known", f"matrix-image-{_FORM}-{__version__}\n".encode(), max_byt
 _EXPECTED = Shelf("expected", b"matrix-expected-1\n", max_bytes=4 * 1024**2, max_entry_bytes=200)
 
 
-@dataclass(frozen=True, slots=True)
-class KnownImage:
+class KnownImage(Struct, frozen=True):
     """All that an image's manifest, configuration and layers tell, whatever run it belongs to."""
 
     image: Image

@@ -7,8 +7,10 @@ import hashlib
 import os
 import secrets
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from orchestrator.disk import disk_errors
 from orchestrator.docker.references import read_engine_digest
@@ -25,8 +27,7 @@ if TYPE_CHECKING:
     from orchestrator.model import Cell, Plan
 
 
-@dataclass(frozen=True, slots=True)
-class Locked:
+class Locked(Struct, frozen=True):
     """A plan as it is built, the lock that it is pinned to, if any, and what that asks for besides."""
 
     plan: Plan

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from orchestrator.docker.engine import find_client
 from orchestrator.docker.references import has_builder, resolve_reference
@@ -107,8 +109,7 @@ def name_of(target: Target) -> str:
     return f"{target.libc or '?'} {target.python or '?'} {target.platform}"
 
 
-@dataclass(frozen=True, slots=True)
-class Making:
+class Making(Struct, frozen=True):
     """How a lock is made: with whom to ask, and what may be done to find out."""
 
     may_build: bool

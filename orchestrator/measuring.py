@@ -5,10 +5,11 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import deque
-from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
 
 from orchestrator.disk import passing_folder
 from orchestrator.docker.build import ONCE_MORE, Target, read_secret_args, render_build_argv, run_build

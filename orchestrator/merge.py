@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import fields, replace
 from datetime import UTC
 from typing import TYPE_CHECKING, Any
+
+from msgspec.structs import replace
 
 from orchestrator.errors import UsageError
 from orchestrator.judge.surroundings import differing
@@ -38,7 +39,7 @@ def merge_records(records: Sequence[RunRecord]) -> RunRecord:
         complete=all(part.complete for part in parts) and not missing_cells(first.planned, cells),
         interrupted=any(part.interrupted for part in parts),
         environment=_common_environment([part.environment for part in parts]),
-        inputs=RunInputs(*(_common(getattr(record.inputs, field.name) for record in records) for field in fields(RunInputs))),
+        inputs=RunInputs(*(_common(getattr(record.inputs, name) for record in records) for name in RunInputs.__struct_fields__)),
         claims=(),
         decision=None,
         gates=(),
@@ -130,7 +131,7 @@ def _make_id(parts: Sequence[Part]) -> str:
 
 def _common_environment(environments: Sequence[Environment]) -> Environment:
     """Give what all machines had in common; what differed is unknown of the whole, and stands with the parts."""
-    common = Environment(*(_common(getattr(one, field.name) for one in environments) for field in fields(Environment)))
+    common = Environment(*(_common(getattr(one, name) for one in environments) for name in Environment.__struct_fields__))
     stand_ins = sorted({base for one in environments for base in one.stand_in_bases})
     return replace(common, stand_in_bases=tuple(stand_ins))
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
+
+from msgspec import Struct
 
 LABEL = "io.matrix"  # the prefix of every label by which matrix knows what it made
 STAND_IN_LABEL = f"{LABEL}.stand-in"  # on a base that only stands for the real one; images built on it inherit it
@@ -28,8 +29,7 @@ class Status(StrEnum):
         return self in (Status.EXCLUDED, Status.SKIPPED)
 
 
-@dataclass(frozen=True, slots=True)
-class Limits:
+class Limits(Struct, frozen=True):
     """What a check's container may use; the defaults are what a hostile image gets."""
 
     timeout_s: float | None = None
@@ -42,16 +42,14 @@ class Limits:
     cpus: float = 2.0
 
 
-@dataclass(frozen=True, slots=True)
-class ImportCheck:
+class ImportCheck(Struct, frozen=True):
     """Import each Python module in a process of its own."""
 
     modules: tuple[str, ...]
     limits: Limits = Limits()
 
 
-@dataclass(frozen=True, slots=True)
-class RunCheck:
+class RunCheck(Struct, frozen=True):
     """Run a command in the image and look at its exit code and output."""
 
     argv: tuple[str, ...]
@@ -60,8 +58,7 @@ class RunCheck:
     limits: Limits = Limits()
 
 
-@dataclass(frozen=True, slots=True)
-class HttpCheck:
+class HttpCheck(Struct, frozen=True):
     """Start the image and ask it something over HTTP."""
 
     port: int
@@ -73,24 +70,21 @@ class HttpCheck:
     limits: Limits = Limits()
 
 
-@dataclass(frozen=True, slots=True)
-class HealthyCheck:
+class HealthyCheck(Struct, frozen=True):
     """Start the image and wait for its own HEALTHCHECK."""
 
     within_s: float = 30.0
     limits: Limits = Limits()
 
 
-@dataclass(frozen=True, slots=True)
-class ProbeCheck:
+class ProbeCheck(Struct, frozen=True):
     """Run one of matrix's own probes inside the image."""
 
     probe: str
     limits: Limits = Limits()
 
 
-@dataclass(frozen=True, slots=True)
-class StructureCheck:
+class StructureCheck(Struct, frozen=True):
     """Run the tests of a container-structure-test file."""
 
     file: str
@@ -100,8 +94,7 @@ class StructureCheck:
 Check = ImportCheck | RunCheck | HttpCheck | HealthyCheck | ProbeCheck | StructureCheck
 
 
-@dataclass(frozen=True, slots=True)
-class Secret:
+class Secret(Struct, frozen=True):
     """Where a build secret comes from; its value never passes through matrix."""
 
     id: str
@@ -111,16 +104,14 @@ class Secret:
     optional: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Timeouts:
+class Timeouts(Struct, frozen=True):
     """How long the two long parts of a cell may take."""
 
     build_s: float = 1800.0
     smoke_s: float = 300.0
 
 
-@dataclass(frozen=True, slots=True)
-class Settings:
+class Settings(Struct, frozen=True):
     """All that says how one cell is built and tested; paths are as the file has them."""
 
     dockerfile: str = "Dockerfile"
@@ -145,8 +136,7 @@ class Settings:
     retries: int = 2
 
 
-@dataclass(frozen=True, slots=True)
-class Cell:
+class Cell(Struct, frozen=True):
     """One combination of axis values and what follows from it."""
 
     id: str
@@ -160,8 +150,7 @@ class Cell:
         return next(value for axis, value in self.axes if axis == name)
 
 
-@dataclass(frozen=True, slots=True)
-class ExcludedCell:
+class ExcludedCell(Struct, frozen=True):
     """A combination that is left out on purpose, and why."""
 
     id: str
@@ -169,8 +158,7 @@ class ExcludedCell:
     reason: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class Plan:
+class Plan(Struct, frozen=True):
     """Everything that would run, in axis order, before anything does."""
 
     name: str
@@ -179,8 +167,7 @@ class Plan:
     excluded: tuple[ExcludedCell, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class NodeSpec:
+class NodeSpec(Struct, frozen=True):
     """A further node of a builder: another machine, or another platform of the same cluster."""
 
     endpoint: str | None = None
@@ -188,8 +175,7 @@ class NodeSpec:
     options: Pairs = ()
 
 
-@dataclass(frozen=True, slots=True)
-class BuilderSpec:
+class BuilderSpec(Struct, frozen=True):
     """The builder that matrix.yaml asks for."""
 
     name: str = "matrix"

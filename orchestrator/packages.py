@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 
-@dataclass(frozen=True, slots=True)
-class Pinned:
+class Pinned(Struct, frozen=True):
     """One version of one package, as a resolution pins it."""
 
     name: str
@@ -20,8 +19,7 @@ class Pinned:
         return f"{self.name}=={self.version}"
 
 
-@dataclass(frozen=True, slots=True)
-class Offer:
+class Offer(Struct, frozen=True):
     """A file that an index offers for a package: a wheel or a source archive."""
 
     filename: str
@@ -30,8 +28,7 @@ class Offer:
     yanked: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class SourceFacts:
+class SourceFacts(Struct, frozen=True):
     """What a source archive tells without being run."""
 
     build_requires: tuple[str, ...] = ()

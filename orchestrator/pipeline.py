@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 from contextlib import ExitStack, contextmanager
-from dataclasses import replace
 from functools import partial
 from threading import BoundedSemaphore
 from threading import Event as Signal
 from typing import TYPE_CHECKING, NamedTuple
+
+from msgspec.structs import replace
 
 from orchestrator.carry import carry_over
 from orchestrator.contexts import Contexts, find_left_out

@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 import platform
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
 from threading import Lock
 from typing import TYPE_CHECKING
+
+from msgspec import Struct, field
 
 from orchestrator.dockerfile import DockerfileError, Image, find_build_tools, find_images
 from orchestrator.errors import UsageError
@@ -44,8 +45,7 @@ def platform_here() -> str:
     return _PLATFORMS.get(machine, f"linux/{machine}")
 
 
-@dataclass(slots=True)
-class _Look:
+class _Look(Struct):
     """One look at the index: the first time it does not answer, the cache alone is asked from then on."""
 
     sources: Sources
@@ -96,8 +96,7 @@ class _Look:
             return None  # the archives may lie elsewhere than the index, which did answer
 
 
-@dataclass(frozen=True, slots=True)
-class _Resolved:
+class _Resolved(Struct, frozen=True):
     """A requirements file with its versions."""
 
     noun: RequirementSet

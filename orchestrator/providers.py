@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 ALPINE, DEBIAN, WOLFI = "alpine", "debian", "wolfi"
 
 
-@dataclass(frozen=True, slots=True)
-class Provider:
+class Provider(Struct, frozen=True):
     """The packages that have something; an empty name where a system has none. Wolfi's are Alpine's unless it says otherwise."""
 
     what: str

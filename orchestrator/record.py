@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime
+
+from msgspec import Struct
 
 from orchestrator.inside import Inventory, Packages, SizedPath, Vulnerabilities, WastedBy, WastedPath
 from orchestrator.model import Status
@@ -14,8 +15,7 @@ from orchestrator.verdicts import Decision, Finding, Gate, Verdict
 SCHEMA = 1
 
 
-@dataclass(frozen=True, slots=True)
-class Environment:
+class Environment(Struct, frozen=True):
     """The machine and the tools a run was measured with."""
 
     docker: str | None = None
@@ -36,8 +36,7 @@ class Environment:
     endpoints: tuple[str, ...] | None = None  # where the nodes of a remote builder are
 
 
-@dataclass(frozen=True, slots=True)
-class RunInputs:
+class RunInputs(Struct, frozen=True):
     """What a run was started from."""
 
     matrix_digest: str | None = None
@@ -46,16 +45,14 @@ class RunInputs:
     git_dirty: bool | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Base:
+class Base(Struct, frozen=True):
     """A base image as the build resolved it."""
 
     ref: str
     digest: str
 
 
-@dataclass(frozen=True, slots=True)
-class CellInputs:
+class CellInputs(Struct, frozen=True):
     """What a cell was built from."""
 
     dockerfile_digest: str | None = None
@@ -68,8 +65,7 @@ class CellInputs:
     smoke_digest: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Layer:
+class Layer(Struct, frozen=True):
     """One layer of an image and the instruction that made it."""
 
     digest: str
@@ -81,8 +77,7 @@ class Layer:
     package_bytes: int | None = None  # of its files, what can be seen in the image and belongs to a package
 
 
-@dataclass(frozen=True, slots=True)
-class Image:
+class Image(Struct, frozen=True):
     """A cell's image, its sizes and what it holds; unique is what no other cell of the run has."""
 
     digest: str
@@ -104,8 +99,7 @@ class Image:
     base_layers: int | None = None  # how many of the layers are the base's
 
 
-@dataclass(frozen=True, slots=True)
-class Usage:
+class Usage(Struct, frozen=True):
     """What a step used of the machine, where the builder's cgroups tell."""
 
     cpu_s: float | None = None
@@ -116,8 +110,7 @@ class Usage:
     sent_bytes: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
+class Step(Struct, frozen=True):
     """One Dockerfile step as it went in one cell's build."""
 
     name: str
@@ -131,8 +124,7 @@ class Step:
     usage: Usage | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Scenario:
+class Scenario(Struct, frozen=True):
     """A build timed by itself again and again, each time under the same circumstances."""
 
     name: str
@@ -142,8 +134,7 @@ class Scenario:
     outliers: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Build:
+class Build(Struct, frozen=True):
     """How a cell's build went, and how its times were taken."""
 
     timing: str
@@ -167,8 +158,7 @@ class Build:
     emulated: bool | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class CheckResult:
+class CheckResult(Struct, frozen=True):
     """How one check of a cell went."""
 
     name: str
@@ -179,16 +169,14 @@ class CheckResult:
     runner: str | None = None  # container or graph; a run that is older had containers only
 
 
-@dataclass(frozen=True, slots=True)
-class Smoke:
+class Smoke(Struct, frozen=True):
     """How all checks of a cell went."""
 
     outcome: str
     checks: tuple[CheckResult, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Foretold:
+class Foretold(Struct, frozen=True):
     """What `matrix preflight` had foretold of a cell's build."""
 
     outlook: str
@@ -196,8 +184,7 @@ class Foretold:
     at: str
 
 
-@dataclass(frozen=True, slots=True)
-class CellRecord:
+class CellRecord(Struct, frozen=True):
     """All that is known of a cell after a run."""
 
     id: str
@@ -219,8 +206,7 @@ class CellRecord:
     expected_reason: str | None = None  # what matrix.yaml says of an end that it expects
 
 
-@dataclass(frozen=True, slots=True)
-class Noise:
+class Noise(Struct, frozen=True):
     """What one cell, measured as if it were two, says of chance."""
 
     scenario: str
@@ -229,8 +215,7 @@ class Noise:
     share: float | None
 
 
-@dataclass(frozen=True, slots=True)
-class Measurement:
+class Measurement(Struct, frozen=True):
     """How the isolated measurements of a run were taken."""
 
     rounds: int
@@ -240,8 +225,7 @@ class Measurement:
     warnings: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Shard:
+class Shard(Struct, frozen=True):
     """The part of a plan that one run was given: which of how many, and its cells."""
 
     number: int
@@ -249,8 +233,7 @@ class Shard:
     cells: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Part:
+class Part(Struct, frozen=True):
     """A run that was merged into another: where and when its cells were built."""
 
     run: str
@@ -262,8 +245,7 @@ class Part:
     interrupted: bool
 
 
-@dataclass(frozen=True, slots=True)
-class RunRecord:
+class RunRecord(Struct, frozen=True):
     """One execution of a plan."""
 
     schema: int

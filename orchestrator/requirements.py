@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from orchestrator.errors import UsageError
 
@@ -18,8 +19,7 @@ _MOST_FILES = 100
 _LARGEST = 16 * 1024**2
 
 
-@dataclass(frozen=True, slots=True)
-class Requirements:
+class Requirements(Struct, frozen=True):
     """The texts of a requirements file and of those that it includes, the first one first."""
 
     texts: tuple[str, ...]

@@ -6,8 +6,9 @@ They are stored with a run, so that a stored run can be judged again without its
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Literal
+
+from msgspec import Struct
 
 Metric = Literal[
     "size",
@@ -46,8 +47,7 @@ OF_OUTCOMES = ("fails", "passes")
 Where = Mapping[str, tuple[str, ...]]  # an axis to its values or globs; an axis that is not named does not matter
 
 
-@dataclass(frozen=True, slots=True)
-class Claim:
+class Claim(Struct, frozen=True):
     """A statement put to the test: what lies left of `relation`, and what right of it: cells, a value, or nothing."""
 
     say: str
@@ -60,16 +60,14 @@ class Claim:
     value: float | None = None  # in the metric's unit; then there is nothing else to the right
 
 
-@dataclass(frozen=True, slots=True)
-class Preference:
+class Preference(Struct, frozen=True):
     """A figure that decides, and how much it weighs."""
 
     metric: str
     weight: float = 1.0
 
 
-@dataclass(frozen=True, slots=True)
-class Choice:
+class Choice(Struct, frozen=True):
     """The rule by which one value of an axis is taken."""
 
     between: str
@@ -77,8 +75,7 @@ class Choice:
     prefer: tuple[Preference, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Limit:
+class Limit(Struct, frozen=True):
     """A budget: the most that a figure of the cells in `where` may be, or may grow by."""
 
     where: Where
@@ -91,8 +88,7 @@ class Limit:
     compiled: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Rules:
+class Rules(Struct, frozen=True):
     """All that a run is judged by."""
 
     claims: tuple[Claim, ...] = ()

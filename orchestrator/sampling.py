@@ -6,8 +6,10 @@ import secrets
 import shutil
 from collections import defaultdict
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from orchestrator.building import follow_build
 from orchestrator.disk import passing_folder
@@ -37,8 +39,7 @@ _FILES = {"code": "source", "deps": "requirements"}  # the setting that names wh
 Times = dict[tuple[str, str, bool], list[float]]
 
 
-@dataclass(frozen=True, slots=True)
-class Asked:
+class Asked(Struct, frozen=True):
     """What is to be measured: how often, and under which circumstances."""
 
     rounds: int
@@ -65,8 +66,7 @@ def _can_change(cell: Cell, setting: str) -> bool:
     return getattr(cell.settings, setting) is not None and not is_remote(cell.settings.context)
 
 
-@dataclass(slots=True)
-class _Bench:
+class _Bench(Struct):
     """All that samples share."""
 
     shop: Workshop

@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import shutil
 from collections import Counter
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
 
 from orchestrator.docker import process
 from orchestrator.errors import EngineError
@@ -22,8 +23,7 @@ _MAX_ANSWER = 256 * 1024 * 1024
 _NAMED = ("critical", "high", "medium", "low")
 
 
-@dataclass(frozen=True, slots=True)
-class Scanner:
+class Scanner(Struct, frozen=True):
     """A scanner that can be asked."""
 
     name: str

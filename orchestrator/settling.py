@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from orchestrator.baseline import pick_baseline
 from orchestrator.config.rules import make_rules
@@ -30,8 +32,7 @@ if TYPE_CHECKING:
     from orchestrator.store import Reports, RunFolder
 
 
-@dataclass(frozen=True, slots=True)
-class Options:
+class Options(Struct, frozen=True):
     """What the command line says of a run."""
 
     only: tuple[str, ...] = ()
@@ -49,8 +50,7 @@ class Options:
     skip_unchanged: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Settled:
+class Settled(Struct, frozen=True):
     """All that is known of a run before it begins; `folder` and `earlier` are those of a run that goes on."""
 
     options: Options

@@ -7,9 +7,11 @@ import os
 import re
 import secrets
 import shutil
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from orchestrator import __version__
 from orchestrator.disk import disk_errors, write_whole
@@ -43,23 +45,20 @@ _LOGS = ("build.log", "smoke.log")
 _SEEN = ("run.json", "result.json", "trace.json", *_LOGS)  # a change of these is a change of the page
 
 
-@dataclass(frozen=True, slots=True)
-class Kept:
+class Kept(Struct, frozen=True):
     """What a run's page was made from, and what the front page says of the run."""
 
     stamp: str
     line: RunLine
 
 
-@dataclass(frozen=True, slots=True)
-class _State:
+class _State(Struct, frozen=True):
     """What lies beside the pages: what each of them was made from."""
 
     runs: dict[str, Kept]
 
 
-@dataclass(frozen=True, slots=True)
-class Made:
+class Made(Struct, frozen=True):
     """What became of a site."""
 
     written: int

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from orchestrator.errors import UsageError
 from orchestrator.plan.expand import matches
@@ -17,8 +18,7 @@ if TYPE_CHECKING:
 VARIABLE = "MATRIX_STAND_IN_BASES"
 
 
-@dataclass(frozen=True, slots=True)
-class StandIns:
+class StandIns(Struct, frozen=True):
     """Which cells have no stand-in to be built on."""
 
     lacking: tuple[tuple[dict[str, list[str]], str], ...] = ()

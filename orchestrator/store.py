@@ -7,11 +7,12 @@ import json
 import os
 import secrets
 import shutil
-from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
 
 from orchestrator.disk import disk_errors, forget_drafts, write_whole
 from orchestrator.errors import StoreError, UsageError, did_you_mean

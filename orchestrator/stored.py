@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
+
+from msgspec import Struct
 
 from orchestrator.errors import StoreError
 from orchestrator.record import SCHEMA, CellRecord, RunRecord
@@ -18,8 +19,7 @@ Stored = TypeVar("Stored", RunRecord, CellRecord)
 MAX_RECORD_BYTES = 192 * 1024**2  # a cell takes up to 70 KiB
 
 
-@dataclass(frozen=True, slots=True)
-class _Form:
+class _Form(Struct, frozen=True):
     """What a file says of the form that it is written in."""
 
     schema: object = None

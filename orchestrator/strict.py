@@ -48,14 +48,28 @@ def read_json(raw: bytes, kind: type[Kind]) -> Kind:
         message = "it is nested too deeply"
         raise ValueError(message) from error
     except ValidationError as error:
-        found = _PLACED.fullmatch(str(error))
-        place = _INDEX.sub(r".\1", found["place"].replace(_SOME_KEY, "")) if found else "the file"
-        message = f"{place}: {found['words'] if found else error}"
-        raise ValueError(message) from error
+        raise ValueError(_place(error)) from error
     except DecodeError:
         parse_json(raw)  # which says in what line
         raise
     return value
+
+
+def read_data(data: object, kind: type[Kind]) -> Kind:
+    """Read plain data, of TOML for one, as `read_json` reads JSON."""
+    from msgspec import ValidationError, convert  # noqa: PLC0415  # as above
+
+    try:
+        return convert(data, kind)
+    except ValidationError as error:
+        raise ValueError(_place(error)) from error
+
+
+def _place(error: Exception) -> str:
+    """Say what is wrong, and before that where."""
+    found = _PLACED.fullmatch(str(error))
+    place = _INDEX.sub(r".\1", found["place"].replace(_SOME_KEY, "")) if found else "the file"
+    return f"{place}: {found['words'] if found else error}"
 
 
 @cache
@@ -84,16 +98,13 @@ def _find_more(value: object, place: str = "") -> Iterator[str]:
             yield place
 
 
-def dump_json(value: object, indent: int | None = None, *, exclude_none: bool = False) -> bytes:
-    """Write a value as JSON, by what it is; half of a character, which no file can hold, becomes a question mark.
-
-    An adapter of pydantic's would write the same, and take longer to be made
-    than a run of a dozen cells takes for all that it writes.
-    """
-    from pydantic_core import PydanticSerializationError, to_json, to_jsonable_python  # noqa: PLC0415  # as above
+def dump_json(value: object, indent: int = 0) -> bytes:
+    """Write a value as JSON, by what it is; half of a character, which no file can hold, becomes a question mark."""
+    from msgspec import to_builtins  # noqa: PLC0415  # as above
+    from msgspec.json import encode, format  # noqa: A004, PLC0415  # as above
 
     try:
-        return to_json(value, indent=indent, exclude_none=exclude_none, inf_nan_mode="null")
-    except PydanticSerializationError:
-        plain = to_jsonable_python(value, exclude_none=exclude_none, inf_nan_mode="null")
-        return json.dumps(plain, indent=indent, ensure_ascii=False).encode(errors="replace")
+        text = encode(value)
+    except UnicodeEncodeError:
+        text = encode(json.loads(json.dumps(to_builtins(value), ensure_ascii=False).encode(errors="replace")))
+    return format(text, indent=indent) if indent else text

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections import defaultdict
 from contextlib import ExitStack
-from dataclasses import replace
 from threading import Condition
 from typing import TYPE_CHECKING, NamedTuple
+
+from msgspec.structs import replace
 
 from orchestrator.building import following, take_built
 from orchestrator.disk import disk_errors, passing_folder

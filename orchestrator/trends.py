@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-from dataclasses import replace
 from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
 
 from orchestrator.errors import NothingSelectedError, StoreError, UsageError, did_you_mean
 from orchestrator.figures import load_figures

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+
+from msgspec import Struct
+from msgspec.structs import force_setattr
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
+class Finding(Struct, frozen=True):
     """A cause, its evidence and what to do about it."""
 
     code: str
@@ -16,8 +17,7 @@ class Finding:
     remedy: str
 
 
-@dataclass(frozen=True, slots=True)
-class Pair:
+class Pair(Struct, frozen=True):
     """Two cells that differ in nothing but a claim's two sides, and what they say of it."""
 
     left: str
@@ -32,8 +32,7 @@ class Pair:
         _make_floats(self, "left_value", "right_value")
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
+class Verdict(Struct, frozen=True):
     """What became of a claim: confirmed, refuted, mixed or unknown."""
 
     say: str
@@ -44,8 +43,7 @@ class Verdict:
     pairs: tuple[Pair, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class GroupDecision:
+class GroupDecision(Struct, frozen=True):
     """Which value to take where the other axes are as `axes` says; `front` is what nothing else beats in everything."""
 
     axes: Mapping[str, str]
@@ -57,8 +55,7 @@ class GroupDecision:
     unknown: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Decision:
+class Decision(Struct, frozen=True):
     """Which value to take, and why."""
 
     winner: str | None = None
@@ -71,8 +68,7 @@ class Decision:
     unknown: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Gate:
+class Gate(Struct, frozen=True):
     """A limit and the figure that was held against it; `passed` is unknown where there was no figure."""
 
     gate: str
@@ -88,8 +84,8 @@ class Gate:
         _make_floats(self, "limit", "actual")
 
 
-def _make_floats(noun: object, *names: str) -> None:
+def _make_floats(noun: Struct, *names: str) -> None:
     """Write each figure as it is read back, so that a record that was read and written again is the same to the byte."""
     for name in names:
         if (value := getattr(noun, name)) is not None:
-            object.__setattr__(noun, name, float(value))
+            force_setattr(noun, name, float(value))

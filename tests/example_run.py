@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import shutil
 import sys
-from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
 
 from orchestrator.model import Status
 from orchestrator.store import RunFolder

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from msgspec import Struct
 from pydantic import BaseModel, ValidationError
 
 from orchestrator.config import schema
@@ -28,8 +28,7 @@ _QUOTED = re.compile("'([^']+)'")
 _MAX_REPAIRS = 4  # each leaves out what the schema refused
 
 
-@dataclass(frozen=True, slots=True)
-class Matrix:
+class Matrix(Struct, frozen=True):
     """A checked matrix.yaml, the plan that follows from it, and where it lies."""
 
     path: Path

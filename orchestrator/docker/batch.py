@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from dataclasses import dataclass, field
 from threading import Condition, Thread
 from typing import TYPE_CHECKING
+
+from msgspec import Struct, field
 
 from orchestrator.docker.build import run_build
 from orchestrator.docker.containers import KEEP_BYTES, Ended
@@ -25,8 +26,7 @@ Ends = tuple[Ended, ...]
 _BEGIN_S = 120.0  # until a command begins: the builder may have to fetch the image's layers, and to wait for other builds
 
 
-@dataclass(slots=True)
-class _Step:
+class _Step(Struct):
     """A command of a task as far as it has gone."""
 
     out: bytearray = field(default_factory=bytearray)

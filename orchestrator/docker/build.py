@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
+
+from msgspec import Struct, field
 
 from orchestrator.docker import process
 from orchestrator.docker.engine import child_environment
@@ -27,16 +28,14 @@ _PRUNE_S = 300.0
 _SAME_MANIFEST = ",oci-mediatypes=true"  # or the layout's index names the manifest of the other output, which it lacks
 
 
-@dataclass(frozen=True, slots=True)
-class Target:
+class Target(Struct, frozen=True):
     """Where a build's image goes: a folder of the image store, the engine, both, or nowhere: then only its digest is wanted."""
 
     oci: Path | None
     image: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class Variation:
+class Variation(Struct, frozen=True):
     """What is different in a build that is no cell's first."""
 
     fresh: str | None = None  # every step is run, with cache mounts that nobody else has: the name of theirs
@@ -186,8 +185,7 @@ def build_environment(more: Mapping[str, str]) -> Mapping[str, str]:
     return child_environment(**found, **more)
 
 
-@dataclass(frozen=True, slots=True)
-class BuildMetadata:
+class BuildMetadata(Struct, frozen=True):
     """What buildx says of a finished build."""
 
     ref: str | None = None

@@ -7,9 +7,10 @@ import json
 import tempfile
 import tomllib
 from concurrent.futures import Future, wait
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
 
 from orchestrator.docker import process
 from orchestrator.docker.engine import beside, connect
@@ -30,8 +31,7 @@ _POLL_S = 0.1
 _CERTIFICATES = ("cacert", "cert", "key")  # options of a remote node that name files
 
 
-@dataclass(frozen=True, slots=True)
-class Builder:
+class Builder(Struct, frozen=True):
     """A builder that runs, and how its images can leave it."""
 
     name: str

@@ -7,10 +7,12 @@ import secrets
 import socket
 import time
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
 from functools import cache
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from orchestrator.docker.api import RefusedError, ask, talking
 from orchestrator.docker.streams import attached, read_frames
@@ -38,8 +40,7 @@ _AT_ONCE_S = 10.0  # so soon a program must have ended for its output to be lost
 _OOM_WAITS_S = (0.1, 0.2, 0.4, 0.8, 1.6, 3.2)
 
 
-@dataclass(frozen=True, slots=True)
-class Confinement:
+class Confinement(Struct, frozen=True):
     """The owner of a container and what it may do."""
 
     run: str
@@ -50,8 +51,7 @@ class Confinement:
     tmpfs: bool = True
 
 
-@dataclass(frozen=True, slots=True)
-class Ended:
+class Ended(Struct, frozen=True):
     """How a container ended and the first of what it printed."""
 
     code: int | None
@@ -66,8 +66,7 @@ class Ended:
     repeated: bool = False  # nothing had come of the first time
 
 
-@dataclass(frozen=True, slots=True)
-class State:
+class State(Struct, frozen=True):
     """How a container is."""
 
     running: bool

@@ -6,8 +6,9 @@ import re
 import stat
 import tarfile
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, Any
+
+from msgspec import Struct
 
 from orchestrator.docker.api import RefusedError, ask, talking
 from orchestrator.docker.client import client, engine_errors
@@ -24,8 +25,7 @@ _NOT_THERE = re.compile(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(Struct, frozen=True):
     """What lies at a path: its kind and permissions as in `stat`, its owner, and what it holds or leads to."""
 
     mode: int
@@ -36,8 +36,7 @@ class Entry:
     size_bytes: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class ImageConfig:
+class ImageConfig(Struct, frozen=True):
     """What an image says about itself."""
 
     env: dict[str, str]

@@ -8,9 +8,10 @@ import re
 import shutil
 from concurrent.futures import Future
 from contextlib import suppress
-from dataclasses import dataclass
 from threading import Thread
 from typing import TYPE_CHECKING, Any, TypeVar
+
+from msgspec import Struct
 
 from orchestrator.docker import process
 from orchestrator.docker.installed import installation, recall_client, remember_client
@@ -29,8 +30,7 @@ _OF_TRACING = ("OTEL_", "DOCKER_CLI_OTEL_", "TRACEPARENT", "TRACESTATE")
 _VERSION = re.compile(r"v?(\d+)\.(\d+)(?:\.(\d+))?\S*")
 
 
-@dataclass(frozen=True, slots=True)
-class Engine:
+class Engine(Struct, frozen=True):
     """A Docker Engine that answers, and the client that talks to it."""
 
     docker: str
@@ -53,8 +53,7 @@ class Engine:
         return self.answers and self.endpoint.startswith(("unix://", "npipe://"))
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(Struct, frozen=True):
     """What the client and the engine say of themselves; what was said instead when they do not."""
 
     info: dict[str, Any]

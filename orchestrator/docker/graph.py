@@ -6,9 +6,10 @@ import secrets
 from collections import deque
 from collections.abc import Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from itertools import takewhile
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
 
 from orchestrator.disk import passing_folder
 from orchestrator.docker.batch import Batch, Share
@@ -30,8 +31,7 @@ _FILES_S = 300.0
 _LOST = "NotFound"
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(Struct, frozen=True):
     """Where a cell's image is, and the builder that runs it."""
 
     buildx_argv: tuple[str, ...]

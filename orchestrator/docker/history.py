@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass, field
 from threading import Condition, Thread
 from typing import TYPE_CHECKING, Any, NamedTuple
+
+from msgspec import Struct, field
 
 from orchestrator.docker.dial import HELLO, dial
 from orchestrator.errors import EngineError
@@ -37,8 +38,7 @@ class _Failed(NamedTuple):
     cell: str | None
 
 
-@dataclass(slots=True)
-class _Node:
+class _Node(Struct):
     """One node of the builder, listened to: its builds since then that failed, and where the traces of all of them lie."""
 
     line: Line
@@ -87,8 +87,7 @@ def _make_failed(record: Any) -> _Failed:  # noqa: ANN401  # grpc has no types
     return _Failed((record.created_at.seconds, record.created_at.nanos), cell)
 
 
-@dataclass(slots=True)
-class BuilderHistory:
+class BuilderHistory(Struct):
     """The builds of a run as the builder tells of them, over one connection for each platform that is built for.
 
     It is listened to and not searched: what it keeps may be thousands of

@@ -9,10 +9,11 @@ import re
 import shutil
 import tarfile
 from contextlib import contextmanager
-from dataclasses import replace
 from http import HTTPStatus
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
+
+from msgspec.structs import replace
 
 from orchestrator.disk import disk_errors
 from orchestrator.docker.api import RefusedError, ask

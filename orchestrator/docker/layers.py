@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import zlib
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
 from threading import Lock
 from typing import IO, TYPE_CHECKING
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from orchestrator.layers.archive import PART, unpack
 from orchestrator.layers.cache import load_index, save_index
@@ -22,8 +24,7 @@ _guard = Lock()
 _locks: dict[str, Lock] = {}
 
 
-@dataclass(frozen=True, slots=True)
-class LayerRead:
+class LayerRead(Struct, frozen=True):
     """A layer's weight and what it holds."""
 
     size: LayerSize

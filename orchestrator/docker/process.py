@@ -11,9 +11,10 @@ import sys
 import tempfile
 import time
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from functools import cache
 from typing import IO, TYPE_CHECKING, Protocol
+
+from msgspec import Struct
 
 if TYPE_CHECKING:
     import socket
@@ -32,8 +33,7 @@ class Signal(Protocol):
         """Tell whether to end it now."""
 
 
-@dataclass(frozen=True, slots=True)
-class Exit:
+class Exit(Struct, frozen=True):
     """How a command ended; the code is None when it was stopped from here."""
 
     code: int | None
@@ -41,8 +41,7 @@ class Exit:
     cancelled: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Output:
+class Output(Struct, frozen=True):
     """A finished command with what it printed, cut at the limit."""
 
     exit: Exit

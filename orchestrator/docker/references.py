@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
 
 from orchestrator.docker import process
 from orchestrator.docker.api import RefusedError, ask
@@ -22,8 +23,7 @@ _NOT_THERE = re.compile(r"not found|manifest unknown|does not exist|repository n
 _REFUSED = re.compile(r"unauthorized|denied|forbidden|\b40[13]\b", re.IGNORECASE)
 
 
-@dataclass(frozen=True, slots=True)
-class Resolved:
+class Resolved(Struct, frozen=True):
     """What a reference stands for: in a registry, or only in the engine."""
 
     digest: str

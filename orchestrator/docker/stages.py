@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
 
 from orchestrator.docker.containers import Ended
 from orchestrator.errors import EngineError
@@ -23,8 +24,7 @@ _NOT_STARTED = re.compile(r"(?:runc run failed|crun): .*")
 _CLIPPED = "[output clipped, log limit "
 
 
-@dataclass(frozen=True, slots=True)
-class Task:
+class Task(Struct, frozen=True):
     """Commands to run one after another in the same file system, and what they are run with."""
 
     argvs: tuple[tuple[str, ...], ...]

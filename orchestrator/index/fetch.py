@@ -6,12 +6,13 @@ import base64
 import netrc
 import ssl
 import time
-from dataclasses import dataclass
 from http.client import HTTPException
 from typing import TYPE_CHECKING
 from urllib.error import HTTPError, URLError
 from urllib.parse import unquote, urlsplit, urlunsplit
 from urllib.request import HTTPRedirectHandler, HTTPSHandler, OpenerDirector, Request, build_opener
+
+from msgspec import Struct
 
 from orchestrator.index.sources import local_path
 from orchestrator.index.troubles import explain_silence
@@ -29,8 +30,7 @@ _CHUNK = 1024**2
 _NOT_THERE = (404, 410)
 
 
-@dataclass(frozen=True, slots=True)
-class Fetched:
+class Fetched(Struct, frozen=True):
     """What an address gave, and the address that it was in the end."""
 
     url: str

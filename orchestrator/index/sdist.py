@@ -10,8 +10,9 @@ import secrets
 import tarfile
 import tomllib
 import zipfile
-from dataclasses import asdict
 from typing import TYPE_CHECKING
+
+from msgspec import to_builtins
 
 from orchestrator.packages import SourceFacts
 from orchestrator.paths import cache_folder
@@ -63,7 +64,7 @@ def read_sdist(offer: Offer, fetcher: Fetcher) -> SourceFacts | None:
     except (tarfile.TarError, zipfile.BadZipFile, OSError, EOFError, ValueError, RuntimeError):
         return None
     draft = entry.with_suffix(f".{secrets.token_hex(4)}")
-    draft.write_text(json.dumps({"format": _FORMAT, **asdict(facts)}), encoding="utf-8")
+    draft.write_text(json.dumps({"format": _FORMAT, **to_builtins(facts)}), encoding="utf-8")
     draft.replace(entry)
     return facts
 

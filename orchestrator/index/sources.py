@@ -7,10 +7,11 @@ import os
 import re
 import sys
 import tomllib
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
+
+from msgspec import Struct
 
 from orchestrator.index.uv import default_index
 
@@ -21,8 +22,7 @@ _NAMED = re.compile(r"^[A-Za-z0-9_.-]+=(?=[a-z+]+://|/)")  # UV_INDEX may give a
 _OPTION = re.compile(r"^\s*(?:--(index-url|extra-index-url|find-links)|(-i|-f))(?:\s+|=)(\S+)")
 
 
-@dataclass(frozen=True, slots=True)
-class Sources:
+class Sources(Struct, frozen=True):
     """The indices in the order in which they are asked, flat lists of files, and a bundle of certificates."""
 
     default: str = ""

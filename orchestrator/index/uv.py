@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 import re
 import sys
-from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from orchestrator.docker import process
 from orchestrator.errors import EngineError, UsageError
@@ -29,8 +30,7 @@ _DEFAULT = re.compile(r"package\s+index\s+\(by\s+default:\s+<(https://[^>\s]+)>\
 _NO_WHEEL = re.compile(r"Wheels are required for `([^`]+)`")
 
 
-@dataclass(frozen=True, slots=True)
-class Resolving:
+class Resolving(Struct, frozen=True):
     """How requirements are to be resolved."""
 
     python: str

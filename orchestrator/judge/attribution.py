@@ -7,8 +7,9 @@ left belongs to whatever else changed, together where that is more than one.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from orchestrator.judge.differences import Cause
 from orchestrator.judge.inputs import make_base_cause, make_input_causes, short_digest
@@ -48,8 +49,7 @@ def _environment_cause(environment: Sequence[str], size: int | None = None) -> C
     return Cause("environment", "tool or machine changed", size, tuple(environment))
 
 
-@dataclass(slots=True)
-class _Account:
+class _Account(Struct):
     """The bytes of one cell's difference while they are charged."""
 
     old: Image

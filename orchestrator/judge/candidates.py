@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from orchestrator.judge.figures import describe_end, figure_of
 from orchestrator.judge.words import order_axes
@@ -30,8 +31,7 @@ class Fit(Enum):
     UNKNOWN = "unknown"
 
 
-@dataclass(frozen=True, slots=True)
-class Candidate:
+class Candidate(Struct, frozen=True):
     """A value of the axis in one group: its cell, its figures, and whether it can be taken at all."""
 
     value: str
@@ -41,8 +41,7 @@ class Candidate:
     figures: Mapping[str, Figure]
 
 
-@dataclass(frozen=True, slots=True)
-class Group:
+class Group(Struct, frozen=True):
     """Cells that are equal on all other axes, by their value; `absent` were not tried there."""
 
     place: Place

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from orchestrator.judge.figures import BUILT, FAILS, Figure, figure_of
 from orchestrator.judge.noise import floor_between
@@ -27,8 +28,7 @@ _MOST_NAMED = 6
 _MOST_QUOTED = 3
 
 
-@dataclass(frozen=True, slots=True)
-class _Tested:
+class _Tested(Struct, frozen=True):
     """A pair, where it lies, and what keeps it from saying anything: only chance, or what the cells lack."""
 
     pair: Pair

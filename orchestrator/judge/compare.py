@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
 
 from orchestrator.judge.attribution import attribute
 from orchestrator.judge.differences import SCHEMA, Cause, CellChange, CellSeen, Comparison, Difference, RunSeen

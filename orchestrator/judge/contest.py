@@ -9,8 +9,9 @@ a third candidate never changes which of them is ahead.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
+
+from msgspec import Struct
 
 from orchestrator.judge.noise import floor_between
 from orchestrator.rules import COUNT, METRICS, Preference
@@ -30,8 +31,7 @@ _MEGABYTE = 1_000_000.0
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True)
-class Margin:
+class Margin(Struct, frozen=True):
     """How far the first of two is ahead by one metric: the logarithm of how many times better; negative where behind."""
 
     metric: str

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -13,8 +14,7 @@ if TYPE_CHECKING:
 SCHEMA = 1
 
 
-@dataclass(frozen=True, slots=True)
-class Cause:
+class Cause(Struct, frozen=True):
     """Something that changed, and the unpacked bytes that it is charged with; None where no bytes are its own."""
 
     kind: str  # base, packages, dockerfile, context, requirements, args, options, inputs, environment, unexplained, checks
@@ -23,8 +23,7 @@ class Cause:
     evidence: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Difference:
+class Difference(Struct, frozen=True):
     """A figure of a cell in two runs; `is_real` is unknown where nobody knows how much of it is chance."""
 
     metric: str
@@ -46,8 +45,7 @@ class Difference:
         return self.amount / self.old if self.old and self.amount is not None else None
 
 
-@dataclass(frozen=True, slots=True)
-class CellChange:
+class CellChange(Struct, frozen=True):
     """A cell that both runs have."""
 
     id: str
@@ -67,8 +65,7 @@ class CellChange:
         return self.outcome_changed or any(one.is_real for one in (*self.sizes, *self.times))
 
 
-@dataclass(frozen=True, slots=True)
-class CellSeen:
+class CellSeen(Struct, frozen=True):
     """A cell that only one of two runs has."""
 
     id: str
@@ -76,8 +73,7 @@ class CellSeen:
     status: Status
 
 
-@dataclass(frozen=True, slots=True)
-class RunSeen:
+class RunSeen(Struct, frozen=True):
     """One side of a comparison."""
 
     id: str
@@ -86,8 +82,7 @@ class RunSeen:
     git_commit: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Comparison:
+class Comparison(Struct, frozen=True):
     """All that differs between two runs."""
 
     schema: int

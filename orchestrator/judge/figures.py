@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from orchestrator.judge.packages import find_compiled
 from orchestrator.judge.times import is_figure, medians_of
@@ -20,8 +21,7 @@ FAILS, BUILT, PASSES = 0.0, 1.0, 2.0  # the values of an outcome: built only is 
 NOT_TRIED = (Status.EXCLUDED, Status.SKIPPED, Status.ERROR)  # how such a cell would have ended is not known
 
 
-@dataclass(frozen=True, slots=True)
-class Figure:
+class Figure(Struct, frozen=True):
     """What is known of a cell by one metric; without a value, or without a rank, the note says why, behind the cell's name."""
 
     value: float | None

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from orchestrator.judge.noise import size_noise
 from orchestrator.judge.surroundings import differing
@@ -20,8 +21,7 @@ SCHEMA = 1
 SIZE, TIME, OUTCOME = "size", "time", "outcome"
 
 
-@dataclass(frozen=True, slots=True)
-class Shift:
+class Shift(Struct, frozen=True):
     """A figure of a cell that is another from some run on; `before` is the run that last had the cell."""
 
     cell: str
@@ -35,8 +35,7 @@ class Shift:
     causes: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(Struct, frozen=True):
     """How a cell ended in one run."""
 
     status: Status
@@ -46,8 +45,7 @@ class Outcome:
 _make_outcome = cache(Outcome)  # a hundred thousand, of a few kinds
 
 
-@dataclass(frozen=True, slots=True)
-class Trend:
+class Trend(Struct, frozen=True):
     """A cell over all runs, in their order; None where a run has no such figure."""
 
     cell: str
@@ -59,8 +57,7 @@ class Trend:
     shifts: tuple[Shift, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class RunPoint:
+class RunPoint(Struct, frozen=True):
     """One run of a history."""
 
     id: str
@@ -68,8 +65,7 @@ class RunPoint:
     exit_code: int
 
 
-@dataclass(frozen=True, slots=True)
-class History:
+class History(Struct, frozen=True):
     """All that is known of a matrix over its stored runs, the oldest first."""
 
     schema: int

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from orchestrator.ending import exit_code_of
 from orchestrator.errors import ExitCode
@@ -17,8 +18,7 @@ if TYPE_CHECKING:
     from orchestrator.record import CellRecord, RunRecord
 
 
-@dataclass(frozen=True, slots=True)
-class CellFigures:
+class CellFigures(Struct, frozen=True, omit_defaults=True):
     """What a trend needs of a cell: how it ended, its size, and its isolated time; and what it took, for whoever plans."""
 
     id: str
@@ -32,8 +32,7 @@ class CellFigures:
     took_s: float | None = None  # its build as if it had been alone, and its checks
 
 
-@dataclass(frozen=True, slots=True)
-class RunFigures:
+class RunFigures(Struct, frozen=True, omit_defaults=True):
     """What a trend needs of a run."""
 
     id: str

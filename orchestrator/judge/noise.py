@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from orchestrator.judge.figures import scenario_of
 from orchestrator.judge.times import noises_of
@@ -19,8 +20,7 @@ SIZE_NOISE_BYTES = 10_000
 _SIZE_NOISE_SHARE = 0.0005
 
 
-@dataclass(frozen=True, slots=True)
-class Floor:
+class Floor(Struct, frozen=True):
     """The share up to which a difference is none; unknown where nothing can be compared, and then why."""
 
     share: float | None

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from orchestrator.judge.candidates import Fit
 from orchestrator.judge.changes import find_average_changes, find_weight_changes
@@ -25,8 +26,7 @@ _MOST_NAMED = 6
 _MOST_QUOTED = 3
 
 
-@dataclass(frozen=True, slots=True)
-class Overall:
+class Overall(Struct, frozen=True):
     """What is decided over all groups."""
 
     winner: str | None
@@ -36,8 +36,7 @@ class Overall:
     unknown: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class _Field:
+class _Field(Struct, frozen=True):
     """The groups that count, and in which of them each value can, or cannot, be taken."""
 
     record: RunRecord

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from orchestrator.judge.words import order_axes
 from orchestrator.model import Status
@@ -20,8 +21,7 @@ MOST_PAIRS = 10_000  # of one claim: two sides that name many values of an axis 
 Place = tuple[tuple[str, str], ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Match:
+class Match(Struct, frozen=True):
     """Two cells to compare, or one by itself; `place` is what they have in common."""
 
     left: CellRecord
@@ -29,8 +29,7 @@ class Match:
     place: Place
 
 
-@dataclass(frozen=True, slots=True)
-class Matches:
+class Matches(Struct, frozen=True):
     """All that a claim compares, whatever the order of the cells, and how many cells have no counterpart."""
 
     found: tuple[Match, ...]

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeGuard
+
+from msgspec import Struct
 
 if TYPE_CHECKING:
     from orchestrator.record import Build, CellRecord, RunRecord, Step
@@ -12,8 +13,7 @@ if TYPE_CHECKING:
 COLD = "cold"  # the scenario in which a build does all of its work
 
 
-@dataclass(frozen=True, slots=True)
-class BuildTime:
+class BuildTime(Struct, frozen=True):
     """A time, how it was taken, and whether the build would have taken at least as long."""
 
     seconds: float | None

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import heapq
-from dataclasses import dataclass, field
 from itertools import chain
 from typing import TYPE_CHECKING
+
+from msgspec import Struct, field
 
 from orchestrator.layers.archive import LayerError, pack_bytes, unpack_bytes
 from orchestrator.layers.capture import Captures, wanted
@@ -23,8 +24,7 @@ _SEQ = 8
 _KINDS = {ord("1"): b"h", ord("2"): b"l", ord("3"): b"c", ord("4"): b"c", ord("5"): b"d", ord("6"): b"p"}
 
 
-@dataclass(frozen=True, slots=True)
-class LayerIndex:
+class LayerIndex(Struct, frozen=True):
     """What a layer holds; with a problem, only its length may be known.
 
     `packed` are lines, sorted: key, two NULs, kind, mode, bytes stored, and the

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
+
+from msgspec import Struct
 
 from orchestrator.inside import Package, Packages, User
 from orchestrator.layers.os_packages import OsPackage, find_os_packages, read_system
@@ -23,8 +24,7 @@ _MAX_USERS = 200
 _PASSWD_FIELDS = 7
 
 
-@dataclass(frozen=True, slots=True)
-class Contents:
+class Contents(Struct, frozen=True):
     """The packages of an image, and the system they are of."""
 
     os: tuple[OsPackage, ...]

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from orchestrator.layers.names import make_key
 
@@ -15,8 +16,7 @@ _APK = ("/lib/apk/db/installed", "/usr/lib/apk/db/installed")
 _MERGED = (b"bin\0", b"sbin\0", b"lib\0", b"lib32\0", b"lib64\0")  # links into /usr on most systems today
 
 
-@dataclass(frozen=True, slots=True)
-class OsPackage:
+class OsPackage(Struct, frozen=True):
     """A package of the image's own system."""
 
     name: str

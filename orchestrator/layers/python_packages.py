@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from orchestrator.layers.names import make_key
 
@@ -19,8 +20,7 @@ _NATIVE = (".so", ".pyd", ".dylib")
 _APART = re.compile(r"[-_.]+")
 
 
-@dataclass(frozen=True, slots=True)
-class PythonPackage:
+class PythonPackage(Struct, frozen=True):
     """A Python package and what is known of where it came from."""
 
     name: str

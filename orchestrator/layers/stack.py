@@ -14,8 +14,9 @@ from __future__ import annotations
 
 import heapq
 from collections import Counter, defaultdict
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
+
+from msgspec import Struct, field
 
 from orchestrator.inside import SizedPath, WastedBy, WastedPath
 from orchestrator.layers.names import make_path
@@ -36,8 +37,7 @@ _SHELLS = ("ash", "bash", "busybox", "csh", "dash", "fish", "ksh", "mksh", "sh",
 _SHELL_KEYS = frozenset(f"{folder}/{shell}".replace("/", "\0").encode() for folder in _BINS for shell in _SHELLS)
 
 
-@dataclass(frozen=True, slots=True)
-class Stack:
+class Stack(Struct, frozen=True):
     """What became of an image's layers."""
 
     wasted_bytes: tuple[int, ...]  # of each layer
@@ -60,8 +60,7 @@ def stack_layers(layers: Sequence[LayerIndex]) -> Stack:
     return pile.finish()
 
 
-@dataclass(slots=True)
-class Room:
+class Room(Struct):
     """What the visible files of one owner take: their bytes by layer, and all that they are in archives."""
 
     by_layer: Counter[int] = field(default_factory=Counter)
@@ -104,8 +103,7 @@ class _Top:
         return sorted(self._heap, key=lambda one: (-one[0], one[1:]))
 
 
-@dataclass(slots=True)
-class _Open:
+class _Open(Struct):
     """A folder whose files are going by."""
 
     prefix: bytes
@@ -113,8 +111,7 @@ class _Open:
     largest_inside: int = 0
 
 
-@dataclass(slots=True)
-class _Group:
+class _Group(Struct):
     """A file of several names, as far as they went by."""
 
     size: int
@@ -123,8 +120,7 @@ class _Group:
     is_seen: bool = False
 
 
-@dataclass(slots=True)
-class _Pile:
+class _Pile(Struct):
     """A stack while it grows."""
 
     layers: Sequence[LayerIndex]

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import re
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from orchestrator.dockerfile import plain_ref
 
@@ -19,8 +21,7 @@ IMAGE = "docker-image://"
 _KEPT_OPTION = re.compile(r"^\s*(?:--(?:index-url|extra-index-url|find-links|trusted-host|no-index|pre)|-i|-f)\b")
 
 
-@dataclass(frozen=True, slots=True)
-class CellFacts:
+class CellFacts(Struct, frozen=True):
     """What the files of a cell say today."""
 
     refs: tuple[tuple[str, str], ...] | None  # each base with its platform; None when its Dockerfile is not here
@@ -30,8 +31,7 @@ class CellFacts:
     target: str
 
 
-@dataclass(frozen=True, slots=True)
-class Fitted:
+class Fitted(Struct, frozen=True):
     """A cell as it is built with the lock, the requirements file that it needs, and the bases that it stands on."""
 
     cell: Cell

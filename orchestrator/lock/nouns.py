@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 SCHEMA = 1
 
 
-@dataclass(frozen=True, slots=True)
-class LockedBase:
+class LockedBase(Struct, frozen=True):
     """A base image on one platform."""
 
     ref: str
@@ -19,8 +19,7 @@ class LockedBase:
     source: str = "registry"  # or engine, of a base that only this engine has
 
 
-@dataclass(frozen=True, slots=True)
-class LockedRequirements:
+class LockedRequirements(Struct, frozen=True):
     """A requirements file and what it resolved to."""
 
     path: str
@@ -30,8 +29,7 @@ class LockedRequirements:
     target: str | None = None  # None: one resolution for all bases and Pythons
 
 
-@dataclass(frozen=True, slots=True)
-class Lock:
+class Lock(Struct, frozen=True):
     """All that a run with --locked is built from."""
 
     schema: int

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from orchestrator.errors import ConfigError
 from orchestrator.lock.nouns import SCHEMA, Lock
+from orchestrator.strict import read_data
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -47,8 +48,6 @@ def _list(texts: Iterable[str]) -> str:
 
 def parse_lock(text: str, name: str) -> Lock:
     """Read a lock, or say what is wrong with it; whoever can write it can decide what is built, but no more than that."""
-    from pydantic import TypeAdapter, ValidationError  # noqa: PLC0415  # only what needs a lock needs it
-
     for number, line in enumerate(text.split("\n"), 1):
         if len(line) > _LONGEST_LINE:
             raise ConfigError(
@@ -62,12 +61,9 @@ def parse_lock(text: str, name: str) -> Lock:
     if isinstance(schema, int) and schema > SCHEMA:
         raise ConfigError([f"{name}: written by a newer matrix (schema {schema}, this one knows {SCHEMA})"])
     try:
-        lock: Lock = TypeAdapter(Lock).validate_python(data)
-    except ValidationError as error:
-        problems = [
-            f"{name}: {'.'.join(map(str, one['loc']))}: {one['msg']}; `matrix lock` writes it anew" for one in error.errors()
-        ]
-        raise ConfigError(problems[:20]) from error
+        lock = read_data(data, Lock)
+    except ValueError as error:
+        raise ConfigError([f"{name}: {error}; `matrix lock` writes it anew"]) from error
     if problems := [f"{name}: {words}; `matrix lock` writes it anew" for words in _find_problems(lock)]:
         raise ConfigError(problems[:20])
     return lock

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
+
+from msgspec.structs import replace
 
 from orchestrator.inside import Inventory
 from orchestrator.layers.inventory import Contents, find_contents, find_users

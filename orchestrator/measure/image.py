@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
 
 from orchestrator.record import Image, Layer
 
@@ -20,8 +21,7 @@ _NO_LAYER = re.compile(
 _SHELL = re.compile(r"^(?:RUN )?(?:\|\d+ .*?)?/bin/sh -c (?!#\(nop\))", re.DOTALL)
 
 
-@dataclass(frozen=True, slots=True)
-class LayerSize:
+class LayerSize(Struct, frozen=True):
     """What one layer weighs."""
 
     compressed_bytes: int | None
@@ -29,8 +29,7 @@ class LayerSize:
     estimated: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class RawImage:
+class RawImage(Struct, frozen=True):
     """An image as it was read: its layers in order, by the digest of what they unpack to."""
 
     digest: str

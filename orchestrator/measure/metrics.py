@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from orchestrator.tracing import names
 
@@ -26,16 +27,14 @@ class Shape(StrEnum):
     HISTOGRAM = "histogram"
 
 
-@dataclass(frozen=True, slots=True)
-class Point:
+class Point(Struct, frozen=True):
     """What was measured for one set of attributes: one value, or each observation of a histogram."""
 
     attributes: Mapping[str, str]
     values: tuple[float, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Metric:
+class Metric(Struct, frozen=True):
     """A metric; the unit is written as UCUM has it."""
 
     name: str

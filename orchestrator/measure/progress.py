@@ -5,9 +5,10 @@ from __future__ import annotations
 import base64
 import binascii
 import re
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
+
+from msgspec import Struct, field
 
 from orchestrator.measure.periods import covered_s
 from orchestrator.record import Step
@@ -19,8 +20,7 @@ _STDERR = 2
 _PULL = ("pulling", "extracting", "resolve", "sha256:")
 
 
-@dataclass(slots=True)
-class Vertex:
+class Vertex(Struct):
     """One node of the build as far as it has gone."""
 
     digest: str
@@ -35,8 +35,7 @@ class Vertex:
     moved: tuple[datetime, datetime] | None = None  # first and last moment at which bytes moved or were unpacked
 
 
-@dataclass(frozen=True, slots=True)
-class LogLine:
+class LogLine(Struct, frozen=True):
     """Something that a step printed."""
 
     vertex: str
@@ -46,8 +45,7 @@ class LogLine:
     is_error: bool = False  # printed to standard error
 
 
-@dataclass(slots=True)
-class Progress:
+class Progress(Struct):
     """A build as its progress tells it; feed it every line."""
 
     vertices: dict[str, Vertex] = field(default_factory=dict)
@@ -141,8 +139,7 @@ def make_steps(progress: Progress) -> tuple[Step, ...]:
     return tuple(_make_step(vertex) for vertex in vertices)
 
 
-@dataclass(frozen=True, slots=True)
-class StepName:
+class StepName(Struct, frozen=True):
     """What BuildKit's name of a step says: `[builder 2/4] RUN make`."""
 
     stage: str | None

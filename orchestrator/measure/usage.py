@@ -6,8 +6,9 @@ compared where wall times cannot. A builder on cgroup v1 tells nothing.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
+
+from msgspec.structs import replace
 
 from orchestrator.record import Usage
 

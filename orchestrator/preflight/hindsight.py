@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from orchestrator.model import Status
 from orchestrator.preflight.nouns import Outlook
@@ -15,8 +16,7 @@ _FAILS = (Outlook.FAILED, Outlook.LIKELY)
 _BUILT = (Status.PASSED, Status.SMOKE_FAILED)
 
 
-@dataclass(frozen=True, slots=True)
-class Comparison:
+class Comparison(Struct, frozen=True):
     """One cell: what was foretold, what came, and whether that was right; None where nobody can say."""
 
     cell: str

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
+
+from msgspec import Struct
 
 
 class Verdict(StrEnum):
@@ -29,8 +30,7 @@ class Outlook(StrEnum):
     UNKNOWN = "unknown"
 
 
-@dataclass(frozen=True, slots=True)
-class Target:
+class Target(Struct, frozen=True):
     """What decides which wheels fit: the C library, the platform and the Python of a base."""
 
     libc: str | None
@@ -52,8 +52,7 @@ class Target:
         return f"{self.libc or '?'} {self.python or '?'} {self.platform.removeprefix('linux/')}"
 
 
-@dataclass(frozen=True, slots=True)
-class Judged:
+class Judged(Struct, frozen=True):
     """What an index has of a package for a target, and how that was found out."""
 
     verdict: Verdict
@@ -62,8 +61,7 @@ class Judged:
     how: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
+class Row(Struct, frozen=True):
     """A dependency of some requirements files, judged for every target that they are for."""
 
     label: str
@@ -77,8 +75,7 @@ class Row:
         return next((judged for one, judged in self.judged if one == target), None)
 
 
-@dataclass(frozen=True, slots=True)
-class RequirementSet:
+class RequirementSet(Struct, frozen=True):
     """A requirements file: how its versions became known, and what was in the way."""
 
     path: str
@@ -87,8 +84,7 @@ class RequirementSet:
     problem: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class CellForecast:
+class CellForecast(Struct, frozen=True):
     """What is foretold of a cell, and why."""
 
     cell: str
@@ -99,8 +95,7 @@ class CellForecast:
     why: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Preflight:
+class Preflight(Struct, frozen=True):
     """All that was found out before a run."""
 
     name: str

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import textwrap
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
+
+from msgspec import to_builtins
 
 from orchestrator.preflight.nouns import Outlook, Verdict
 from orchestrator.smoke.words import one_line
@@ -46,22 +47,22 @@ def preflight_as_data(found: Preflight) -> dict[str, Any]:
         "index": found.index,
         "problem": found.problem,
         "targets": [{**_target(target), "bases": list(bases)} for target, bases in found.targets],
-        "requirements": [asdict(one) for one in found.sets],
+        "requirements": [to_builtins(one) for one in found.sets],
         "dependencies": [
             {
                 "name": row.name,
                 "version": row.version,
                 "requirements": list(row.requirements),
-                "on": [{**_target(target), **asdict(judged)} for target, judged in row.judged],
+                "on": [{**_target(target), **to_builtins(judged)} for target, judged in row.judged],
             }
             for row in found.rows
         ],
-        "cells": [{**asdict(cell), "target": _target(cell.target)} for cell in found.cells],
+        "cells": [{**to_builtins(cell), "target": _target(cell.target)} for cell in found.cells],
     }
 
 
 def _target(target: Target) -> dict[str, Any]:
-    return asdict(target)
+    return dict(to_builtins(target))
 
 
 def _known_targets(found: Preflight) -> list[tuple[Target, tuple[str, ...]]]:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import ast
-from dataclasses import dataclass
 from importlib import resources
 from types import MappingProxyType
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -25,8 +26,7 @@ PROBE_NAMES: tuple[str, ...] = (
 INPUT_VARIABLE = "MATRIX_PROBE_INPUT"
 
 
-@dataclass(frozen=True, slots=True)
-class ContainerNeeds:
+class ContainerNeeds(Struct, frozen=True):
     """What a probe's container gets beyond the plain one: no network, read-only root, no capabilities, image's user."""
 
     user: str | None = None

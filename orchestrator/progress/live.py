@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import sys
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import IO, TYPE_CHECKING, cast
 
+from msgspec import Struct
 from rich.console import Console
 from rich.live import Live
 from rich.table import Table
@@ -26,8 +26,7 @@ _NARROW = 60
 _TINY = 30
 
 
-@dataclass(slots=True)
-class _Row:
+class _Row(Struct):
     state: str = "waiting"
     detail: str = ""
     began: datetime | None = None

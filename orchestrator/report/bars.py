@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from orchestrator.smoke.words import one_line, shorten
 from orchestrator.tracing.waterfall import StepOutcome, brief_name
@@ -21,8 +22,7 @@ _LONGEST_NAME = 1000
 _TINY_NS = 5_000_000  # what is written as 0.00
 
 
-@dataclass(frozen=True, slots=True)
-class Bar:
+class Bar(Struct, frozen=True):
     """One row. Its classes say how it is drawn: how deep, how deep among rows that are no detail, and what kind it is."""
 
     name: str
@@ -37,8 +37,7 @@ class Bar:
     tip: str
 
 
-@dataclass(frozen=True, slots=True)
-class Cost:
+class Cost(Struct, frozen=True):
     """What a part of a cell's time cost."""
 
     part: str
@@ -49,8 +48,7 @@ class Cost:
     width: int
 
 
-@dataclass(frozen=True, slots=True)
-class Chart:
+class Chart(Struct, frozen=True):
     """A waterfall to be drawn."""
 
     wall_s: float

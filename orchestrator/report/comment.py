@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from orchestrator.report.markdown import Block, make_blocks
 from orchestrator.report.text import escape_markdown
@@ -22,8 +23,7 @@ _PLAIN = re.compile(r"[\w.-]{1,80}")
 _SPARED_BYTES = 600  # for the line that says what is missing
 
 
-@dataclass(slots=True)
-class _Room:
+class _Room(Struct):
     """What is left of the bytes."""
 
     left: int

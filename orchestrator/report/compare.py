@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
 from typing import TYPE_CHECKING
+
+from msgspec import to_builtins
 
 from orchestrator.judge.compare import COMPRESSED
 from orchestrator.report.markdown import render_table
@@ -25,7 +26,7 @@ _MOST_CELLS = 6  # named below a cause; the table has them all
 def render_comparison(comparison: Comparison, kind: str, width: int) -> str:
     """Render a comparison in one of the formats."""
     if kind == "json":
-        return json.dumps(asdict(comparison), indent=2) + "\n"
+        return json.dumps(to_builtins(comparison), indent=2) + "\n"
     return _render_markdown(comparison) if kind == "markdown" else _render_terminal(comparison, width)
 
 

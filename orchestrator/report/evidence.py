@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import quote
+
+from msgspec import Struct
 
 from orchestrator.errors import StoreError
 from orchestrator.tracing.stored import load_waterfall
@@ -22,8 +23,7 @@ _LOGS = ("build.log", "smoke.log", "progress.jsonl", "trace.json", "result.json"
 _TRACES_BYTES = 64 * 1024**2  # of all cells together
 
 
-@dataclass(frozen=True, slots=True)
-class Log:
+class Log(Struct, frozen=True):
     """A file of a cell, and how a report leads to it."""
 
     name: str
@@ -31,8 +31,7 @@ class Log:
     size: str
 
 
-@dataclass(frozen=True, slots=True)
-class Evidence:
+class Evidence(Struct, frozen=True):
     """What a report can show of a cell besides its record."""
 
     logs: tuple[Log, ...] = ()

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from orchestrator.model import Status
 from orchestrator.report.table import outcome_of
@@ -23,8 +24,7 @@ FORMATS = ("text", "markdown", "json")
 NOTHING_FOUND = "No rule has found a cause."
 
 
-@dataclass(frozen=True, slots=True)
-class Explanation:
+class Explanation(Struct, frozen=True):
     """A cell of a run with its findings, and the last lines of its logs where there are none."""
 
     run: str

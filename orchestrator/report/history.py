@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
 from datetime import datetime
 from typing import TYPE_CHECKING
+
+from msgspec import to_builtins
 
 from orchestrator.judge.history import OUTCOME, SIZE
 from orchestrator.report.markdown import render_table
@@ -31,7 +32,7 @@ _MOST_LEFT_OUT = 5
 def render_history(history: History, kind: str, width: int) -> str:
     """Render a history in one of the formats."""
     if kind == "json":
-        return json.dumps(asdict(history), indent=2, default=datetime.isoformat) + "\n"
+        return json.dumps(to_builtins(history, builtin_types=(datetime,)), indent=2, default=datetime.isoformat) + "\n"
     if kind == "markdown":
         return _render_markdown(history)
     return _render_terminal(history, width)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from orchestrator.report.bars import UNITS, Chart, make_chart
 from orchestrator.report.details import (
@@ -53,8 +54,7 @@ _SCRIPTS = ("table.js", "waterfall.js")
 _STYLES = ("page.css", "parts.css", "waterfall.css")
 
 
-@dataclass(frozen=True, slots=True)
-class _Line:
+class _Line(Struct, frozen=True):
     """One cell in the table: where its section is, and its texts."""
 
     anchor: str
@@ -65,8 +65,7 @@ class _Line:
     trace: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class _Section:
+class _Section(Struct, frozen=True):
     """One cell with everything that is known of it."""
 
     line: _Line

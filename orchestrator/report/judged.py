@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from math import isfinite
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from orchestrator.judge.figures import BUILT, FAILS, PASSES
 from orchestrator.judge.words import render_amount
@@ -25,8 +26,7 @@ MOST_EVIDENCE = 8  # of a claim or a finding, where a report has to be read in o
 _OUTCOMES = {FAILS: "fails", BUILT: "is built", PASSES: "passes"}
 
 
-@dataclass(frozen=True, slots=True)
-class Diagnosis:
+class Diagnosis(Struct, frozen=True):
     """A cause, and the cells that have it; no finding where a cell needs one and none is stored."""
 
     finding: Finding | None

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from orchestrator.report.foretold import make_foretold
 from orchestrator.report.judged import (
@@ -37,8 +38,7 @@ if TYPE_CHECKING:
 _MOST_CELLS = 20  # named for one cause
 
 
-@dataclass(frozen=True, slots=True)
-class Block:
+class Block(Struct, frozen=True):
     """A part of a report. Its items are whole without each other: rows below a table's head, paragraphs or list items."""
 
     name: str

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping  # noqa: TC003  # read when a site's state is
-from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from orchestrator.model import Status
 from orchestrator.report.judged import make_verdict
@@ -26,8 +27,7 @@ if TYPE_CHECKING:
 _STYLES = ("page.css", "parts.css", "trends.css")
 
 
-@dataclass(frozen=True, slots=True)
-class RunLine:
+class RunLine(Struct, frozen=True):
     """What the front page says of a run; kept beside the page, so that an unchanged run need not be read again."""
 
     id: str
@@ -43,8 +43,7 @@ class RunLine:
     files: tuple[str, ...]  # that lie beside the run's page
 
 
-@dataclass(frozen=True, slots=True)
-class LeftOut:
+class LeftOut(Struct, frozen=True):
     """A run that cannot be shown, and why."""
 
     id: str

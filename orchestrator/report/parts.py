@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from math import isfinite
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from orchestrator.measure.image import base_layers_of, total
 from orchestrator.measure.installing import find_install
@@ -34,8 +35,7 @@ TIME_NOTE = (
 _LONGEST_AGO = datetime.min.replace(tzinfo=UTC)
 
 
-@dataclass(frozen=True, slots=True)
-class Stacked:
+class Stacked(Struct, frozen=True):
     """A figure of a cell and its parts, in a fixed order; what the known ones leave is untold."""
 
     cell: CellRecord

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from orchestrator.report.bars import UNITS
 from orchestrator.report.parts import (
@@ -26,8 +27,7 @@ if TYPE_CHECKING:
     from orchestrator.report.table import Table
 
 
-@dataclass(frozen=True, slots=True)
-class Piece:
+class Piece(Struct, frozen=True):
     """One part of a picture, and how it is drawn."""
 
     kind: str
@@ -35,8 +35,7 @@ class Piece:
     width: int
 
 
-@dataclass(frozen=True, slots=True)
-class Bar:
+class Bar(Struct, frozen=True):
     """One row: its texts, its picture, and the picture in words."""
 
     cell: CellRecord
@@ -45,8 +44,7 @@ class Bar:
     words: str
 
 
-@dataclass(frozen=True, slots=True)
-class Stacks:
+class Stacks(Struct, frozen=True):
     """Such a table."""
 
     name: str

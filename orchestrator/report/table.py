@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from orchestrator.model import Status
 from orchestrator.report.timing import RELATIVE, make_timings, timing_headers, timing_notes
@@ -17,8 +18,7 @@ if TYPE_CHECKING:
     from orchestrator.record import CellRecord, Image, RunRecord
 
 
-@dataclass(frozen=True, slots=True)
-class Table:
+class Table(Struct, frozen=True):
     """Headers and rows of text, the same in every format."""
 
     headers: tuple[str, ...]

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from orchestrator.model import Status
 from orchestrator.report.history import count_runs, describe_shift, group_shifts, make_heading
@@ -22,8 +23,7 @@ STEP, HEIGHT = 4, 20  # of a picture's own units: from run to run, and from the 
 _EDGE = 3  # left free above and below, for the width of the line
 
 
-@dataclass(frozen=True, slots=True)
-class Line:
+class Line(Struct, frozen=True):
     """Figures of a cell over runs: the newest one, their course as a path, its end and its shifts as dots, all in words."""
 
     newest: str
@@ -33,8 +33,7 @@ class Line:
     words: str
 
 
-@dataclass(frozen=True, slots=True)
-class Marks:
+class Marks(Struct, frozen=True):
     """How a cell ended, run by run, as paths of marks, and in words."""
 
     newest: str
@@ -45,8 +44,7 @@ class Marks:
     words: str
 
 
-@dataclass(frozen=True, slots=True)
-class TrendRow:
+class TrendRow(Struct, frozen=True):
     """A cell over the last runs; no line where no run has such a figure."""
 
     cell: str
@@ -57,8 +55,7 @@ class TrendRow:
     last_run: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class Trends:
+class Trends(Struct, frozen=True):
     """What the front page shows of a history."""
 
     heading: str

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from orchestrator.errors import ConfigError, did_you_mean
 from orchestrator.report.markdown import Block, make_blocks
@@ -21,8 +23,7 @@ _SHORT_REPORT = ("verdict", "run", "table", "notes")  # what a block without a n
 PARTS = ("verdict", "run", "table", "claims", "gates", "decision", "diagnosis", "sizes", "times", "foretold", "notes")
 
 
-@dataclass(frozen=True, slots=True)
-class _Place:
+class _Place(Struct, frozen=True):
     """A block in a file: its name, and the lines of its two marks, counted from 0."""
 
     name: str | None
@@ -30,8 +31,7 @@ class _Place:
     end: int
 
 
-@dataclass(frozen=True, slots=True)
-class Updated:
+class Updated(Struct, frozen=True):
     """A file's text with its blocks filled, and which of them changed: in words, with their lines."""
 
     text: str
@@ -72,8 +72,7 @@ def _find_places(lines: list[str], file: str) -> list[_Place]:
     return finder.finish()
 
 
-@dataclass(slots=True)
-class _Finder:
+class _Finder(Struct):
     """Goes through a file's marks in order, and collects blocks and problems."""
 
     file: str

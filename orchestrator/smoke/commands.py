@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from dataclasses import replace
 from importlib import resources
 from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
 
 from orchestrator.docker.containers import Confinement
 from orchestrator.record import CheckResult

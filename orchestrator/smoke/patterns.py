@@ -9,8 +9,9 @@ from __future__ import annotations
 import json
 import re
 import sys
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from orchestrator.docker import process
 from orchestrator.smoke.words import shorten
@@ -51,8 +52,7 @@ _CLASSES = {
 _PARTS = re.compile(r"\\.|\[:\^?\w+:\]|\[\^?\]?|\]", re.DOTALL)
 
 
-@dataclass(frozen=True, slots=True)
-class Expectation:
+class Expectation(Struct, frozen=True):
     """A pattern that a text is to hold, or not to hold."""
 
     where: str

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
 
 from orchestrator.docker.containers import Confinement
 from orchestrator.probes import INPUT_VARIABLE, PROBE_NEEDS, load_probe

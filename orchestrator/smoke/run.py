@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import math
 import time
-from dataclasses import dataclass, replace
 from itertools import takewhile
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from orchestrator.docker.containers import reaches_containers
 from orchestrator.model import HealthyCheck, HttpCheck, ImportCheck, ProbeCheck, RunCheck, StructureCheck
@@ -36,8 +38,7 @@ if TYPE_CHECKING:
 PROBE_S = 120.0
 
 
-@dataclass(frozen=True, slots=True)
-class Caller:
+class Caller(Struct, frozen=True):
     """Who has programs run in an image, and what they are told of it."""
 
     run: str
@@ -48,8 +49,7 @@ class Caller:
     user: str
 
 
-@dataclass(frozen=True, slots=True)
-class Subject:
+class Subject(Struct, frozen=True):
     """The image under test, and what its checks need to know."""
 
     caller: Caller

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
+
+from msgspec import Struct
 
 from orchestrator.docker.containers import Confinement, ended_container
 from orchestrator.docker.stages import Task
@@ -26,8 +27,7 @@ if os.environ.get("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "").startswith("unix:///
 """
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
+class Call(Struct, frozen=True):
     """A program of the image with its arguments; with a script, it is an interpreter that is given it."""
 
     words: tuple[str, ...]
@@ -53,8 +53,7 @@ class Runner(Protocol):
         """End what is under way."""
 
 
-@dataclass(frozen=True, slots=True)
-class ContainerRunner:
+class ContainerRunner(Struct, frozen=True):
     """Runs each program in a container of its own, which holds to all limits."""
 
     engine: Engine
@@ -90,8 +89,7 @@ class ContainerRunner:
         """Do nothing: each container is gone already."""
 
 
-@dataclass(frozen=True, slots=True)
-class GraphRunner:
+class GraphRunner(Struct, frozen=True):
     """Runs programs as steps of builds, which know neither memory limits nor a root that cannot be written."""
 
     graph: Graph

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import secrets
-from dataclasses import dataclass, replace
 from importlib import resources
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from orchestrator.docker.containers import Confinement
 from orchestrator.record import CheckResult
@@ -29,8 +31,7 @@ _SHELL = ("/bin/sh", "-c")  # of the image, where it names no other
 _SECOND_NS = 10**9
 
 
-@dataclass(frozen=True, slots=True)
-class _Health:
+class _Health(Struct, frozen=True):
     """What an image says of its own HEALTHCHECK."""
 
     test: tuple[str, ...]

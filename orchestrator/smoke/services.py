@@ -6,8 +6,9 @@ import http.client
 import re
 import time
 from contextlib import contextmanager
-from dataclasses import replace
 from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
 
 from orchestrator.docker.containers import (
     Confinement,

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import time
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from orchestrator.config.structure import StructureFile, find_unknown_keys, load_structure
 from orchestrator.docker.containers import Confinement, container
@@ -27,8 +29,7 @@ if TYPE_CHECKING:
 _TEST_S = 60.0  # for each test of a file, when matrix.yaml names no other limit
 
 
-@dataclass(frozen=True, slots=True)
-class _Test:
+class _Test(Struct, frozen=True):
     """One test of a file, and the way to its findings."""
 
     name: str

@@ -6,8 +6,10 @@ import posixpath
 import secrets
 import time
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from orchestrator.docker.containers import KEEP_BYTES, Confinement, ended_container
 from orchestrator.docker.contents import Entry, ImageConfig, read_entry, snapshot
@@ -42,8 +44,7 @@ _MAX_LINKS = 8
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"  # what a container has when its image names none
 
 
-@dataclass(frozen=True, slots=True)
-class Scene:
+class Scene(Struct, frozen=True):
     """The image under test, and what all tests of a file share."""
 
     subject: Subject
@@ -58,8 +59,7 @@ class Scene:
         return env | expand_variables(own, env)
 
 
-@dataclass(frozen=True, slots=True)
-class _Stage:
+class _Stage(Struct, frozen=True):
     """What the commands of one test share."""
 
     scene: Scene

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from queue import SimpleQueue
 from threading import Lock, Thread
 from typing import TYPE_CHECKING, Protocol
+
+from msgspec import Struct, field
 
 from orchestrator.errors import EngineError
 from orchestrator.tracing.buildkit import parse_stubs
@@ -47,8 +48,7 @@ class History(Protocol):
         """Give back what was needed to ask."""
 
 
-@dataclass(slots=True)
-class TracedBuild:
+class TracedBuild(Struct):
     """A build under way: its span, and what tells its steps."""
 
     span: OpenSpan
@@ -79,8 +79,7 @@ class CellTrace(Trace):
             yield found
 
 
-@dataclass(slots=True)
-class Traces:
+class Traces(Struct):
     """All traces of one run; cells hand theirs in, and a thread of its own completes them."""
 
     run: Trace

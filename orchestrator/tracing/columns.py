@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import unicodedata
-from dataclasses import dataclass
 
+from msgspec import Struct
 from rich.cells import cell_len, set_cell_size
 from rich.console import Console
 from rich.text import Text
@@ -17,8 +17,7 @@ _RULES = Console()  # rich asks it how to break lines; nothing is written to it
 _UNSEEN = {"Cc", "Cf", "Cs", "Cn", "Co"}  # what orders, turns or joins letters, and what is no letter
 
 
-@dataclass(frozen=True, slots=True)
-class Sheet:
+class Sheet(Struct, frozen=True):
     """What is drawn on: a width, and whether there may be colour."""
 
     width: int

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict, deque
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from orchestrator.tracing.waterfall import COSTS
 
@@ -17,8 +18,7 @@ if TYPE_CHECKING:
 _DIGEST = re.compile(r"@sha256:[0-9a-f]{64}\b")
 
 
-@dataclass(frozen=True, slots=True)
-class Pair:
+class Pair(Struct, frozen=True):
     """A step of one cell and what the other has in its place, if anything."""
 
     left: Row | None
@@ -30,8 +30,7 @@ class Pair:
         return (self.left.whole_ns if self.left else 0) - (self.right.whole_ns if self.right else 0)
 
 
-@dataclass(frozen=True, slots=True)
-class Comparison:
+class Comparison(Struct, frozen=True):
     """How the time of one cell differs from that of another; a difference is left minus right."""
 
     left: Waterfall

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from orchestrator.measure.progress import split_step
 from orchestrator.tracing.names import PART, RAN_IN, SOURCE, STEP_INSTRUCTION, STEP_OUTCOME, STEP_STAGE, Part
@@ -27,8 +29,7 @@ _PULL = re.compile(r"extract(ing)?\b|pulling |HTTP (GET|HEAD)\b|remotes\.docker\
 _SOLVE = "moby.buildkit.v1.Control/Solve"
 
 
-@dataclass(frozen=True, slots=True)
-class Ran:
+class Ran(Struct, frozen=True):
     """Where a step really ran."""
 
     cell: str

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -12,8 +13,7 @@ if TYPE_CHECKING:
 TOUCH_NS = 10_000_000  # pieces that overlap or stand apart by up to this follow upon each other; the rest is book-keeping
 
 
-@dataclass(frozen=True, slots=True)
-class Piece:
+class Piece(Struct, frozen=True):
     """A piece of work: when it went on, what its time counts as, and the place of the piece that it is part of."""
 
     start_ns: int
@@ -22,16 +22,14 @@ class Piece:
     within: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class CriticalPath:
+class CriticalPath(Struct, frozen=True):
     """How much of each piece lies on the path (with the pieces in it), and what each part costs; the costs are the whole time."""
 
     pieces_ns: tuple[int, ...]
     parts_ns: dict[str, int]
 
 
-@dataclass(frozen=True, slots=True)
-class _Stretch:
+class _Stretch(Struct, frozen=True):
     """A piece's time on the path, or nobody's; a piece that only went on meanwhile is not looked into."""
 
     place: int | None

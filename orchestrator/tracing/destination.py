@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import base64
 import re
-from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING
 from urllib.parse import SplitResult, unquote, urlsplit
+
+from msgspec import Struct
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -38,22 +39,25 @@ class NotADestinationError(ValueError):
     """Nothing can be sent to what was named; the message holds no credentials."""
 
 
-@dataclass(frozen=True, slots=True)
-class Destination:
+class Destination(Struct, frozen=True):
     """A backend and all that is needed to talk to it; only `address` may be shown."""
 
     signal: Signal
     protocol: Protocol
     address: str  # scheme, host and port
-    endpoint: str = field(repr=False)  # as the exporter takes it, without credentials
+    endpoint: str  # as the exporter takes it, without credentials
     insecure: bool = False
-    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    headers: Mapping[str, str] = {}
     certificate: str | None = None
     client_certificate: str | None = None
     client_key: str | None = None
     compression: str = "none"
     timeout_s: float = _TIMEOUT_S
-    secrets: tuple[str, ...] = field(default=(), repr=False)  # what must be in no message
+    secrets: tuple[str, ...] = ()  # what must be in no message
+
+    def __repr__(self) -> str:
+        """Show no more than may be shown."""
+        return f"Destination({self.signal}, {self.protocol}, {self.address})"
 
 
 def read_destination(environment: Mapping[str, str], signal: Signal, warn: Warn) -> Destination | None:
@@ -88,8 +92,7 @@ def parse_destination(endpoint: str, environment: Mapping[str, str], warn: Warn)
     return _make(_Asked(endpoint, protocol, signal, is_whole), environment, warn)
 
 
-@dataclass(frozen=True, slots=True)
-class _Asked:
+class _Asked(Struct, frozen=True):
     endpoint: str
     protocol: Protocol
     signal: Signal

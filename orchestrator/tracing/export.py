@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from urllib.parse import unquote
+
+from msgspec import Struct
 
 from orchestrator.errors import BackendError, UsageError
 from orchestrator.quiet import keep_quiet
@@ -39,16 +40,14 @@ _EXPORTERS = ("otlp", "none")
 _UNITS = {Signal.TRACES: "spans", Signal.METRICS: "reports"}
 
 
-@dataclass(frozen=True, slots=True)
-class Problem:
+class Problem(Struct, frozen=True):
     """What has not arrived and the likely cause, in one sentence without credentials."""
 
     text: str
     lost: int
 
 
-@dataclass(frozen=True, slots=True)
-class _Way(Generic[Item]):
+class _Way(Struct, Generic[Item], frozen=True):
     destination: Destination
     outbox: Outbox[Item]
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from enum import IntEnum
+
+from msgspec import Struct, field
 
 Scalar = str | bool | int | float
 Value = Scalar | tuple[Scalar, ...]
@@ -31,16 +32,14 @@ class Code(IntEnum):
     ERROR = 2
 
 
-@dataclass(frozen=True, slots=True)
-class SpanStatus:
+class SpanStatus(Struct, frozen=True):
     """How a span's work went, and why when it failed."""
 
     code: Code = Code.UNSET
     message: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Link:
+class Link(Struct, frozen=True):
     """A span of another trace, or of the same one, that belongs to this one."""
 
     trace_id: str
@@ -48,8 +47,7 @@ class Link:
     attributes: Attributes = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class SpanEvent:
+class SpanEvent(Struct, frozen=True):
     """A moment within a span."""
 
     name: str
@@ -57,16 +55,14 @@ class SpanEvent:
     attributes: Attributes = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class Scope:
+class Scope(Struct, frozen=True):
     """The library that made a span."""
 
     name: str = ""
     version: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Span:
+class Span(Struct, frozen=True):
     """A piece of work with a beginning and an end; ids are lower-case hex, times nanoseconds since 1970."""
 
     trace_id: str

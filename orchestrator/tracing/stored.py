@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from orchestrator.errors import NothingSelectedError, StoreError, UsageError, did_you_mean
 from orchestrator.smoke.words import one_line
@@ -18,16 +19,14 @@ if TYPE_CHECKING:
     from orchestrator.tracing.spans import Span
 
 
-@dataclass(frozen=True, slots=True)
-class TracedCell:
+class TracedCell(Struct, frozen=True):
     """A cell and where its time went."""
 
     record: CellRecord
     waterfall: Waterfall
 
 
-@dataclass(frozen=True, slots=True)
-class TracedRun:
+class TracedRun(Struct, frozen=True):
     """A run's cells by time, the longest first; those that were never traced, and those whose trace cannot be read."""
 
     record: RunRecord

@@ -5,9 +5,11 @@ from __future__ import annotations
 import re
 import time
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from orchestrator.tracing.names import PART, Part
 from orchestrator.tracing.spans import Code, Kind, Link, Scope, Span, SpanStatus, Value, new_span_id, new_trace_id
@@ -21,8 +23,7 @@ SCOPE = Scope("orchestrator")
 _TRACEPARENT = re.compile(r"(?P<version>[0-9a-f]{2})-(?P<trace>[0-9a-f]{32})-(?P<span>[0-9a-f]{16})-[0-9a-f]{2}(-.*)?")
 
 
-@dataclass(slots=True)
-class OpenSpan:
+class OpenSpan(Struct):
     """A span that has begun and may still learn things about itself."""
 
     trace_id: str

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from orchestrator.tracing import names
 from orchestrator.tracing.otlp import NotATraceError
@@ -16,8 +17,7 @@ if TYPE_CHECKING:
 _Key = tuple[str, str]
 
 
-@dataclass(frozen=True, slots=True)
-class Tree:
+class Tree(Struct, frozen=True):
     """Spans in tree order: the root first, and after each span its children, the one that began first before the others."""
 
     spans: tuple[Span, ...]

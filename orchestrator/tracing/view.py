@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from orchestrator.errors import ExitCode, UsageError
 from orchestrator.report.select import select_records
@@ -19,8 +20,7 @@ FORMATS = ("text", "json")
 _MOST = 2  # cells that can be laid side by side
 
 
-@dataclass(frozen=True, slots=True)
-class Asked:
+class Asked(Struct, frozen=True):
     """What of a run's traces somebody wants to see."""
 
     cells: tuple[str, ...] = ()

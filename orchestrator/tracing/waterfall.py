@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_right
-from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from orchestrator.tracing import names
 from orchestrator.tracing.critical import TOUCH_NS, Piece, find_critical_path
@@ -39,8 +41,7 @@ class StepOutcome(StrEnum):
     JOINED = "joined"
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
+class Row(Struct, frozen=True):
     """One span. Its start and duration are what lies between the cell's start and end; names are as hostile as they came."""
 
     depth: int
@@ -89,8 +90,7 @@ class Row:
         return self.part is Part.STEP or self.instruction is not None
 
 
-@dataclass(frozen=True, slots=True)
-class Waterfall:
+class Waterfall(Struct, frozen=True):
     """All of a cell's time; `parts` holds the costs of the parts that it has, in the order of COSTS, and adds up to `wall_ns`."""
 
     trace_id: str
@@ -134,8 +134,7 @@ class Waterfall:
         return tuple(found)
 
 
-@dataclass(frozen=True, slots=True)
-class _Clock:
+class _Clock(Struct, frozen=True):
     """Time as the cell had it: nothing is before its start or after its end."""
 
     start_ns: int

@@ -7,8 +7,9 @@ import gzip
 import json
 import sys
 import zlib
-from dataclasses import replace
 from typing import TYPE_CHECKING, TypeVar
+
+from msgspec.structs import replace
 
 from orchestrator.config.source import parse_source
 from orchestrator.lock.nouns import SCHEMA, Lock, LockedBase, LockedRequirements

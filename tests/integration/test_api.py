@@ -13,11 +13,11 @@ import tarfile
 import threading
 import time
 from contextlib import contextmanager
-from dataclasses import replace
 from http.server import BaseHTTPRequestHandler
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from msgspec.structs import replace
 
 from orchestrator.docker.api import RefusedError, ask, talking
 from orchestrator.docker.containers import KEEP_BYTES, Confinement, ended_container, list_containers

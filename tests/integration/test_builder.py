@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import subprocess
 import uuid
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
+from msgspec.structs import replace
 
 from orchestrator.docker.builder import ensure_builder, remove_builder, was_made_here
 from orchestrator.docker.engine import Engine, connect

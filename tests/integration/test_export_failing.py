@@ -6,11 +6,11 @@ import subprocess
 import sys
 import time
 from contextlib import contextmanager
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import grpc
 import pytest
+from msgspec.structs import replace
 
 from orchestrator.tracing import export
 from orchestrator.tracing.export import BUDGET_S, open_exporter

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, cast
+
+from msgspec.structs import replace
 
 from orchestrator import measuring
 from orchestrator.docker.build import BuildMetadata, Target

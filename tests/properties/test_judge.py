@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from hypothesis import assume, given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from orchestrator.judge.candidates import Fit, find_groups
 from orchestrator.judge.contest import compare, preferences_of, total

@@ -9,10 +9,10 @@ import os
 import sys
 import zlib
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from orchestrator.docker.layers import LayerRead, read_blob, read_tar, recall_tar
 from orchestrator.layers import archive, cache

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 from contextlib import suppress
-from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from orchestrator.docker import process
 from orchestrator.docker.process import Exit
@@ -50,7 +50,7 @@ def test_any_name_can_be_locked(name: str) -> None:
     [
         ("schema = [", "matrix.lock: this is no TOML: "),
         ("schema = 2", "matrix.lock: written by a newer matrix (schema 2, this one knows 1)"),
-        ("", "matrix.lock: schema: Field required; `matrix lock` writes it anew"),
+        ("", "matrix.lock: the file: Object missing required field `schema`; `matrix lock` writes it anew"),
         (render_lock(LOCK).replace("python:3.13-slim", "--evil=x"), "base '--evil=x' is no reference to an image"),
         (render_lock(LOCK).replace(A, "latest", 1), "base python:3.13-slim: 'latest' is no digest"),
         (render_lock(LOCK).replace('"registry"', '"elsewhere"'), "base python:3.13-slim: 'elsewhere' is not registry or engine"),

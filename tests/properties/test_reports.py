@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from hypothesis import given
 from hypothesis import strategies as st
 from junitparser import JUnitXml
+from msgspec.structs import replace
 
 from orchestrator.model import Status
 from orchestrator.record import CellRecord

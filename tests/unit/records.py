@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import cache
+
+from msgspec.structs import replace
 
 from orchestrator.inside import Inventory, Package, Packages, SizedPath, WastedPath
 from orchestrator.model import Status

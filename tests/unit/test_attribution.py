@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
+from msgspec.structs import replace
 
 from orchestrator.inside import Packages
 from orchestrator.judge.compare import compare_runs
@@ -124,7 +124,7 @@ def test_the_one_input_that_changed_is_charged_with_the_rest(inputs: object, kin
     grown = replace(
         make_cell(),
         image=make_image(own=(*OWN_LAYERS[:2], heavier(OWN_LAYERS[2], "b", 1, 700_000))),
-        inputs=inputs,  # type: ignore[arg-type]  # given as parameters
+        inputs=inputs,
     )
     (cause,) = only_change(make_cell(), grown).causes
     assert (cause.kind, cause.title, cause.bytes) == (kind, title, 700_000)

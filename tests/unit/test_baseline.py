@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
+from msgspec.structs import replace
 
 from orchestrator import figures as module
 from orchestrator.baseline import choose_baseline, find_baseline, forget_baselines, load_choices, pick_baseline, wants_baseline

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import tomllib
 from concurrent.futures import Future
-from dataclasses import replace
 from pathlib import Path
 from threading import Event
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from msgspec.structs import replace
 
 from orchestrator.docker import process
 from orchestrator.docker.builder import (

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
+from msgspec.structs import replace
 
 from orchestrator.tracing.causes import explain, hide
 from orchestrator.tracing.destination import Destination, Protocol, Signal

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
+from msgspec.structs import replace
 
 from orchestrator.judge.attribution import attribute
 from orchestrator.judge.compare import compare_runs
@@ -98,7 +98,7 @@ def test_what_is_no_time_is_not_compared(broken: float) -> None:
 def test_times_of_unlike_machines_are_refused_by_the_field_that_differs(change: dict[str, object], words: str) -> None:
     """--force compares them all the same, and says that it did; sizes are compared in any case."""
     old, new = timed(new=80.0)
-    new = replace(new, environment=replace(MACHINE, **change))  # type: ignore[arg-type]  # given as parameters
+    new = replace(new, environment=replace(MACHINE, **change))
     refused = compare_runs(old, new)
     assert refused.times_refused == (words,)
     assert refused.cells[0].times == ()

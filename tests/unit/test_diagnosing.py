@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import base64
 import json
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
+from msgspec.structs import replace
 
 from orchestrator.diagnosing import find_causes, load_evidence, load_last_lines, with_diagnosis
 from orchestrator.errors import UsageError

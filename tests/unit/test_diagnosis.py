@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import pytest
+from msgspec.structs import replace
 
 from orchestrator.failures import classify_failure
 from orchestrator.judge.diagnosis.nouns import Evidence

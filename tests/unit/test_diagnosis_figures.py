@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
+from msgspec.structs import replace
 
 from orchestrator.inside import Inventory, Package, Packages, SizedPath, WastedBy, WastedPath
 from orchestrator.judge.diagnosis.nouns import Evidence

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
+from msgspec.structs import replace
 
 from orchestrator.ending import exit_code_of
 from orchestrator.errors import ExitCode
@@ -136,7 +136,7 @@ def test_times_may_grow_where_both_are_isolated_and_the_machines_alike() -> None
 
     def grow(before: float | None, after: float | None, noise: float | None = 0.05, **machine: object) -> Gate:
         run = make_run(make_cell(median_s=after), day=1, noise=0.03)
-        run = replace(run, environment=replace(MACHINE, **machine), rules=Rules(limits=(Limit(ANY, build_time_growth_share=0.02),)))  # type: ignore[arg-type]  # any field
+        run = replace(run, environment=replace(MACHINE, **machine), rules=Rules(limits=(Limit(ANY, build_time_growth_share=0.02),)))
         (gate,) = judge_gates(run, make_run(make_cell(median_s=before), noise=noise))
         return gate
 
@@ -181,7 +181,7 @@ def test_compiled_packages_are_counted_and_doubtful_ones_are_not_taken_for_wheel
     limit = Limit(ANY, step="*pip install*", compiled=0)
 
     def judged(**origin: object) -> Gate:
-        packages = Packages(OS, (replace(PYTHON[0], **origin), replace(PYTHON[1], built_from="sdist"), PYTHON[2]))  # type: ignore[arg-type]  # any field
+        packages = Packages(OS, (replace(PYTHON[0], **origin), replace(PYTHON[1], built_from="sdist"), PYTHON[2]))
         (gate,) = judge(limit, replace(make_cell(), image=replace(make_image(), packages=packages)))
         return gate
 

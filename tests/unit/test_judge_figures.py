@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import get_args
 
 import pytest
+from msgspec.structs import replace
 
 from orchestrator.inside import Package, Packages, Vulnerabilities
 from orchestrator.judge.figures import BUILT, FAILS, PASSES, figure_of

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from orchestrator.measure.usage import parse_usage, with_usage
 from orchestrator.record import Build, Step, Usage

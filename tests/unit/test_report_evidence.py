@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
 import pytest
+from msgspec.structs import replace
 
 from orchestrator.config.load import parse_matrix
 from orchestrator.report import evidence

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
 from junitparser import JUnitXml
+from msgspec.structs import replace
 
 from orchestrator.model import Status
 from orchestrator.record import CellRecord, CheckResult, RunRecord, Smoke

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import csv
 import io
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from orchestrator.record import CellRecord, Measurement, Noise, RunRecord, Scenario
 from orchestrator.report.files import render

@@ -6,12 +6,12 @@ import errno
 import json
 import os
 import resource
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 from typing import NoReturn
 
 import pytest
+from msgspec.structs import replace
 
 from orchestrator import stored as reading
 from orchestrator.disk import write_whole

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from dataclasses import replace
 
 import pytest
+from msgspec.structs import replace
 
 from orchestrator.model import Status
 from orchestrator.report.comment import COMMENT_BYTES, render_comment, render_within

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import base64
-import dataclasses
 import hashlib
 import re
 from collections.abc import Mapping
-from dataclasses import replace
 from datetime import datetime
 from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from msgspec import Struct
+from msgspec.structs import replace
 
 import orchestrator
 from orchestrator.model import Status
@@ -82,8 +82,8 @@ def poison(value: Any, text: str) -> Any:
     """Put a text in place of every text of a value, however deep; what says what kind a thing is stays."""
     if isinstance(value, str) and not isinstance(value, Enum):
         return text
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        changed = {field.name: poison(getattr(value, field.name), text) for field in dataclasses.fields(value)}
+    if isinstance(value, Struct):
+        changed = {name: poison(getattr(value, name), text) for name in value.__struct_fields__}
         return replace(value, **changed | {key: getattr(value, key) for key in _IDS if key in changed})
     if isinstance(value, tuple):
         return tuple(poison(item, text) for item in value)

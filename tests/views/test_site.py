@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import replace
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
 import pytest
+from msgspec.structs import replace
 
 from orchestrator import site
 from orchestrator.errors import UsageError

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct, field
 
 from orchestrator.smoke.words import shorten
 from orchestrator.verdicts import Finding
@@ -17,8 +18,7 @@ if TYPE_CHECKING:
 _MOST_EVIDENCE = 6
 
 
-@dataclass(frozen=True, slots=True)
-class Evidence:
+class Evidence(Struct, frozen=True):
     """What a cell's logs hold, as far as it is read: what the step that failed printed, the ends of both logs."""
 
     step: str | None = None  # the step that failed, where the progress names it
@@ -27,8 +27,7 @@ class Evidence:
     smoke_log: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Said:
+class Said(Struct, frozen=True):
     """What the step or the check that failed had to say."""
 
     where: str
@@ -37,8 +36,7 @@ class Said:
     detail: Mapping[str, Any] = field(default_factory=dict)  # what a probe answered
 
 
-@dataclass(frozen=True, slots=True)
-class Hit:
+class Hit(Struct, frozen=True):
     """A line that a rule looks for, and who printed it."""
 
     said: Said
@@ -46,8 +44,7 @@ class Hit:
     found: Match[str]
 
 
-@dataclass(frozen=True, slots=True)
-class Case:
+class Case(Struct, frozen=True):
     """A cell as the rules see it."""
 
     cell: CellRecord
@@ -61,8 +58,7 @@ class Case:
         return ((self.build,) if self.build else ()) + self.checks
 
 
-@dataclass(frozen=True, slots=True)
-class Rule:
+class Rule(Struct, frozen=True):
     """A kind of cause: what it means, what must be seen for it, what to do, and how it is found."""
 
     code: str
