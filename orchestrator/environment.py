@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import platform
 from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
 
 from orchestrator import __version__
 from orchestrator.load import cpu_model
 from orchestrator.model import BuilderSpec, NodeSpec
 from orchestrator.record import Environment
+from orchestrator.standins import VARIABLE
 
 if TYPE_CHECKING:
     from orchestrator.config.load import Matrix
@@ -21,7 +25,7 @@ _LIMITS = ("cpu", "memory", "limits.")  # what a builder may be allowed, by its 
 def builder_spec(matrix: Matrix) -> BuilderSpec:
     """Give the builder that matrix.yaml asks for."""
     asked = matrix.file.builder
-    return BuilderSpec(
+    spec = BuilderSpec(
         name=asked.name,
         driver=asked.driver,
         image=asked.image,
@@ -34,6 +38,9 @@ def builder_spec(matrix: Matrix) -> BuilderSpec:
         nodes=tuple(NodeSpec(node.endpoint, tuple(node.platforms), tuple(node.options.items())) for node in asked.nodes),
         smoke=asked.smoke,
     )
+    if asked.driver == "auto" and os.environ.get(VARIABLE):
+        return replace(spec, driver="docker", why_own="stand-in bases are in the engine alone")
+    return spec
 
 
 def make_environment(engine: Engine, builder: Builder, spec: BuilderSpec) -> Environment:

@@ -29,6 +29,7 @@ _PASSING = re.compile(
 )
 _SPOILT = re.compile(r"failed to commit \S+ to \S+ during finalize")  # of a killed build; every other that meets it fails, too
 _DISK = re.compile(r"no space left on device|disk quota exceeded", re.IGNORECASE)
+_BOOTING = "[internal] booting buildkit"  # buildx starts a builder in a container that does not run
 _DAMAGED = re.compile(r"unexpected commit (?:digest|size)|failed size validation")
 _BASE = re.compile(r"failed to resolve source metadata for (\S+): ")
 _NOT_THERE = re.compile(r": not found\b|pull access denied|repository does not exist|manifest unknown")
@@ -62,6 +63,8 @@ def classify_failure(  # noqa: PLR0911  # one for each kind of cause
         return BuildFailure(
             f"no room left on the engine's disk: {shorten(words)}; `docker buildx prune` frees some", is_ours=False, passing=False
         )
+    if step is not None and step.name == _BOOTING:
+        return BuildFailure(f"the builder did not start: {shorten(words)}", is_ours=False, passing=True)
     if "dockerfile parse error" in error or "failed to read dockerfile" in error:
         return BuildFailure(
             f"the Dockerfile cannot be read: {shorten(words.removeprefix('dockerfile parse error '))}", is_ours=True, passing=False

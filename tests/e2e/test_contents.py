@@ -16,7 +16,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import requests
 
+from orchestrator.standins import VARIABLE
 from tests.e2e.conftest import DOCKERFILE, MATRIX, cells_of
+from tests.lab.bases import save_description
 from tests.lab.registry import serve_registry
 
 if TYPE_CHECKING:
@@ -28,8 +30,11 @@ ADDED = (".dockerenv", "dev/console", "etc/hostname", "etc/hosts", "etc/resolv.c
 
 @pytest.mark.engine
 @pytest.mark.lab
-def test_the_step_that_installed_the_compilers_is_named_with_the_bytes_that_deleting_them_did_not_save(tmp_path: Path) -> None:
+def test_the_step_that_installed_the_compilers_is_named_with_the_bytes_that_deleting_them_did_not_save(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The naive Alpine image is larger by what lies below its deletion; in two stages nothing of it is there."""
+    monkeypatch.setenv(VARIABLE, str(save_description()))
     words = ["run", "--only", "base=alpine*,deps=psutil-7.0,python=3.13", "--reports", str(tmp_path), "--no-smoke", "--no-trace"]
     subprocess.run([MATRIX, *words, "--progress", "none"], cwd=ROOT, check=True, capture_output=True)
     cells = cells_of(json.loads((tmp_path / "latest/run.json").read_text()))

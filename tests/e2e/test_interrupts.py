@@ -85,6 +85,8 @@ def test_a_run_killed_in_the_middle_goes_on_with_the_rest(project: Project) -> N
         for part, name in ONLY_TOGETHER:
             assert result[part].pop(name) is None
             assert found[part].pop(name) is not None
+        for step in (*result["build"]["steps"], *found["build"]["steps"]):
+            del step["outcome"], step["ran_in"]  # who ran a step that cells share is known together only, too
         assert found == result, "a finished cell is as it was"
     starts = [event["cell"] for event in project.events() if event["kind"] == "cell-started"]
     assert all(starts.count(cell) == 1 for cell in before)

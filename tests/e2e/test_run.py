@@ -160,11 +160,13 @@ def test_the_environment_of_the_measurement_is_recorded(placed: Project) -> None
     placed.jobs = None
     record = placed.run()
     environment = record["environment"]
-    assert record["cells"][0]["build"]["jobs"] == usual_jobs(environment["cpus"])
     assert environment["storage"] == ("overlay2" if placed.place == "classic" else "containerd")
     assert environment["driver"] == (placed.place if placed.place in OF_THE_IMAGE else "docker")
-    assert environment["cpus"] > 0
     assert environment["stand_in_bases"] == []
+    if placed.place == "remote":
+        assert environment["cpus"] is None, "another machine's, which nobody tells"
+    else:
+        assert record["cells"][0]["build"]["jobs"] == usual_jobs(environment["cpus"])
 
 
 def test_a_report_of_a_stored_run_needs_no_docker(project: Project) -> None:

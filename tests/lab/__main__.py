@@ -17,7 +17,7 @@ from orchestrator.standins import VARIABLE
 from tests.lab.bases import STAND_INS, ensure_bases, save_description
 from tests.lab.cache import LabError, say
 from tests.lab.engine import BENCH, CLASSIC, FORBID, MAIN, TINY, answers, ensure, may_start, start, stop
-from tests.lab.stock import forget_unused
+from tests.lab.stock import forget_unused, load_builder_image
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -105,6 +105,7 @@ def _start_engines(stack: ExitStack) -> dict[str, str]:
     if MAIN in starts:
         starts[MAIN].result()
         forget_unused()
+        load_builder_image(MAIN.environment)
         variables = MAIN.environment | {KEEPS_IMAGES: "yes"}
     if not beside:
         say(f"no other engines run beside it: that takes root on Debian or Ubuntu, and {FORBID} other than no")

@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from msgspec.structs import replace
 
+from orchestrator.config.load import load_matrix
 from orchestrator.docker.builder import Builder
-from orchestrator.environment import make_environment
+from orchestrator.environment import builder_spec, make_environment
 from orchestrator.model import BuilderSpec, NodeSpec
 from orchestrator.report.details import about_run
 from orchestrator.report.table import make_heading
+from orchestrator.standins import VARIABLE
 from tests.unit.docker_fake import make_engine
 from tests.unit.records import make_record
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import pytest
 
 ENGINE = make_engine(storage="overlay2", containerd_store=True)
 NODES = BuilderSpec(driver="remote", endpoint="tcp://a:1", nodes=(NodeSpec("tcp://b:1"),))
@@ -36,3 +45,22 @@ def test_the_engines_machine_is_the_builders_where_it_is_in_the_engine() -> None
     found = make_environment(ENGINE, builder, BuilderSpec(driver="docker-container"))
     assert (found.cpus, found.memory_bytes, found.platform) == (ENGINE.cpus, ENGINE.memory_bytes, ENGINE.platform)
     assert found.endpoints is None
+
+
+def test_stand_in_bases_are_where_auto_builds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They are in the engine alone, so a builder in a container would not find them; who names a driver has seen to it."""
+    text = "version: 1\nname: a\naxes: {base: [slim]}\n"
+    file = tmp_path / "matrix.yaml"
+    tmp_path.joinpath("Dockerfile").write_text("FROM scratch\n")
+
+    def drivers() -> list[str]:
+        found = []
+        for builder in ("", "builder: {driver: docker-container}\n"):
+            file.write_text(text + builder)
+            found.append(builder_spec(load_matrix(file)).driver)
+        return found
+
+    monkeypatch.delenv(VARIABLE, raising=False)
+    assert drivers() == ["auto", "docker-container"]
+    monkeypatch.setenv(VARIABLE, "bases.json")
+    assert drivers() == ["docker", "docker-container"]

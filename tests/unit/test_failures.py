@@ -27,7 +27,15 @@ STEP = Vertex("sha256:s", "[2/3] RUN pip install grpcio", 2, error="process did 
 RAN = 'process "/bin/sh -c pip install grpcio" did not complete successfully: exit code: '
 META = "failed to resolve source metadata for docker.io/library/"
 
+BOOTING = Vertex("sha256:b", "[internal] booting buildkit", 0, error="Error response from daemon: container is marked for removal")
+
 CASES = {
+    "a builder that somebody removes just now": Case(
+        "ERROR: failed to build: Error response from daemon: container is marked for removal and cannot be started",
+        "the builder did not start: Error response from daemon: container is marked for removal",
+        passing=True,
+        step=BOOTING,
+    ),
     "a layer that is not what its digest says": Case(
         'ERROR: failed to solve: failed to compute cache key: failed commit on ref "layer-sha256:b7": unexpected commit digest '
         "sha256:0a, expected sha256:b7: failed precondition",
