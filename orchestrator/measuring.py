@@ -24,6 +24,7 @@ from orchestrator.measure.image import make_image, over_base_bytes
 from orchestrator.scanners import scan_sbom
 from orchestrator.smoke.choose import choose_runner
 from orchestrator.smoke.run import Caller
+from orchestrator.smoke.served import read_health
 from orchestrator.workshop import CancelledError
 
 if TYPE_CHECKING:
@@ -96,7 +97,8 @@ def open_graph(shop: Workshop, cell: Cell, target: Target, known: KnownImage) ->
 
 def make_caller(shop: Workshop, cell: Cell, known: KnownImage) -> Caller:
     """Say who has programs run in an image, and what they are told of it."""
-    return Caller(shop.run.id, cell.id, cell.settings.env, known.command, known.port, known.user)
+    health = read_health(json.loads(known.config)) if known.config else None
+    return Caller(shop.run.id, cell.id, cell.settings.env, known.command, known.port, known.user, health)
 
 
 def image_name(shop: Workshop, cell: Cell) -> str:

@@ -18,7 +18,7 @@ from orchestrator.smoke.choose import GRAPH, find_unheld_limits
 from orchestrator.smoke.commands import DEFAULT_CHECK_S, check_command, check_imports, make_command_call, make_import_call
 from orchestrator.smoke.probes import check_probe, make_probe_call
 from orchestrator.smoke.runners import make_step
-from orchestrator.smoke.served import check_health_inside, check_http_inside
+from orchestrator.smoke.served import check_health_inside, check_http_inside, make_health_call, make_http_call
 from orchestrator.smoke.services import NotStartedError, check_health, check_http
 from orchestrator.smoke.structure import check_structure
 from orchestrator.tracing.attributes import describe_check
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from orchestrator.docker.stages import Timed
     from orchestrator.model import Check, Pairs
     from orchestrator.smoke.runners import Call, Runner
+    from orchestrator.smoke.served import Health
     from orchestrator.tracing.trace import Trace
 
 PROBE_S = 120.0
@@ -47,6 +48,7 @@ class Caller(Struct, frozen=True):
     command: tuple[str, ...]
     port: int
     user: str
+    health: Health | None = None  # its HEALTHCHECK, as far as its configuration is known
 
 
 class Subject(Struct, frozen=True):
@@ -94,8 +96,9 @@ def foresee_calls(subject: Subject, checks: Sequence[Check], runners: Mapping[Ch
 
 
 def foresee_steps(caller: Caller, checks: Sequence[Check]) -> list[Timed]:
-    """Give the steps that checks will be, and their time limits, up to the first check that is not known yet."""
-    known = takewhile(lambda one: one is not None, (_foresee(caller, check) for check in checks))
+    """Give the steps that checks will be, and their time limits, up to the first that is not known yet, or waits for a service."""
+    busy = takewhile(lambda check: not isinstance(check, HttpCheck | HealthyCheck), checks)
+    known = takewhile(lambda one: one is not None, (_foresee(caller, check) for check in busy))
     return [(make_step(one[0]), one[1]) for one in known if one is not None]
 
 
@@ -105,16 +108,21 @@ def _foresee(caller: Caller, check: Check) -> tuple[Call, float] | None:
 
 
 def _make_call(caller: Caller, check: Check) -> Call | None:
-    if any(find_unheld_limits(check)):
-        return None
+    found = None
     match check:
+        case _ if any(find_unheld_limits(check)):
+            pass
         case ImportCheck():
-            return make_import_call(caller, check)
+            found = make_import_call(caller, check)
         case RunCheck():
-            return make_command_call(caller, check)
+            found = make_command_call(caller, check)
+        case HttpCheck():
+            found = make_http_call(caller, check)
+        case HealthyCheck():
+            found = make_health_call(caller, check)
         case ProbeCheck() if PROBE_NEEDS[check.probe].no_graph is None:
-            return make_probe_call(caller, check)
-    return None
+            found = make_probe_call(caller, check)
+    return found
 
 
 def _limit_s(check: Check) -> float:

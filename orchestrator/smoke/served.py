@@ -20,7 +20,7 @@ from orchestrator.smoke.words import explain_code, inert, last_line, shorten
 
 if TYPE_CHECKING:
     from orchestrator.model import HealthyCheck, HttpCheck
-    from orchestrator.smoke.run import Subject
+    from orchestrator.smoke.run import Caller, Subject
 
 _NO_STARTER = "only a Python could start the image's command and ask it there, and the image has none"
 NO_STARTER = {
@@ -29,9 +29,10 @@ NO_STARTER = {
 }
 _SHELL = ("/bin/sh", "-c")  # of the image, where it names no other
 _SECOND_NS = 10**9
+_NONCE = secrets.token_hex(8)  # of this process: it keeps a report from being taken for something printed
 
 
-class _Health(Struct, frozen=True):
+class Health(Struct, frozen=True):
     """What an image says of its own HEALTHCHECK."""
 
     test: tuple[str, ...]
@@ -43,8 +44,7 @@ class _Health(Struct, frozen=True):
 def check_http_inside(subject: Subject, check: HttpCheck, timeout_s: float) -> CheckResult:
     """Ask the image's command until it answers as it should, or its time is over."""
     name = f"http :{check.port}{check.path}"
-    task = {"port": check.port, "path": check.path, "status": check.status, "header": check.header, "body": check.body}
-    answer = _serve(subject, check, name, task, timeout_s)
+    answer = _serve(subject, check, name, make_http_call(subject.caller, check), timeout_s)
     if isinstance(answer, CheckResult):
         return answer
     tail = inert(str(answer.get("tail", ""))).rstrip()[-4000:] or None
@@ -58,11 +58,9 @@ def check_http_inside(subject: Subject, check: HttpCheck, timeout_s: float) -> C
 
 def check_health_inside(subject: Subject, check: HealthyCheck, timeout_s: float) -> CheckResult:
     """Run the image's own HEALTHCHECK every second, beside the image's command, until it passes."""
-    health = _read_health(subject)
-    if health is None:
+    if subject.caller.health is None:
         return CheckResult("healthy", "failed", "the image has no HEALTHCHECK")
-    task = {"test": health.test, "each_s": health.each_s, "start_s": health.start_s, "retries": health.retries}
-    answer = _serve(subject, check, "healthy", task, timeout_s)
+    answer = _serve(subject, check, "healthy", make_health_call(subject.caller, check), timeout_s)
     if isinstance(answer, CheckResult):
         return answer
     found = _found(answer)
@@ -72,26 +70,46 @@ def check_health_inside(subject: Subject, check: HealthyCheck, timeout_s: float)
     return CheckResult("healthy", "failed", shorten(f"not healthy within {check.within_s:.0f} s: {problem}"))
 
 
+def make_http_call(caller: Caller, check: HttpCheck) -> Call | None:
+    """Say how the image's command is started and asked over HTTP; None where it has none."""
+    task = {"port": check.port, "path": check.path, "status": check.status, "header": check.header, "body": check.body}
+    return _make_call(caller, check, task)
+
+
+def make_health_call(caller: Caller, check: HealthyCheck) -> Call | None:
+    """Say how the image's command is started and its HEALTHCHECK run; None where it lacks one of them."""
+    health = caller.health
+    if health is None:
+        return None
+    task = {"test": health.test, "each_s": health.each_s, "start_s": health.start_s, "retries": health.retries}
+    return _make_call(caller, check, task)
+
+
+def _make_call(caller: Caller, check: HttpCheck | HealthyCheck, task: dict[str, Any]) -> Call | None:
+    if not caller.command:
+        return None
+    within_s = min(check.within_s, check.limits.timeout_s or check.within_s)
+    question = {**task, "command": caller.command, "within_s": within_s, "nonce": _NONCE}
+    source = resources.files("orchestrator.smoke").joinpath("service_inside.py").read_text(encoding="utf-8")
+    network = "bridge" if check.limits.network == "bridge" else "none"
+    confinement = Confinement(caller.run, caller.cell, replace(check.limits, network=network), caller.env)
+    return Call((PYTHON, json.dumps(question)), confinement, source)
+
+
 def _serve(
-    subject: Subject, check: HttpCheck | HealthyCheck, name: str, task: dict[str, Any], timeout_s: float
+    subject: Subject, check: HttpCheck | HealthyCheck, name: str, call: Call | None, timeout_s: float
 ) -> dict[str, Any] | CheckResult:
     """Have the image's command started and asked; give what was found, or why that is not known.
 
     The image's Python reports it, so an image could report what it likes. It
-    could answer what it likes as well, which is all that these checks are
-    about. The nonce keeps a report from being taken for something printed.
+    could answer what it likes as well, which is all that these checks are about.
     """
-    if not subject.caller.command:
+    if call is None:
         return CheckResult(name, "failed", "the image has no command to start")
-    nonce = secrets.token_hex(8)
-    question = {**task, "command": subject.caller.command, "within_s": min(check.within_s, timeout_s), "nonce": nonce}
-    source = resources.files("orchestrator.smoke").joinpath("service_inside.py").read_text(encoding="utf-8")
-    network = "bridge" if check.limits.network == "bridge" else "none"
-    confinement = Confinement(subject.caller.run, subject.caller.cell, replace(check.limits, network=network), subject.caller.env)
-    ended = run_python(subject, Call((PYTHON, json.dumps(question)), confinement, source), timeout_s)
+    ended = run_python(subject, call, timeout_s)
     if ended is None:
         return CheckResult(name, "skipped", NO_STARTER[subject.runner.name])
-    answer = parse_answers(ended.stdout, "service").get(nonce)
+    answer = parse_answers(ended.stdout, "service").get(_NONCE)
     if answer is None:
         failure = explain_end(ended, timeout_s, check.limits.memory_bytes)
         return CheckResult(name, *(failure or ("error", "the image's Python did not say what came of it")))
@@ -133,17 +151,16 @@ def _gone(answer: dict[str, Any]) -> str | None:
     return shorten(f"the container ended: {shown}{f': {words}' if words else ''}")
 
 
-def _read_health(subject: Subject) -> _Health | None:
+def read_health(config: dict[str, Any]) -> Health | None:
     """Read the HEALTHCHECK in an image's configuration, with the engine's own defaults."""
-    graph = subject.graph
-    inner = (graph.place.config.get("config") or {}) if graph else {}
+    inner = config.get("config") or {}
     found = inner.get("Healthcheck") or {}
     kind, *words = found.get("Test") or ["NONE"]
     if kind not in ("CMD", "CMD-SHELL") or not words:
         return None
     shell = inner.get("Shell") or _SHELL
     test = [*shell, *words] if kind == "CMD-SHELL" else words
-    return _Health(
+    return Health(
         test=tuple(map(str, test)),
         each_s=(found.get("Timeout") or 30 * _SECOND_NS) / _SECOND_NS,
         start_s=(found.get("StartPeriod") or 0) / _SECOND_NS,

@@ -15,8 +15,9 @@ from orchestrator.docker.containers import Confinement, Ended
 from orchestrator.docker.graph import Graph, Place
 from orchestrator.model import HealthyCheck, HttpCheck, ImportCheck, Limits, ProbeCheck, RunCheck, StructureCheck
 from orchestrator.smoke.choose import choose_runner, find_unheld
-from orchestrator.smoke.run import Caller, Subject, run_checks
+from orchestrator.smoke.run import Caller, Subject, foresee_steps, run_checks
 from orchestrator.smoke.runners import Call, make_step, make_task
+from orchestrator.smoke.served import read_health
 from orchestrator.tracing.begin import begin_trace
 from tests.unit.docker_fake import make_engine
 
@@ -90,6 +91,7 @@ class FakeRunner:
     end: Any
     name: str = "graph"
     calls: list[Call] = field(default_factory=list)
+    foreseen: list[tuple[Call, float] | None] = field(default_factory=list)
 
     def run(self, call: Call, timeout_s: float) -> Ended:
         """Answer as the test says."""
@@ -99,7 +101,8 @@ class FakeRunner:
         return found
 
     def foresee(self, calls: Sequence[tuple[Call, float] | None]) -> None:
-        """Do nothing."""
+        """Remember what it is told to expect."""
+        self.foreseen += calls
 
     def close(self) -> None:
         """Do nothing."""
@@ -117,12 +120,11 @@ def serve(**answer: object) -> Any:
     return lambda call: end_with(0, json.dumps({"service": json.loads(call.words[1])["nonce"], **answer}) + "\n")
 
 
-def check_one(check: Check, end: Any, config: dict[str, Any] | None = None, command: tuple[str, ...] = ("serve",)) -> list[Any]:
-    """Run one check in the graph; give what became of it."""
-    runner = FakeRunner(end)
-    place = Place(("buildx",), "b", None, HERE, {}, {"config": config or {}}, Event())
-    subject = Subject(
-        caller=Caller("r", "c", (), command, 8000, ""),
+def make_subject(runner: FakeRunner, config: dict[str, Any] | None = None) -> Subject:
+    """Make an image with a command, and what its configuration says besides."""
+    place = Place(("buildx",), "b", None, HERE, {}, {}, Event())
+    return Subject(
+        caller=Caller("r", "c", (), ("serve",), 8000, "", read_health({"config": config or {}})),
         engine=make_engine(storage="", containerd_store=True),
         image="",
         folder=HERE,
@@ -132,9 +134,33 @@ def check_one(check: Check, end: Any, config: dict[str, Any] | None = None, comm
         runner=runner,
         graph=Graph(place),
     )
+
+
+def check_one(check: Check, end: Any, config: dict[str, Any] | None = None, command: tuple[str, ...] = ("serve",)) -> list[Any]:
+    """Run one check in the graph; give what became of it."""
+    runner = FakeRunner(end)
+    subject = make_subject(runner, config)
+    subject = replace(subject, caller=replace(subject.caller, command=command))
     smoke = run_checks(subject, [check], {check: runner}, 60.0)
     assert all(found.runner == "graph" for found in smoke.checks)
     return [(found.outcome, found.reason) for found in smoke.checks]
+
+
+def test_a_service_is_asked_in_the_same_build_as_all_other_checks() -> None:
+    """It is foreseen as it is called; but cells that are tested one after another do not wait for each other's services."""
+    checks: list[Check] = [PLAIN, HealthyCheck(), HttpCheck(80, limits=Limits(timeout_s=3.0)), ImportCheck(("json",))]
+    runner = FakeRunner(lambda _: end_with(0))
+    subject = make_subject(runner, {"Healthcheck": {"Test": ["CMD", "true"]}})
+    run_checks(subject, checks, dict.fromkeys(checks, runner), 60.0)
+    foreseen = [one[0] for one in runner.foreseen if one]
+    assert len(foreseen) == len(checks)
+    assert foreseen == runner.calls
+    assert json.loads(foreseen[2].words[1])["within_s"] == 3.0, "no longer than the check may take"
+    assert foresee_steps(subject.caller, checks) == [(make_step(foreseen[0]), 60.0)]
+    without = replace(subject, caller=replace(subject.caller, command=(), health=None))
+    runner.foreseen.clear()
+    run_checks(without, checks, dict.fromkeys(checks, runner), 60.0)
+    assert [one is None for one in runner.foreseen] == [False, True, True, False], "nothing could be started"
 
 
 def test_what_a_step_cannot_do_is_skipped_with_its_reason() -> None:
