@@ -44,7 +44,8 @@ def find_groups(shop: Workshop, cells: Sequence[Cell]) -> dict[str, Group]:
 
     With one job nothing goes on beside a build, so none has a group.
     """
-    found = [(cell.id, _find_likely(shop, cell)) for cell in cells if _is_plain(cell)] if shop.jobs > 1 else []
+    can_group = shop.jobs > 1 and shop.engine.can_bake
+    found = [(cell.id, _find_likely(shop, cell)) for cell in cells if _is_plain(cell)] if can_group else []
     known = [(cell, digest) for cell, digest in found if digest]
     pieces = [dict(known[at : at + GROUP]) for at in range(0, len(known), GROUP)]
     rows = shop.jobs if len(pieces) == 1 else max(1, shop.jobs // 2)  # the next group is built while one is tested

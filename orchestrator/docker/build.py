@@ -12,6 +12,7 @@ from msgspec import Struct, field
 from orchestrator.docker import process
 from orchestrator.docker.engine import child_environment
 from orchestrator.errors import UsageError
+from orchestrator.measure.unfold import Unfolder
 from orchestrator.measure.usage import parse_usage
 from orchestrator.model import LABEL
 from orchestrator.places import dockerfile_of, inside_context, is_remote, named_context, secret_source
@@ -161,15 +162,19 @@ def run_build(
     dockerfile: bytes = b"",
 ) -> process.Exit:
     """Run a build, with more in its environment; every line of its progress goes to the callback."""
-    return process.stream(
+    out, err = Unfolder(on_progress), Unfolder(on_progress)
+    ended = process.stream(
         argv,
-        on_stdout=on_progress,
-        on_stderr=on_progress,
+        on_stdout=out.feed,
+        on_stderr=err.feed,
         env=build_environment(environment or {}),
         stdin=dockerfile,
         timeout_s=timeout_s,
         cancel=cancel,
     )
+    out.close()
+    err.close()
+    return ended
 
 
 def build_environment(more: Mapping[str, str]) -> Mapping[str, str]:

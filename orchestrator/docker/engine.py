@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 Said = TypeVar("Said")
 
 MIN_BUILDX = (0, 13, 0)  # the first with --progress=rawjson
+_BAKING = (0, 17, 0)  # the first whose bake takes a cell's network, and is told what it may read
 _ANSWER_S = 30.0
 _QUICK_S = 10.0
 _USUAL_ENDPOINT = "unix:///var/run/docker.sock"
@@ -51,6 +52,11 @@ class Engine(Struct, frozen=True):
     def is_local(self) -> bool:
         """Tell whether it answers, and on this machine."""
         return self.answers and self.endpoint.startswith(("unix://", "npipe://"))
+
+    @property
+    def can_bake(self) -> bool:
+        """Tell whether a bake of buildx's builds what a build of its own would."""
+        return (_parse_version(self.buildx) or _BAKING) >= _BAKING
 
 
 class Answer(Struct, frozen=True):
@@ -171,7 +177,8 @@ def find_client() -> str:
 def _buildx_of(client: dict[str, Any]) -> dict[str, Any]:
     """Find buildx among docker's plugins, or say that it is missing or too old."""
     plugin: dict[str, Any] = next((plugin for plugin in client.get("Plugins") or () if plugin.get("Name") == "buildx"), {})
-    found = _VERSION.match(str(plugin.get("Version", "")))
+    version = str(plugin.get("Version", ""))
+    found = _parse_version(version)
     needed = ".".join(map(str, MIN_BUILDX))
     if found is None:
         message = (
@@ -179,10 +186,15 @@ def _buildx_of(client: dict[str, Any]) -> dict[str, Any]:
             f"version {needed} or newer"
         )
         raise EngineError(message)
-    if tuple(int(part or 0) for part in found.groups()) < MIN_BUILDX:
-        message = f"buildx {found[0]} is too old; {needed} or newer is needed (it writes the progress that matrix measures)"
+    if found < MIN_BUILDX:
+        message = f"buildx {version} is too old; {needed} or newer is needed (it writes the progress that matrix measures)"
         raise EngineError(message)
     return dict(plugin)
+
+
+def _parse_version(text: str) -> tuple[int, ...] | None:
+    found = _VERSION.match(text)
+    return tuple(int(part or 0) for part in found.groups()) if found else None
 
 
 def _version_of(plugin: dict[str, Any]) -> str:

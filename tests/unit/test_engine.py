@@ -7,6 +7,7 @@ import shutil
 from typing import TYPE_CHECKING
 
 import pytest
+from msgspec.structs import replace
 
 from orchestrator.docker import process
 from orchestrator.docker.engine import ask_engine, connect, explain_silence, find_client
@@ -179,3 +180,12 @@ def test_an_engine_that_hangs_is_told_from_one_that_refuses(monkeypatch: pytest.
 def test_silence_has_a_cause_and_a_cure(words: str, said: str) -> None:
     """Why no engine answers, and the command to type."""
     assert explain_silence(words, "unix:///s").startswith(said)
+
+
+@pytest.mark.parametrize(
+    ("buildx", "can"),
+    [("0.13.1+ds1", False), ("0.16.2", False), ("0.17.0", True), ("0.29.1+ds1", True), ("1.0", True), ("dev", True)],
+)
+def test_an_old_bake_builds_something_else(buildx: str, can: bool) -> None:  # noqa: FBT001  # what is known of a version
+    """It knows neither a target's network nor what it may read; of a version without a number the newest is expected."""
+    assert replace(make_engine(storage="", containerd_store=True), buildx=buildx).can_bake is can
