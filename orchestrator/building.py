@@ -26,7 +26,7 @@ from orchestrator.docker.nodes import tell_emulation
 from orchestrator.events import Event
 from orchestrator.failures import BuildFailure, classify_failure
 from orchestrator.measure.installs import InstallLog, Origin
-from orchestrator.measure.progress import Progress, export_seconds, make_steps, pull_seconds, start_of
+from orchestrator.measure.progress import Progress, export_seconds, find_bases, make_steps, pull_seconds, start_of
 from orchestrator.measure.usage import with_usage
 from orchestrator.model import Cell, Status
 from orchestrator.record import Build
@@ -152,6 +152,8 @@ class Following:
 def take_built(shop: Workshop, cell: Cell, followed: Followed, metadata: BuildMetadata, at_once: int) -> Built:
     """Say what became of a build that has succeeded."""
     build = replace(_make_build(followed.progress, at_once, followed.wall_s), **_platform(shop, cell))
+    if metadata.bases is None:
+        metadata = replace(metadata, bases=find_bases(followed.progress))
     return Built(with_usage(build, metadata.usage), metadata, None, None, followed.origins)
 
 

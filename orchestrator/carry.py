@@ -73,6 +73,8 @@ def _is_same(shop: Workshop, cell: Cell, old: CellRecord) -> bool:
         return False
     if old.smoke and shop.runner != "auto" and any((check.runner or "container") != shop.runner for check in old.smoke.checks):
         return False
+    if old.image.base_layers is None:  # nobody knows what it was built on
+        return False
     now = read_inputs(settings, shop.folder, shop.contexts)
     return _are_equal(now, old.inputs) and (old.smoke is not None and (old.smoke.outcome != "skipped") == bool(settings.smoke))
 

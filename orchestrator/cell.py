@@ -110,7 +110,7 @@ def _try_cell(  # noqa: PLR0913  # a cell, what is known of it, where it is, and
         target = make_target(shop, cell, record.inputs, wants_engine=wants_engine)
         built = _build_in_group(group, cell, target, trace, seat) if group else None
         built = built or _build_alone(shop, cell, target, trace, seat, variation)
-        inputs = replace(record.inputs, base=built.metadata.bases)
+        inputs = replace(record.inputs, base=built.metadata.bases or ())
         record = replace(record, inputs=inputs, build=built.build, image=None, smoke=None)
         if failure := built.failure:
             again = (WITHOUT_CACHE if failure.spoilt else AS_IT_IS) if failure.passing else None

@@ -123,8 +123,9 @@ def look_into(shop: Workshop, cell: Cell, target: Target, built: Built, inputs: 
 
 def measure_image(shop: Workshop, cell: Cell, known: KnownImage, built: Built) -> Image:
     """Put what this run alone knows to an image; a base that cannot be read leaves what came on top of it unknown."""
+    bases = built.metadata.bases
     try:
-        base_layers = shop.bases.count_layers(known.diff_ids, built.metadata.bases)
+        base_layers = None if bases is None else shop.bases.count_layers(known.diff_ids, bases)
     except EngineError as error:
         shop.emit(Event("warning", None, {"text": str(error)}))
         base_layers = None

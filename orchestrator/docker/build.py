@@ -196,7 +196,7 @@ class BuildMetadata(Struct, frozen=True):
     ref: str | None = None
     digest: str | None = None
     config_digest: str | None = None
-    bases: tuple[Base, ...] = ()
+    bases: tuple[Base, ...] | None = None  # unknown where no provenance is told, as by buildx 0.13
     usage: Mapping[str, Usage] = field(default_factory=dict)
 
 
@@ -217,7 +217,7 @@ def make_metadata(data: dict[str, Any]) -> BuildMetadata:
         ref=data.get("buildx.build.ref"),
         digest=data.get("containerimage.digest"),
         config_digest=data.get("containerimage.config.digest"),
-        bases=tuple(dict.fromkeys(bases)),
+        bases=tuple(dict.fromkeys(bases)) if provenance else None,
         usage=parse_usage(provenance),
     )
 

@@ -121,7 +121,7 @@ def _differences(spec: BuilderSpec, driver: str, existing: Existing) -> list[str
     wanted = driver_options(spec, driver)
     keys = sorted({*wanted, *existing.options} - {MARK})
     found += [key.removeprefix("env.") for key in keys if wanted.get(key) != existing.options.get(key)]
-    if driver != "remote" and _parse_toml(render_buildkitd_toml(spec)) != _parse_toml(existing.config):
+    if driver != "remote" and not _has_mirrors(spec, existing):
         found.append("mirrors")
     if driver == "remote" and spec.endpoint != existing.endpoint:
         found.append("endpoint")
@@ -131,6 +131,16 @@ def _differences(spec: BuilderSpec, driver: str, existing: Existing) -> list[str
     if len(spec.nodes) != len(existing.others) or any(_is_other_node(spec, driver, wanted, node) for wanted, node in pairs):
         found.append("nodes")
     return found
+
+
+def _has_mirrors(spec: BuilderSpec, existing: Existing) -> bool:
+    """Tell whether a builder was made with the same mirrors; an older buildx shows no builder's configuration, but its mark."""
+    toml = render_buildkitd_toml(spec)
+    return existing.options.get(MARK) == _mark_of(toml) or _parse_toml(toml) == _parse_toml(existing.config)
+
+
+def _mark_of(toml: str) -> str:
+    return hashlib.sha256(toml.encode()).hexdigest()[:12]
 
 
 def _is_other_node(spec: BuilderSpec, driver: str, wanted: NodeSpec, found: Existing) -> bool:
@@ -176,7 +186,7 @@ def render_create_argv(
     argv += ["--append"] if node else []
     options = driver_options(spec, driver) | (dict(node.options) if node else {})
     if driver == "docker-container":
-        options[MARK] = hashlib.sha256(render_buildkitd_toml(spec).encode()).hexdigest()[:12]
+        options[MARK] = _mark_of(render_buildkitd_toml(spec))
         argv += ["--buildkitd-flags", "--allow-insecure-entitlement network.host"]
     for key, value in options.items():
         argv += ["--driver-opt", f'"{key}={value}"' if "," in value else f"{key}={value}"]

@@ -11,10 +11,11 @@ from typing import Any
 from msgspec import Struct, field
 
 from orchestrator.measure.periods import covered_s
-from orchestrator.record import Step
+from orchestrator.record import Base, Step
 from orchestrator.strict import parse_json
 
 _STEP = re.compile(r"^\[(?:(?P<stage>[^\]]{0,300}?) {1,9})?(?P<at>\d{1,9})/(?P<of>\d{1,9})\] (?P<instruction>.*)$", re.DOTALL)
+_RESOLVED = re.compile(r"FROM (?:docker\.io/(?:library/)?)?(?P<ref>\S+)@(?P<digest>sha256:[0-9a-f]{64})")
 _FRACTION = re.compile(r"\.(\d{1,6})\d*")
 _STDERR = 2
 _PULL = ("pulling", "extracting", "resolve", "sha256:")
@@ -150,6 +151,14 @@ def split_step(name: str) -> StepName | None:
     """Read the name of a Dockerfile's step, or give None when it names something else."""
     found = _STEP.match(name)
     return StepName(found["stage"] or None, " ".join(found["instruction"].split())) if found else None
+
+
+def find_bases(progress: Progress) -> tuple[Base, ...] | None:
+    """Read the bases off the steps that fetch them; None where one has no digest."""
+    told = dict.fromkeys(map(instruction_of, progress.vertices.values()))
+    found = [_RESOLVED.fullmatch(instruction) for instruction in told if instruction.startswith("FROM ")]
+    known = [one for one in found if one]
+    return tuple(Base(one["ref"], one["digest"]) for one in known) if len(known) == len(found) else None
 
 
 def instruction_of(vertex: Vertex) -> str:

@@ -158,6 +158,18 @@ def test_a_builder_that_fits_is_reused(monkeypatch: pytest.MonkeyPatch) -> None:
         assert len(docker.did("buildx", "inspect")) == questions
 
 
+def test_mirrors_are_known_by_the_mark_where_buildx_shows_no_configuration(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As 0.13 does, with which each run would make the builder anew, and lose its cache."""
+    argv = render_create_argv(("buildx",), SPEC, "docker-container", None)
+    mark = next(word.partition("=")[2] for word in argv if word.startswith("env.MATRIX_BUILDER="))
+    bare = INSPECTED.partition("File#")[0]
+    docker = use(monkeypatch, buildx_inspect=bare.replace("0123456789ab", mark), buildx_create="", buildx_rm="")
+    assert ensure_builder(ENGINE, SPEC).did == "reused builder 'matrix'"
+    assert docker.did("buildx", "create") == []
+    use(monkeypatch, buildx_inspect=bare, buildx_create="", buildx_rm="")
+    assert "mirrors differed" in ensure_builder(ENGINE, SPEC).did
+
+
 @pytest.mark.parametrize(
     ("spec", "differing"),
     [

@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from orchestrator.measure.progress import LogLine, Progress, export_seconds, make_steps, parse_time, pull_seconds
+from orchestrator.measure.progress import LogLine, Progress, export_seconds, find_bases, make_steps, parse_time, pull_seconds
+from orchestrator.record import Base
 
 START = datetime(2026, 1, 1, 12, 0, 0, tzinfo=UTC)
 
@@ -242,3 +243,16 @@ def test_the_export_is_measured_apart() -> None:
         vertices(vertex("exporting cache", 20)),
     )
     assert export_seconds(progress) == 5.0
+
+
+def test_bases_are_read_off_the_steps_that_fetch_them() -> None:
+    """With a buildx that tells no provenance; of an image that is copied from, too. One without a digest leaves all unknown."""
+    digest = f"sha256:{'ab' * 32}"
+    slim = vertex(f"[builder 1/6] FROM docker.io/library/python:3.13-slim@{digest}", 1, 2)
+    again = vertex(f"[runtime 1/2] FROM docker.io/library/python:3.13-slim@{digest}", 1, 2) | {"digest": "sha256:again"}
+    others = [vertex(f"FROM {name}@{digest}", 1, 2) for name in ("docker.io/team/app:1", "127.0.0.1:5000/busybox")]
+    found = (Base("python:3.13-slim", digest), Base("team/app:1", digest), Base("127.0.0.1:5000/busybox", digest))
+    ran = vertex("[runtime 2/2] RUN echo FROM x", 2, 3)
+    assert find_bases(progress_of(vertices(slim, again, *others, ran))) == found
+    assert find_bases(progress_of(vertices(ran))) == ()
+    assert find_bases(progress_of(vertices(slim, vertex("[2/2] FROM docker.io/library/mine:latest", 1, 2)))) is None
