@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -27,10 +28,10 @@ ONLY_TOGETHER = (  # what is known of all cells of a run together only
 )
 
 
-def write_slow_cells(project: Project) -> None:
+def write_slow_cells(project: Project, **parts: Any) -> None:
     """Write four cells of a second each, no step in common, whatever the cache holds."""
     slow = {cell: {"args": {"DO": f"sleep 1; echo {project.folder} {cell}"}} for cell in CELLS}
-    project.write(axes={"kind": CELLS}, settings={"kind": slow}, defaults={"smoke": [{"run": ["echo", "hi"]}]})
+    project.write(axes={"kind": CELLS}, settings={"kind": slow}, defaults={"smoke": [{"run": ["echo", "hi"]}]}, **parts)
 
 
 def wait_for(condition: Callable[[], bool], process: subprocess.Popen[str]) -> None:
@@ -162,12 +163,13 @@ def test_clean_leaves_a_run_under_way_alone(project: Project) -> None:
 @pytest.mark.builder_image
 def test_a_builder_that_goes_away_is_made_anew_and_its_cells_tried_again(project: Project) -> None:
     """It is no verdict on the Dockerfile."""
-    project.place = "docker-container"
-    write_slow_cells(project)
+    name = f"matrix-tests-away-{os.getpid()}"  # nobody else's: the others would miss it
+    write_slow_cells(project, builder={"driver": "docker-container", "name": name})
     process = project.start("run", "--progress", "none", "--jobs", "2", "--format", "json")
     wait_for(lambda: any(event["kind"] == "cell-step" and "eval" in event["step"] for event in events_so_far(project)), process)
-    project.docker("rm", "--force", "buildx_buildkit_matrix-tests0")
+    project.docker("rm", "--force", f"buildx_buildkit_{name}0")
     out, err = process.communicate(timeout=120)
+    project.docker("buildx", "rm", "--force", name)
     assert process.returncode == 0, err
     cells = json.loads(out)["cells"]
     assert {cell["status"] for cell in cells} == {"passed"}
