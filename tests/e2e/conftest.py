@@ -8,7 +8,8 @@ import shutil
 import socket
 import subprocess
 import sys
-from contextlib import contextmanager
+import time
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,11 +23,12 @@ from tests.lab.__main__ import HAS_TINY
 from tests.lab.engine import CLASSIC, TINY
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from tests.lab.engine import EngineSpec
 
 _NEEDING_MORE = ("answering", "lab", "builder_image", "remote")  # than an engine in a network of its own
+_LOOK_S = 0.05  # what is waited for lies in files and in the engine, which tell nobody
 MATRIX = str(Path(sys.executable).with_name("matrix"))
 
 # What is started by its name; a shell of busybox has the others in itself. All 269 took 0.05 s to unpack for each check.
@@ -145,6 +147,21 @@ def name_for(endpoint: str) -> str:
 def cells_of(record: dict[str, Any]) -> dict[str, dict[str, Any]]:
     """Give a record's cells by id."""
     return {cell["id"]: cell for cell in record["cells"]}
+
+
+def events_so_far(project: Project) -> list[dict[str, Any]]:
+    """Read the journal of a run under way, if there is one yet."""
+    return project.events() if project.latest.joinpath("events.jsonl").is_file() else []
+
+
+def wait_for(condition: Callable[[], bool], process: subprocess.Popen[str]) -> None:
+    """Wait until something is true of a run under way."""
+    until = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < until, "it never came true"
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(_LOOK_S)
+            pytest.fail(f"the run ended before: {process.communicate()[1]}")
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.e2e.conftest import cells_of, name_for
+from tests.e2e.conftest import cells_of, events_so_far, name_for, wait_for
 from tests.e2e.lines import line_to
 
 if TYPE_CHECKING:
@@ -68,18 +68,15 @@ def write_slow_cells(project: Project, line: Line) -> None:
 def start(project: Project) -> subprocess.Popen[str]:
     """Start a run, and give it when one cell has ended and another is in its step."""
     process = project.start("run", "--progress", "none", "--jobs", "2")
-    until = time.monotonic() + 60
-    while process.poll() is None and time.monotonic() < until:
-        if project.latest.joinpath("events.jsonl").is_file():
-            events = project.events()
-            ended = {event["cell"] for event in events if event["kind"] == "cell-finished"}
-            if ended and any(
-                event["kind"] == "cell-step" and "eval" in event["step"] and event["cell"] not in ended for event in events
-            ):
-                return process
-        time.sleep(0.05)
-    process.kill()
-    pytest.fail(f"no cell was built while another one had ended: {process.communicate()}")
+
+    def is_under_way() -> bool:
+        events = events_so_far(project)
+        ended = {event["cell"] for event in events if event["kind"] == "cell-finished"}
+        steps = [event for event in events if event["kind"] == "cell-step" and "eval" in event["step"]]
+        return bool(ended) and any(event["cell"] not in ended for event in steps)
+
+    wait_for(is_under_way, process)
+    return process
 
 
 @pytest.mark.remote
@@ -122,7 +119,7 @@ def test_an_interruption_does_not_wait_for_a_builder_that_is_away(project: Proje
     write_slow_cells(project, line)
     process = start(project)
     line.cut()
-    time.sleep(2)  # by then it is looked for
+    wait_for(lambda: any(event["kind"] == "cell-retried" for event in project.events()), process)
     process.send_signal(signal.SIGINT)
     process.communicate(timeout=20)
     assert process.returncode == 130

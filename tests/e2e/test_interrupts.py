@@ -7,21 +7,15 @@ import os
 import signal
 import subprocess
 import sys
-import time
-from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
 from orchestrator import __version__
-from tests.e2e.conftest import Project, cells_of
+from tests.e2e.conftest import Project, cells_of, events_so_far, wait_for
 from tests.e2e.test_run import leftovers
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
 CELLS = list("abcd")
-_LOOK_S = 0.05  # what is waited for lies in files and in the engine, which tell nobody
 ONLY_TOGETHER = (  # what is known of all cells of a run together only
     *(("image", name) for name in ("unique_bytes", "unique_compressed_bytes")),
     *(("build", name) for name in ("own_s", "shared_s", "alone_s")),
@@ -32,16 +26,6 @@ def write_slow_cells(project: Project, **parts: Any) -> None:
     """Write four cells of a second each, no step in common, whatever the cache holds."""
     slow = {cell: {"args": {"DO": f"sleep 1; echo {project.folder} {cell}"}} for cell in CELLS}
     project.write(axes={"kind": CELLS}, settings={"kind": slow}, defaults={"smoke": [{"run": ["echo", "hi"]}]}, **parts)
-
-
-def wait_for(condition: Callable[[], bool], process: subprocess.Popen[str]) -> None:
-    """Wait until something is true of a run under way."""
-    until = time.monotonic() + 60
-    while not condition():
-        assert time.monotonic() < until, "it never came true"
-        with suppress(subprocess.TimeoutExpired):
-            process.wait(_LOOK_S)
-            pytest.fail(f"the run ended before: {process.communicate()[1]}")
 
 
 def finished(project: Project) -> dict[str, dict[str, Any]]:
@@ -174,11 +158,6 @@ def test_a_builder_that_goes_away_is_made_anew_and_its_cells_tried_again(project
     cells = json.loads(out)["cells"]
     assert {cell["status"] for cell in cells} == {"passed"}
     assert max(cell["attempts"] for cell in cells) > 1
-
-
-def events_so_far(project: Project) -> list[dict[str, Any]]:
-    """Read the journal of a run under way, if there is one yet."""
-    return project.events() if project.latest.joinpath("events.jsonl").is_file() else []
 
 
 @pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])
