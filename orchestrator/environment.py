@@ -39,7 +39,7 @@ def builder_spec(matrix: Matrix) -> BuilderSpec:
         smoke=asked.smoke,
     )
     if asked.driver == "auto" and os.environ.get(VARIABLE):
-        return replace(spec, driver="docker", why_own="stand-in bases are in the engine alone")
+        return replace(spec, driver="docker", why_in_engine="stand-in bases are in the engine alone")
     return spec
 
 

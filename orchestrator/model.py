@@ -189,7 +189,7 @@ class BuilderSpec(Struct, frozen=True):
     platforms: tuple[str, ...] = ()
     nodes: tuple[NodeSpec, ...] = ()
     smoke: str = "auto"
-    why_own: str = "matrix.yaml asks for it"  # should it be the engine's own BuildKit
+    why_in_engine: str = "matrix.yaml asks for it"
 
     @property
     def needs_engine(self) -> bool:

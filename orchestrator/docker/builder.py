@@ -69,7 +69,7 @@ def ensure_builder(  # the engine, what is asked for, and what is known already
         return _describe(spec.name, driver, seen, f"reused builder '{spec.name}'")
     with held(f"builder-{spec.name}"):
         if spec.driver == "docker":
-            return _own_buildkit(engine, spec.why_own)
+            return _own_buildkit(engine, spec.why_in_engine)
         existing = inspect_builder(engine, spec.name)
         driver = _driver_of(spec)
         if existing is None:

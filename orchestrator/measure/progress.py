@@ -15,7 +15,8 @@ from orchestrator.record import Base, Step
 from orchestrator.strict import parse_json
 
 _STEP = re.compile(r"^\[(?:(?P<stage>[^\]]{0,300}?) {1,9})?(?P<at>\d{1,9})/(?P<of>\d{1,9})\] (?P<instruction>.*)$", re.DOTALL)
-_RESOLVED = re.compile(r"FROM (?:docker\.io/(?:library/)?)?(?P<ref>\S+)@(?P<digest>sha256:[0-9a-f]{64})")
+_FETCHES = ("FROM ", "[context ")
+_RESOLVED = re.compile(r"(?:FROM|\[context [^\]]+\]) (?:docker\.io/(?:library/)?)?(?P<ref>\S+)@(?P<digest>sha256:[0-9a-f]{64})")
 _FRACTION = re.compile(r"\.(\d{1,6})\d*")
 _STDERR = 2
 _PULL = ("pulling", "extracting", "resolve", "sha256:")
@@ -154,11 +155,12 @@ def split_step(name: str) -> StepName | None:
 
 
 def find_bases(progress: Progress) -> tuple[Base, ...] | None:
-    """Read the bases off the steps that fetch them; None where one has no digest."""
-    told = dict.fromkeys(map(instruction_of, progress.vertices.values()))
-    found = [_RESOLVED.fullmatch(instruction) for instruction in told if instruction.startswith("FROM ")]
-    known = [one for one in found if one]
-    return tuple(Base(one["ref"], one["digest"]) for one in known) if len(known) == len(found) else None
+    """Read the bases off the steps that fetch them, by FROM or as a context; None where one has no digest, or may be no image."""
+    told = map(instruction_of, progress.vertices.values())
+    steps = [one for one in told if one.startswith(_FETCHES) and "] load metadata for " not in one]
+    found = [_RESOLVED.fullmatch(step) for step in steps]
+    known = [Base(one["ref"], one["digest"]) for one in found if one]
+    return tuple(dict.fromkeys(known)) if len(known) == len(steps) else None
 
 
 def instruction_of(vertex: Vertex) -> str:

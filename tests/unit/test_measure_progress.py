@@ -253,6 +253,10 @@ def test_bases_are_read_off_the_steps_that_fetch_them() -> None:
     others = [vertex(f"FROM {name}@{digest}", 1, 2) for name in ("docker.io/team/app:1", "127.0.0.1:5000/busybox")]
     found = (Base("python:3.13-slim", digest), Base("team/app:1", digest), Base("127.0.0.1:5000/busybox", digest))
     ran = vertex("[runtime 2/2] RUN echo FROM x", 2, 3)
+    locked = vertex(f"[context host:5000/locked:1] host:5000/locked:1@{digest}", 1, 2)
+    asked = vertex(f"[context host:5000/locked:1] load metadata for host:5000/locked:1@{digest}", 0, 1)
+    assert find_bases(progress_of(vertices(asked, locked))) == (Base("host:5000/locked:1", digest),)
+    assert find_bases(progress_of(vertices(slim, vertex("[context files] load from client", 1, 2)))) is None
     assert find_bases(progress_of(vertices(slim, again, *others, ran))) == found
     assert find_bases(progress_of(vertices(ran))) == ()
     assert find_bases(progress_of(vertices(slim, vertex("[2/2] FROM docker.io/library/mine:latest", 1, 2)))) is None
