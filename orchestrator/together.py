@@ -11,7 +11,14 @@ from msgspec.structs import replace
 
 from orchestrator.building import following, take_built
 from orchestrator.disk import disk_errors, passing_folder
-from orchestrator.docker.bake import Sorter, load_all_metadata, make_untraced_parent, render_bake_argv, render_bake_file
+from orchestrator.docker.bake import (
+    Sorter,
+    find_ways_on,
+    load_all_metadata,
+    make_untraced_parent,
+    render_bake_argv,
+    render_bake_file,
+)
 from orchestrator.docker.build import run_build
 from orchestrator.docker.graph import start_together
 from orchestrator.events import Event
@@ -70,7 +77,8 @@ class Group:
 
     It is meant for what the cache holds. Where more steps are run than there
     are jobs, or a build fails, or takes too long, it is given up: each cell is
-    then built by itself, as if nothing had been.
+    then built by itself, as if nothing had been. A bake that can go on when one
+    fails leaves that one only.
     """
 
     def __init__(self, shop: Workshop, likely: Mapping[str, str], rows: int) -> None:
@@ -148,19 +156,18 @@ class Group:
                         builds[name].take(part)
 
             ended = run_build(
-                render_bake_argv(shop.engine.buildx_argv, shop.builder, file, metadata, list(orders)),
+                render_bake_argv(shop.engine.buildx_argv, shop.builder, file, metadata, list(orders), find_ways_on(shop.engine)),
                 on_progress=take,
                 timeout_s=min(order.cell.settings.timeout.build_s for order in orders.values()),
                 cancel=_Limit(shop.cancel, sorter, shop.jobs),
                 environment={"TRACEPARENT": make_untraced_parent()},
             )
-            if ended.code != 0:
-                if not shop.cancel.is_set():
-                    shop.emit(Event("group-parted", None, {"cells": self.cells}))
-                return {}
+            told = load_all_metadata(metadata)
+            left = [order.cell.id for name, order in orders.items() if name not in told]
+            if left and not shop.cancel.is_set():
+                shop.emit(Event("group-parted", None, {"cells": left}))
             return {
-                orders[name].cell.id: self._take(orders[name], builds[name], ended, told)
-                for name, told in load_all_metadata(metadata).items()
+                order.cell.id: self._take(order, builds[name], ended, told[name]) for name, order in orders.items() if name in told
             }
 
     def _begin_checks(self) -> None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from orchestrator.baking import make_target
 from orchestrator.docker.build import label_cell, make_metadata, make_outputs, render_secret_argv
+from orchestrator.docker.installed import help_of
 from orchestrator.measure.progress import items_of, split_step
 from orchestrator.strict import parse_json
 
@@ -20,9 +21,11 @@ if TYPE_CHECKING:
 
     from orchestrator.docker.build import BuildMetadata, Target
     from orchestrator.docker.builder import Builder
+    from orchestrator.docker.engine import Engine
     from orchestrator.model import Cell
 
 _OWNER = re.compile(r"\[(?P<target>cell\d+)(?:\] | (?=[^\]]*\]))")
+_EXECUTION, _ON = "--execution", "defer-error"  # as github.com/docker/buildx/pull/4044 has them
 _SAID_OF_A_STEP = ("statuses", "logs", "warnings")
 
 
@@ -42,10 +45,21 @@ def _make_target(cell: Cell, target: Target, builder: Builder, matrix: str, fold
     )
 
 
-def render_bake_argv(buildx: Sequence[str], builder: Builder, file: Path, metadata: Path, names: Sequence[str]) -> list[str]:
+def find_ways_on(engine: Engine) -> tuple[str, ...]:
+    """Give the words by which this buildx's bake builds the other targets when one fails; none where it cannot.
+
+    No version is asked for: it is told by what bake says of its options.
+    """
+    words = help_of(engine.docker, [*engine.buildx_argv, "bake"])
+    return (f"{_EXECUTION}={_ON}",) if _EXECUTION in words and _ON in words else ()
+
+
+def render_bake_argv(
+    buildx: Sequence[str], builder: Builder, file: Path, metadata: Path, names: Sequence[str], ways_on: Sequence[str] = ()
+) -> list[str]:
     """Write the command of a bake; contexts and secrets lie wherever matrix.yaml says."""
     argv = [*buildx, "bake", "--builder", builder.name, "--progress=rawjson", "--metadata-file", str(metadata), "--file", str(file)]
-    return [*argv, "--allow=fs.read=*", "--allow=network.host", *names]
+    return [*argv, *ways_on, "--allow=fs.read=*", "--allow=network.host", *names]
 
 
 def make_untraced_parent() -> str:
@@ -54,7 +68,7 @@ def make_untraced_parent() -> str:
 
 
 def load_all_metadata(path: Path) -> dict[str, BuildMetadata]:
-    """Read what buildx says of each build of a bake that has succeeded; of one that is not there nothing is known."""
+    """Read what buildx says of each build that has succeeded; a bake that ends with the first that fails says nothing of any."""
     try:
         found = json.loads(path.read_bytes())
     except (OSError, ValueError):

@@ -1,4 +1,4 @@
-"""What docker says of itself, kept until what is installed changes: for each answer it starts every plugin that it has."""
+"""What docker and buildx say of themselves, kept until what is installed changes: each answer takes a start of theirs."""
 
 from __future__ import annotations
 
@@ -7,12 +7,17 @@ import json
 import os
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from orchestrator.cached import Shelf
+from orchestrator.docker import process
 from orchestrator.errors import StoreError
 
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
 _SHELF = Shelf("client", b"matrix-client-1\n", max_bytes=1024**2, max_entry_bytes=64 * 1024)
+_HELP = Shelf("buildx", b"matrix-buildx-1\n", max_bytes=1024**2, max_entry_bytes=64 * 1024)
 _VARIABLES = ("DOCKER_CONFIG", "DOCKER_CONTEXT", "DOCKER_HOST", "HOME")
 _EVERYBODYS = ("/usr/local/lib", "/usr/local/libexec", "/usr/lib", "/usr/libexec")  # where docker looks for plugins
 
@@ -39,6 +44,19 @@ def remember_client(name: str, client: dict[str, Any]) -> None:
     if plugins:
         with suppress(StoreError):
             _SHELF.save(name, json.dumps({"Context": client.get("Context"), "Plugins": plugins}).encode())
+
+
+def help_of(docker: str, command: Sequence[str]) -> str:
+    """Give what a command of buildx's says of its options; of one that says nothing, nothing is known."""
+    name = hashlib.sha256("\0".join([installation(docker), *command]).encode()).hexdigest()
+    with suppress(StoreError):
+        if body := _HELP.load(name):
+            return bytes(body).decode()
+    asked = process.run([*command, "--help"])
+    if asked.ok:
+        with suppress(StoreError):
+            _HELP.save(name, asked.stdout.encode())
+    return asked.stdout if asked.ok else ""
 
 
 def _settings() -> Path:

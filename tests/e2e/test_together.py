@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import io
 import json
+import sys
 import tarfile
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from orchestrator.docker.engine import connect
@@ -14,8 +16,6 @@ from orchestrator.tracing.otlp import load_lines
 from tests.e2e.conftest import DOCKERFILE, TOOLS, Project, cells_of
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     import pytest
 
 KINDS = ["a", "b", "c"]
@@ -60,13 +60,26 @@ def test_unchanged_cells_are_built_by_one_buildx_and_looked_into_and_tested_as_e
     }
 
 
-def counting_buildx(folder: Path) -> dict[str, str]:
-    """Put a buildx before the real one that writes down what it is started for; give the variables that lead to it."""
-    (real,) = connect().buildx_argv
-    folder.joinpath("docker-buildx").write_text(f'#!/bin/sh\necho "$1" >> {folder}/started\nexec {real} "$@"\n')
+def put_before(folder: Path, script: str) -> dict[str, str]:
+    """Put a buildx before the real one; give the variables that lead to it."""
+    folder.joinpath("docker-buildx").write_text(script)
     folder.joinpath("docker-buildx").chmod(0o755)
     folder.joinpath("config.json").write_text(json.dumps({"cliPluginsExtraDirs": [str(folder)]}))
     return {"DOCKER_CONFIG": str(folder)}
+
+
+def counting_buildx(folder: Path) -> dict[str, str]:
+    """Have a buildx that writes down what it is started for."""
+    (real,) = connect().buildx_argv
+    return put_before(folder, f'#!/bin/sh\necho "$1 $2" >> {folder}/started\nexec {real} "$@"\n')
+
+
+def buildx_that_goes_on(folder: Path) -> dict[str, str]:
+    """Have a buildx whose bake goes on when a target fails."""
+    (real,) = connect().buildx_argv
+    root = Path(__file__).parents[2]
+    script = f"import sys; sys.path.insert(0, {str(root)!r})\nfrom tests.e2e.going_on import main\nmain({real!r})\n"
+    return put_before(folder, f"#!{sys.executable}\n{script}")
 
 
 def test_unchanged_cells_are_tested_in_as_many_builds_as_there_are_jobs(
@@ -89,9 +102,9 @@ def test_unchanged_cells_are_tested_in_as_many_builds_as_there_are_jobs(
     config.joinpath("started").unlink()
     second = cells_of(project.run("--jobs", "2", exit_code=1, **environment))
     assert builds_of(project) == {len(kinds)}
-    started = config.joinpath("started").read_text().split()
-    assert started.count("bake") == 1
-    assert 2 <= started.count("build") <= 3, "two rows of cells, and who comes after c in one of them"
+    started = config.joinpath("started").read_text().splitlines()
+    assert started.count("bake --builder") == 1
+    assert 2 <= started.count("build --builder") <= 3, "two rows of cells, and who comes after c in one of them"
     for kind, cell in second.items():
         assert {one["runner"] for one in cell["smoke"]["checks"]} == {"graph"}
         assert [one["outcome"] for one in cell["smoke"]["checks"]] == ["passed", "failed" if kind == "c" else "passed"]
@@ -144,6 +157,30 @@ def test_where_more_is_to_be_done_than_there_are_jobs_each_cell_is_built_alone(p
     # a step that the group's build had begun, and that did not end with it, was joined
     assert (failed.attributes[SOURCE], failed.attributes[STEP_OUTCOME]) in {("buildkit", "executed"), ("progress", "joined")}
     assert found["a"]["image"]["digest"] != first["a"]["image"]["digest"]
+
+
+def test_where_bake_goes_on_when_one_fails_the_others_are_what_it_made_of_them(
+    project: Project, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """A base that has moved makes one of three fail: it alone is built by itself, and tells why."""
+    base = f"matrix-tests-moved:{time.time_ns()}"
+    tests = 'RUN if test "$KIND" = b && test -e /broken; then echo it is broken; exit 7; fi'
+    project.folder.joinpath("Dockerfile").write_text(f"FROM {base}\n{TOOLS}\nARG KIND\n{tests}\n")
+    project.write(axes={"kind": KINDS}, defaults={"smoke": SMOKE, "args": {"KIND": "{kind}"}, "retries": 0})
+    environment = buildx_that_goes_on(tmp_path_factory.mktemp("config"))
+    move_base(project, base)
+    first = cells_of(project.run(exit_code=0, **environment))
+    move_base(project, base, "broken")
+    found = cells_of(project.run(exit_code=1, **environment))
+    assert {cell: one["build"]["jobs"] for cell, one in found.items()} == {"a": len(KINDS), "b": 2, "c": len(KINDS)}
+    assert [event["cells"] for event in project.events() if event["kind"] == "group-parted"] == [["b"]]
+    assert {cell: one["status"] for cell, one in found.items()} == {"a": "passed", "b": "build-failed", "c": "passed"}
+    assert "exit 7: it is broken" in found["b"]["reason"]
+    for cell in ("a", "c"):
+        assert found[cell]["image"]["digest"] != first[cell]["image"]["digest"]
+        base_step, *steps = instructions_of(found[cell])
+        assert base_step.startswith("FROM ")
+        assert steps == instructions_of(first[cell])[1:]
 
 
 def test_an_image_that_turns_out_to_be_another_is_read_and_tested(project: Project) -> None:

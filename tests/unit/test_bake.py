@@ -7,9 +7,13 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import pytest
+
 from orchestrator.baking import make_target
+from orchestrator.docker import process
 from orchestrator.docker.bake import (
     Sorter,
+    find_ways_on,
     load_all_metadata,
     make_untraced_parent,
     render_bake_argv,
@@ -19,10 +23,12 @@ from orchestrator.docker.build import Target
 from orchestrator.docker.builder import Builder
 from orchestrator.measure.progress import Progress, make_steps
 from orchestrator.tracing.trace import read_traceparent
+from tests.unit.docker_fake import Answer, FakeDocker, make_engine
 from tests.unit.folders import make_files, plan_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
 
 BUILDER = Builder("default", "docker", None, exports_oci=True, did="")
 SHARED, OWN = "sha256:1", "sha256:2"
@@ -70,6 +76,29 @@ def test_a_target_is_the_build_of_its_cell(tmp_path: Path) -> None:
     argv = render_bake_argv(["buildx"], BUILDER, Path("b.json"), Path("m.json"), ["cell0", "cell1"])
     assert argv[:4] == ["buildx", "bake", "--builder", "default"]
     assert argv[-4:] == ["--allow=fs.read=*", "--allow=network.host", "cell0", "cell1"]
+
+
+@pytest.mark.parametrize(
+    ("said", "ways_on"),
+    [
+        (
+            '      --execution string   Set execution mode ("fail-fast", "defer-output", "defer-error")\n',
+            ("--execution=defer-error",),
+        ),
+        ('      --execution string   Set execution mode ("one", "another")\n', ()),
+        ("      --no-cache   Do not use cache when building the image\n", ()),
+        ((1, "unknown command"), ()),
+    ],
+)
+def test_bake_is_asked_whether_it_can_go_on(monkeypatch: pytest.MonkeyPatch, said: Answer, ways_on: tuple[str, ...]) -> None:
+    """Once for each buildx that is installed; of one that does not say it, nothing is expected."""
+    fake = FakeDocker(buildx_bake_help=said)
+    monkeypatch.setattr(process, "run", fake)
+    engine = make_engine(storage="overlay2", containerd_store=False)
+    assert find_ways_on(engine) == find_ways_on(engine) == ways_on
+    assert len(fake.asked) == (1 if isinstance(said, str) else 2)
+    argv = render_bake_argv(["buildx"], BUILDER, Path("b.json"), Path("m.json"), ["cell0", "cell1"], ways_on)
+    assert [word for word in argv if word.startswith("--execution")] == list(ways_on)
 
 
 def test_what_bake_would_take_for_a_variable_is_spelt_as_text(tmp_path: Path) -> None:
