@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from orchestrator.record import RunRecord
     from orchestrator.store import RunFolder
 
-_FORMAT = 2  # another whenever the same run.json would give other figures
+_FORMAT = 3  # another whenever the same run.json would give other figures
 _NAME = "figures.json"
 _MOST_BYTES = 64 * 1024**2
 

@@ -64,7 +64,7 @@ def append_summary(record: RunRecord, environment: Mapping[str, str]) -> str | N
         if room < _LEAST_SUMMARY:
             return f"${SUMMARY} is full: the report of this run is not in it"
         with path.open("a", encoding="utf-8", errors="replace") as file:
-            file.write(render_within(record, room))
+            file.write("\n" * bool(file.tell()) + render_within(record, room - 1))  # a heading begins a line
     except OSError as error:
         return f"{path}, which ${SUMMARY} names, cannot be written: {error.strerror}"
     return None

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from orchestrator.errors import NothingSelectedError, StoreError, UsageError, did_you_mean
 from orchestrator.figures import load_figures
-from orchestrator.judge.attribution import attribute
+from orchestrator.judge.compare import find_causes
 from orchestrator.judge.history import TIME, History, Shift, make_history
 from orchestrator.judge.surroundings import TIMED, WEIGHED, differing
 from orchestrator.report.select import select_ids
@@ -108,8 +108,7 @@ def _causes_of(shift: Shift, reader: _Reader, environments: Mapping[str, Environ
     if old is None or new is None:
         return ("its record cannot be read any more",)
     fields = differing(environments[shift.before], environments[shift.run], TIMED if shift.metric == TIME else WEIGHED)
-    found = tuple(map(_render_cause, attribute(old, new, fields)))
-    return found or ("nothing that is recorded changed",)
+    return tuple(map(_render_cause, find_causes(old, new, fields)))
 
 
 def _render_cause(cause: Cause) -> str:

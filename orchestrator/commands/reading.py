@@ -134,6 +134,6 @@ def explain(
     sheet = Sheet(terminal_width(), may_colour(out))
     if cell is None:
         record, found = explain_run(run)
-        print_result(render_overview(record.id, found, kind, sheet), out)
+        print_result(render_overview(record, found, kind, sheet), out)
     else:
         print_result(render_explanation(explain_cell(run, cell), kind, sheet), out)

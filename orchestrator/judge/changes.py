@@ -56,7 +56,7 @@ def find_average_changes(margins: Sequence[Margin], first: str, second: str) -> 
             continue
         if margin.ahead is None:
             yield _say_unknown(margin, second, first, needed)
-        else:
+        elif not added_to(margin.metric):  # else no share of such a figure means the same in every group
             share = math.exp(needed - margin.ahead)
             yield f"{second} would be taken if its {margin.metric} were below {share:.0%} of what it is in every group."
 

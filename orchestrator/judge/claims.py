@@ -11,7 +11,7 @@ from orchestrator.judge.figures import BUILT, FAILS, Figure, figure_of
 from orchestrator.judge.noise import floor_between
 from orchestrator.judge.pairs import find_matches
 from orchestrator.judge.relations import outcome_holds, relation_holds
-from orchestrator.judge.words import join_some, render_amount, render_difference
+from orchestrator.judge.words import join_some, render_amount, render_difference, render_share
 from orchestrator.rules import METRICS, OF_OUTCOMES, OUTCOME
 from orchestrator.verdicts import Pair, Verdict
 
@@ -82,7 +82,7 @@ def _test(record: RunRecord, claim: Claim, match: Match) -> _Tested:
     )
     words += render_difference(left.value, other.value, left.unit)
     if floor.share and holds is None:
-        words += f", too near to tell (differences up to {floor.share:.1%} are chance)"
+        words += f", too near to tell (differences up to {render_share(floor.share)} are chance)"
     notes = [f"{cell} {figure.note}" for cell, figure in ((match.left.id, left), (name, other)) if figure.note]
     words += f" ({'; '.join(notes)})" if notes else ""
     return _Tested(Pair(match.left.id, name, left.value, other.value, holds, words), match.place, within_noise=holds is None)

@@ -9,11 +9,11 @@ from msgspec.structs import replace
 from orchestrator.judge.attribution import attribute
 from orchestrator.judge.differences import SCHEMA, Cause, CellChange, CellSeen, Comparison, Difference, RunSeen
 from orchestrator.judge.noise import size_noise
-from orchestrator.judge.surroundings import TIMED, WEIGHED, differing
+from orchestrator.judge.surroundings import TIMED, WEIGHED, differing, environment_of
 from orchestrator.judge.times import medians_of, noises_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from orchestrator.record import CellRecord, Image, RunRecord
 
@@ -23,22 +23,31 @@ COMPRESSED, UNPACKED = "compressed size", "unpacked size"
 def compare_runs(old: RunRecord, new: RunRecord, *, force: bool = False) -> Comparison:
     """Compare two runs, cell by cell; times only where both were taken alike, or where that is forced."""
     olds, news = ({cell.id: cell for cell in run.cells} for run in (old, new))
-    environment = differing(old.environment, new.environment)
-    refused = () if force else environment
     noises = noise_floors(old, new)
     pairs = [(olds[cell.id], cell) for cell in new.cells if cell.id in olds]
-    timed = any(True for before, after in pairs for _ in _medians(before, after))
+    apart = [differing(environment_of(old, before), environment_of(new, after)) for before, after in pairs]
+    environment = _each_once([differing(old.environment, new.environment), *apart])
+    are_timed = [any(True for _ in _medians(before, after)) for before, after in pairs]
+    timed = any(are_timed)
+    refused = [] if force else [fields for fields, is_timed in zip(apart, are_timed, strict=True) if is_timed]
     return Comparison(
         schema=SCHEMA,
         old=_see_run(old),
         new=_see_run(new),
         added=tuple(_see(cell) for cell in new.cells if cell.id not in olds),
         removed=tuple(_see(cell) for cell in old.cells if cell.id not in news),
-        cells=tuple(_compare_cells(before, after, None if refused else noises, (old, new)) for before, after in pairs),
+        cells=tuple(
+            _compare_cells(before, after, None if fields and not force else noises, (old, new))
+            for (before, after), fields in zip(pairs, apart, strict=True)
+        ),
         environment=environment,
-        times_refused=refused if timed else (),
+        times_refused=_each_once(refused),
         notes=tuple(_notes(old, new, timed=timed, forced=force and bool(environment))),
     )
+
+
+def _each_once(named: Iterable[tuple[str, ...]]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(field for fields in named for field in fields))
 
 
 def _see(cell: CellRecord) -> CellSeen:
@@ -79,8 +88,19 @@ def _compare_cells(
         titles = tuple(cause.title for cause in attribute(old, new) if cause.kind != "unexplained")
         return replace(change, unfelt=titles)
     fields = TIMED if any(one.is_real for one in times) else WEIGHED
-    causes = attribute(old, new, differing(runs[0].environment, runs[1].environment, fields))
-    return replace(change, causes=_explain_rest(causes, sizes))
+    return replace(
+        change, causes=find_causes(old, new, differing(environment_of(runs[0], old), environment_of(runs[1], new), fields))
+    )
+
+
+def find_causes(old: CellRecord, new: CellRecord, environment: tuple[str, ...]) -> tuple[Cause, ...]:
+    """Say what a cell's difference is charged to; where only the packing of the same bytes changed, or nothing known, that."""
+    causes = attribute(old, new, environment)
+    sizes = _compare_sizes(old.image, new.image) if old.image and new.image else ()
+    if sizes and sizes[0].is_real and sizes[1].is_real is False:
+        packing = Cause("compression", "as many bytes as before compress otherwise", None)
+        return (*(cause for cause in causes if cause.kind != "unexplained"), packing)
+    return causes or (Cause("unexplained", "nothing that is recorded changed"),)
 
 
 def _compare_sizes(old: Image, new: Image) -> tuple[Difference, ...]:
@@ -88,8 +108,9 @@ def _compare_sizes(old: Image, new: Image) -> tuple[Difference, ...]:
     alike = old.compressed_estimated == new.compressed_estimated
     note = None if alike else "one of the two is an estimate, so only the unpacked size decides"
     packed = _difference(COMPRESSED, old.compressed_bytes, new.compressed_bytes)
+    packed = replace(packed, estimated=(old.compressed_estimated, new.compressed_estimated))
     if not alike:
-        packed = Difference(COMPRESSED, "bytes", packed.old, packed.new, packed.noise, None, note)
+        packed = replace(packed, is_real=None, note=note)
     return packed, _difference(UNPACKED, old.uncompressed_bytes, new.uncompressed_bytes)
 
 
@@ -112,14 +133,6 @@ def _compare_times(old: CellRecord, new: CellRecord, noises: Mapping[str, float 
         noise = None if share is None else share * before
         real = None if noise is None else abs(after - before) > noise
         yield Difference(name, "s", before, after, noise, real, "the noise is not known" if noise is None else None)
-
-
-def _explain_rest(causes: tuple[Cause, ...], sizes: tuple[Difference, ...]) -> tuple[Cause, ...]:
-    """Say where only the packing of the same bytes changed, and where nothing is known to have changed."""
-    if len(sizes) == 2 and sizes[0].is_real and sizes[1].is_real is False:  # noqa: PLR2004  # packed and unpacked
-        packing = Cause("compression", "as many bytes as before compress otherwise", None)
-        return (*(cause for cause in causes if cause.kind != "unexplained"), packing)
-    return causes or (Cause("unexplained", "nothing that is recorded changed"),)
 
 
 def _notes(old: RunRecord, new: RunRecord, *, timed: bool, forced: bool) -> Iterator[str]:

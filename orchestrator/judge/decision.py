@@ -10,7 +10,7 @@ from orchestrator.judge.contest import compare, factor, preferences_of, total, u
 from orchestrator.judge.front import find_front
 from orchestrator.judge.noise import render_noise
 from orchestrator.judge.overall import judge_overall
-from orchestrator.judge.words import join_words, render_amount, render_difference
+from orchestrator.judge.words import join_words, render_amount, render_difference, render_share
 from orchestrator.rules import METRICS
 from orchestrator.verdicts import Decision, GroupDecision
 
@@ -61,7 +61,7 @@ def _decide_group(record: RunRecord, choice: Choice, group: Group) -> GroupDecis
         front=find_front(record, group),
         why=(*_say_why(choice, group, best, next_best), *_say_margins(margins, winner, second), *_say_failed(group)),
         would_change=tuple(_say_changes(record, prefer, group, winner, second)),
-        unknown=tuple(_say_unknown(prefer, group)),
+        unknown=tuple(_say_unknown(prefer, group, margins)),
     )
 
 
@@ -93,7 +93,9 @@ def _say_margins(margins: Sequence[Margin], first: Candidate | None, second: Can
         unit = METRICS[margin.metric]
         words = f"{margin.metric}: {first.value} {render_amount(one, unit)}, {second.value} {render_amount(other, unit)}: "
         chance = one != other and margin.ahead == 0
-        words += f"within the noise of {margin.floor:.1%}, decides nothing" if chance else render_difference(one, other, unit)
+        words += (
+            f"within the noise of {render_share(margin.floor)}, decides nothing" if chance else render_difference(one, other, unit)
+        )
         yield f"{words} (weight {margin.weight:g})."
 
 
@@ -121,7 +123,7 @@ def _say_changes(
             yield f"{one.value} would be taken if {one.cell.id} met what is required."
 
 
-def _say_unknown(prefer: Sequence[Preference], group: Group) -> Iterator[str]:
+def _say_unknown(prefer: Sequence[Preference], group: Group, margins: Sequence[Margin]) -> Iterator[str]:
     """Say which figures the verdict had to do without, and which cells."""
     for preference in prefer:
         lacking = [one for one in group.fit if not one.figures[preference.metric].ranked]
@@ -129,5 +131,7 @@ def _say_unknown(prefer: Sequence[Preference], group: Group) -> Iterator[str]:
             yield f"{preference.metric} decided nothing: {lacking[0].cell.id} {lacking[0].figures[preference.metric].note}."
         else:
             yield from (f"{preference.metric}: {one.cell.id} {one.figures[preference.metric].note}." for one in lacking)
+            undecided = [one.why for one in margins if one.metric == preference.metric and one.ahead is None]
+            yield from (f"{preference.metric} decided nothing: {why}." for why in undecided if not lacking)
     for value, why in group.absent:
         yield f"{value} was not tried: {why}."

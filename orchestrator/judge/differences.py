@@ -33,6 +33,7 @@ class Difference(Struct, frozen=True):
     noise: float | None = None  # in the figure's unit: smaller differences are none
     is_real: bool | None = None
     note: str | None = None
+    estimated: tuple[bool, bool] = (False, False)  # the old figure, and the new one
 
     @property
     def amount(self) -> float | None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from orchestrator.judge.compare import noise_floors
 from orchestrator.judge.noise import size_noise
-from orchestrator.judge.surroundings import differing
+from orchestrator.judge.surroundings import differing, environment_of
 from orchestrator.judge.times import COLD, cold_median_of
 from orchestrator.verdicts import Gate
 
@@ -70,7 +70,7 @@ def _judge_time(gate: Gate, old: tuple[RunRecord, CellRecord], new: tuple[RunRec
     if before is None or after is None:
         which = "this run" if after is None else f"the baseline {baseline.id}"
         return _unknown(gate, f"{which} has no isolated time (`matrix run --measure 7`)")
-    if fields := differing(baseline.environment, new[0].environment):
+    if fields := differing(environment_of(*old), environment_of(*new)):
         return _unknown(gate, f"times of unlike machines or tools say nothing; {baseline.id} differs in {'; '.join(fields)}")
     floor = noise_floors(baseline, new[0]).get(COLD)
     if floor is None:

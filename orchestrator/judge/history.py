@@ -135,22 +135,24 @@ def _size_shifts(cells: Sequence[CellFigures | None], runs: Sequence[RunFigures]
             level = cell
         elif _differs(level, cell):
             crept = not _differs(last, cell)
-            old, new = _sizes(level if crept else last, cell)
+            old, new = _sizes(level if crept else last, cell) or (0, 0)
             yield Shift(cell.id, SIZE, runs[at].id, runs[last_run].id, runs[at].started_at, old, new, crept=crept)
             level = cell
         last, last_run = cell, at
 
 
-def _sizes(old: CellFigures, new: CellFigures) -> tuple[int, int]:
+def _sizes(old: CellFigures, new: CellFigures) -> tuple[int, int] | None:
     """Give two sizes that mean the same: unpacked ones where one of the compressed is an estimate."""
-    if old.compressed_estimated == new.compressed_estimated or None in (old.uncompressed_bytes, new.uncompressed_bytes):
+    if old.compressed_estimated == new.compressed_estimated:
         return old.compressed_bytes or 0, new.compressed_bytes or 0
-    return old.uncompressed_bytes or 0, new.uncompressed_bytes or 0
+    if old.uncompressed_bytes is None or new.uncompressed_bytes is None:
+        return None
+    return old.uncompressed_bytes, new.uncompressed_bytes
 
 
 def _differs(old: CellFigures, new: CellFigures) -> bool:
-    before, after = _sizes(old, new)
-    return abs(after - before) > size_noise(before)
+    sizes = _sizes(old, new)
+    return sizes is not None and abs(sizes[1] - sizes[0]) > size_noise(sizes[0])
 
 
 def _time_shifts(cells: Sequence[CellFigures | None], runs: Sequence[RunFigures], alike: _Likeness) -> Iterator[Shift]:

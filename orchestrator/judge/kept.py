@@ -73,7 +73,7 @@ def make_figures(record: RunRecord) -> RunFigures:
         cells=tuple(map(_make_cell, record.cells)),
         only=record.only,
         skip=record.skip,
-        noise=noises_of(record).get(COLD),
+        noise=None if any(cell.part for cell in record.cells) else noises_of(record).get(COLD),  # else of unlike machines
         is_shard=record.shard is not None,
     )
 

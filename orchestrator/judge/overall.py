@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from orchestrator.judge.candidates import Fit
 from orchestrator.judge.changes import find_average_changes, find_weight_changes
-from orchestrator.judge.contest import average, compare, factor, preferences_of, total, unbeaten
+from orchestrator.judge.contest import added_to, average, compare, factor, preferences_of, total, unbeaten
 from orchestrator.judge.words import join_some, join_words, render_amount, render_place
 from orchestrator.rules import METRICS
 
@@ -148,7 +148,10 @@ def _say_margins(field: _Field, margins: Sequence[Margin], first: str | None, se
             continue
         less, more = (first, second) if margin.ahead > 0 else (second, first)
         share = math.exp(-abs(margin.ahead))
-        yield f"{words}; on average {less} has {share:.2f} of what {more} has (weight {margin.weight:g})."
+        has = f"{less} has {share:.2f} of what {more} has"
+        if added_to(margin.metric):  # then the figures themselves are no such share of each other
+            has = f"{less} is ahead by a factor of {1 / share:.2f}"
+        yield f"{words}; on average {has} (weight {margin.weight:g})."
 
 
 def _say_groups(decided: Sequence[GroupDecision], winner: str | None) -> Iterator[str]:

@@ -9,7 +9,7 @@ from orchestrator.units import megabytes
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from orchestrator.record import Environment
+    from orchestrator.record import CellRecord, Environment, RunRecord
 
 # Of what changes how long a build takes. Not among them: the builder's name, matrix's own Python, and `--jobs`, since an
 # isolated build has the machine to itself.
@@ -39,6 +39,11 @@ _WORDS = {
     "endpoints": "builder",
 }
 _SAME_MEMORY = 0.05  # virtual machines of one kind differ by what their firmware keeps
+
+
+def environment_of(run: RunRecord, cell: CellRecord) -> Environment:
+    """Give what a cell was made with: of a run that was merged from unlike machines, what its part was made with."""
+    return next((part.environment for part in run.parts if cell.part == part.run), run.environment)
 
 
 def differing(old: Environment, new: Environment, fields: tuple[str, ...] = TIMED) -> tuple[str, ...]:

@@ -10,6 +10,7 @@ from orchestrator.units import UNKNOWN, megabytes
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
+_SMALL = 0.001
 _TWICE = 2.0  # from here on people say how many times, not how many percent
 _DIFFERENT = {BYTES: ("smaller", "larger"), SECONDS: ("faster", "slower"), COUNT: ("fewer", "more"), SHARE: ("less", "more")}
 
@@ -23,6 +24,11 @@ def render_amount(value: float | None, unit: str) -> str:
     if unit == SECONDS:
         return f"{value:.2f} s"
     return f"{value:.1%}" if unit == SHARE else f"{value:g}"
+
+
+def render_share(share: float) -> str:
+    """Write a share that may be small."""
+    return f"{share:.1%}" if share >= _SMALL else f"{share:.2%}"
 
 
 def render_difference(value: float, other: float, unit: str) -> str:

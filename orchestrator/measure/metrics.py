@@ -49,7 +49,7 @@ def make_metrics(record: RunRecord) -> tuple[Metric, ...]:
     cells = [(cell, _attributes_of(record, cell)) for cell in record.cells]
     outcomes = [Point({**of, **_outcome(cell)}, (1,)) for cell, of in cells]
     built = [(cell.build, {**of, names.OUTCOME: str(cell.status)}) for cell, of in cells if cell.build]
-    durations = [Point({**of, names.TIMING: build.timing}, build.samples_s or (build.wall_s,)) for build, of in built]
+    durations = [_duration_of(build, of) for build, of in built]
     sizes = [Point({**of, SIZE_KIND: kind}, (size,)) for cell, of in cells for kind, size in _sizes(cell.image)]
     steps = [Point({**of, names.STEP_OUTCOME: kind}, (count,)) for build, of in built for kind, count in _steps(build).items()]
     return (
@@ -69,6 +69,11 @@ def make_resource(record: RunRecord) -> dict[str, str]:
 def _attributes_of(record: RunRecord, cell: CellRecord) -> dict[str, str]:
     axes = {f"{names.AXIS}{axis}": value for axis, value in cell.axes.items()}
     return {PIPELINE: record.name, names.CELL_ID: cell.id, **axes}
+
+
+def _duration_of(build: Build, of: Mapping[str, str]) -> Point:
+    """Give the samples of a build that was timed by itself, or else what it took beside others."""
+    return Point({**of, names.TIMING: build.timing if build.samples_s else "shared"}, build.samples_s or (build.wall_s,))
 
 
 def _outcome(cell: CellRecord) -> dict[str, str]:

@@ -169,20 +169,20 @@ def _listed(cells: Iterable[CellForecast]) -> str:
 
 
 def _as_markdown(found: Preflight) -> str:
-    from orchestrator.report.text import escape_markdown  # noqa: PLC0415  # only this format needs it
+    from orchestrator.report.text import escape_line, escape_markdown  # noqa: PLC0415  # only this format needs it
 
     targets = _known_targets(found)
     heads = ["dependency", *(_heading(target, targets).replace("\n", " ") for target, _ in targets)]
     lines = [
         f"# {escape_markdown(one_line(found.name))}: before a run",
         "",
-        *(f"- {escape_markdown(line)}" for line in _legend(found)),
+        *(f"- {escape_line(line)}" for line in _legend(found)),
     ]
     lines += ["", "| " + " | ".join(map(escape_markdown, heads)) + " |", "|" + " --- |" * len(heads)]
     for row in _telling_rows(found):
         words = [one_line(row.label), *(_word(row, target) for target, _ in targets)]
         lines.append("| " + " | ".join(map(escape_markdown, words)) + " |")
-    lines += ["", *(f"- {escape_markdown(line)}" for line in [*_notes(found), *_outlooks(found)])]
+    lines += ["", *(f"- {escape_line(line)}" for line in [*_notes(found), *_outlooks(found)])]
     return "\n".join(lines) + "\n"
 
 

@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING
 
 from msgspec import to_builtins
 
-from orchestrator.judge.compare import COMPRESSED
 from orchestrator.report.markdown import render_table
 from orchestrator.report.table import Table
-from orchestrator.report.text import escape_markdown, wrap_lines
+from orchestrator.report.text import escape_line, escape_markdown, wrap_lines
 from orchestrator.smoke.words import one_line, shorten
 from orchestrator.units import UNKNOWN, megabytes, signed_megabytes
 
@@ -70,9 +69,11 @@ def _outcome(cell: CellChange) -> str:
 def _size(size: Difference | None) -> tuple[str, str]:
     if size is None:
         return UNKNOWN, UNKNOWN
-    mark = "~" if size.metric == COMPRESSED and size.is_real is None else ""
-    change = "≈" if size.is_real is False else f"{mark}{signed_megabytes(size.amount)}{_percent(size)}"
-    return mark + megabytes(size.new), change if size.amount is not None else UNKNOWN
+    if size.new is None:
+        return UNKNOWN, UNKNOWN
+    new, amount = ("~" if of_estimates else "" for of_estimates in (size.estimated[1], any(size.estimated)))
+    change = "≈" if size.is_real is False else f"{amount}{signed_megabytes(size.amount)}{_percent(size)}"
+    return new + megabytes(size.new), change if size.amount is not None else UNKNOWN
 
 
 def _percent(difference: Difference) -> str:
@@ -117,8 +118,9 @@ def _seen(cell: CellSeen) -> str:
 
 def _notes(comparison: Comparison) -> Iterator[str]:
     if comparison.times_refused:
+        where = "where" if any(cell.times for cell in comparison.cells) else "because"
         yield (
-            "Times are NOT compared, because the machines or tools differ; --force compares them all the same: "
+            f"Times are NOT compared, {where} the machines or tools differ; --force compares them all the same: "
             + "; ".join(map(shorten, comparison.times_refused))
             + "."
         )
@@ -196,14 +198,14 @@ def _stack(headers: Sequence[str], row: Sequence[str], width: int) -> list[str]:
 def _render_markdown(comparison: Comparison) -> str:
     table = _make_table(comparison)
     lines = [f"# {escape_markdown(one_line(comparison.new.name))}: what changed", ""]
-    lines += [f"{escape_markdown(line)}  " for line in _heading(comparison)]
+    lines += [f"{escape_line(line)}  " for line in _heading(comparison)]
     lines += ["", escape_markdown(_summary(comparison))]
     if table.rows:
         lines += ["", *render_table(table)]
     if apart := list(_lines_of_cells(comparison)):
-        lines += ["", *(f"- {escape_markdown(line)}" for line in apart)]
+        lines += ["", *(f"- {escape_line(line)}" for line in apart)]
     for head, evidence in _charges(comparison):
-        lines += ["", f"**{escape_markdown(head)}**", "", *(f"- {escape_markdown(line)}" for line in evidence)]
+        lines += ["", f"**{escape_markdown(head)}**", "", *(f"- {escape_line(line)}" for line in evidence)]
     if more := [*_unfelt(comparison), *_notes(comparison)]:
-        lines += ["", *(f"- {escape_markdown(line)}" for line in more)]
+        lines += ["", *(f"- {escape_line(line)}" for line in more)]
     return "\n".join(lines) + "\n"

@@ -32,22 +32,21 @@ def render_csv(record: RunRecord) -> str:
     ranked = [table.headers.index(header) for header in headers[-1:]]
     file = io.StringIO()
     writer = csv.writer(file, lineterminator="\n")
-    writer.writerow(
-        [
-            *map(_inert_value, record.axes),
-            "cell",
-            "outcome",
-            *FIGURES,
-            *WORK,
-            *measured,
-            *(["relative_time"] * len(ranked)),
-            *INSIDE,
-            *scanned,
-            "smoke",
-            "reason",
-            "diagnosis",
-        ]
-    )
+    names = [
+        "cell",
+        "outcome",
+        *FIGURES,
+        *WORK,
+        *measured,
+        *(["relative_time"] * len(ranked)),
+        *INSIDE,
+        *scanned,
+        "smoke",
+        "reason",
+        "diagnosis",
+    ]
+    axes = (f"axis_{axis}" if axis in names else axis for axis in record.axes)
+    writer.writerow([*map(_inert_value, axes), *names])
     for cell, row in zip(record.cells, table.rows, strict=True):
         values = [cell.axes.get(axis, "") for axis in record.axes]
         figures = [

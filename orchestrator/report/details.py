@@ -133,8 +133,10 @@ def about_packages(image: Image) -> list[tuple[str, str, int | None]]:
     packages = (*image.packages.os, *image.packages.python) if image.packages else ()
     found = [(f"{one.name} {one.version}", _about_package(one), one.bytes) for one in packages]
     found.sort(key=lambda one: (-(one[2] or 0), one[0]))
-    rest = [size or 0 for *_, size in found[_MOST_PACKAGES:]]
-    return found[:_MOST_PACKAGES] + ([(f"{len(rest)} more", "all of them are in run.json", sum(rest))] if rest else [])
+    rest = [size for *_, size in found[_MOST_PACKAGES:]]
+    known = [size for size in rest if size is not None]
+    size = sum(known) if len(known) == len(rest) else None
+    return found[:_MOST_PACKAGES] + ([(f"{len(rest)} more", "all of them are in run.json", size)] if rest else [])
 
 
 def _about_package(package: Package) -> str:
@@ -150,8 +152,8 @@ def about_build(cell: CellRecord, build: Build) -> list[Fact]:
 
 
 def _about_build(cell: CellRecord, build: Build) -> Iterator[Fact]:
-    yield "timing", f"{build.timing}, up to {build.jobs} builds at once"
-    yield "wall", _seconds(build.wall_s)
+    yield "timing", build.timing
+    yield "wall", f"{_seconds(build.wall_s)}, up to {build.jobs} builds at once"
     figures = (
         ("own work", build.own_s),
         ("steps of others that it needed", build.shared_s),

@@ -9,13 +9,13 @@ from msgspec import Struct
 
 from orchestrator.model import Status
 from orchestrator.report.table import outcome_of
-from orchestrator.report.text import escape_markdown
+from orchestrator.report.text import escape_line, escape_markdown
 from orchestrator.smoke.words import inert, one_line
 
 if TYPE_CHECKING:
     from rich.text import Text
 
-    from orchestrator.record import CellRecord
+    from orchestrator.record import CellRecord, RunRecord
     from orchestrator.tracing.columns import Sheet
     from orchestrator.verdicts import Finding
 
@@ -53,29 +53,31 @@ def render_explanation(one: Explanation, kind: str, sheet: Sheet) -> str:
     return _markdown(one) if kind == "markdown" else sheet.render(_text(one, sheet))
 
 
-def render_overview(run: str, found: list[Explanation], kind: str, sheet: Sheet) -> str:
+def render_overview(record: RunRecord, found: list[Explanation], kind: str, sheet: Sheet) -> str:
     """Write down a line for each cell of a run that has something to explain."""
+    run = record.id
     if kind == "json":
         return _dump({"schema": SCHEMA, "run": inert(run), "cells": [_data_of(one) for one in found]})
     if kind == "markdown":
         rows = [" | ".join(map(escape_markdown, (one_line(one.cell.id), outcome_of(one.cell), _titles(one)))) for one in found]
-        head = ["| cell | outcome | findings |", "| --- | --- | --- |"] if rows else [_nothing(run)]
+        head = ["| cell | outcome | findings |", "| --- | --- | --- |"] if rows else [_nothing(record)]
         return "\n".join([f"# {escape_markdown(one_line(run))}", "", *head, *(f"| {row} |" for row in rows)]) + "\n"
-    return sheet.render(_overview(run, found, sheet))
+    return sheet.render(_overview(record, found, sheet))
 
 
-def _nothing(run: str) -> str:
-    return f"All cells of run {one_line(run)} ended as expected, and no rule has found anything."
+def _nothing(record: RunRecord) -> str:
+    which = "All cells" if record.complete else "All cells that have a result"
+    return f"{which} of run {one_line(record.id)} ended as expected, and no rule has found anything."
 
 
 def _titles(one: Explanation) -> str:
     return "; ".join(one_line(finding.title) for finding in one.findings) or NOTHING_FOUND
 
 
-def _overview(run: str, found: list[Explanation], sheet: Sheet) -> list[Text]:
+def _overview(record: RunRecord, found: list[Explanation], sheet: Sheet) -> list[Text]:
     from orchestrator.tracing.columns import wrap  # noqa: PLC0415  # rich is for text only
 
-    lines = wrap(f"run {run}", sheet.columns, style="bold") if found else wrap(_nothing(run), sheet.columns)
+    lines = wrap(f"run {record.id}", sheet.columns, style="bold") if found else wrap(_nothing(record), sheet.columns)
     for one in found:
         lines += wrap(f"{one.cell.id}: {outcome_of(one.cell)}: {_titles(one)}", sheet.columns)
     return lines
@@ -102,10 +104,10 @@ def _text(one: Explanation, sheet: Sheet) -> list[Text]:
 
 
 def _markdown(one: Explanation) -> str:
-    lines = [f"# {escape_markdown(one_line(one.cell.id))}", "", *(f"- {escape_markdown(line)}" for line in _heading(one)), ""]
+    lines = [f"# {escape_markdown(one_line(one.cell.id))}", "", *(f"- {escape_line(line)}" for line in _heading(one)), ""]
     for finding in one.findings:
         lines += [f"## {escape_markdown(one_line(finding.title))}", ""]
-        lines += [f"- {escape_markdown(one_line(line))}" for line in finding.evidence]
+        lines += [f"- {escape_line(line)}" for line in map(one_line, finding.evidence) if line]
         lines += ["", f"**Remedy:** {escape_markdown(one_line(finding.remedy))} (`{escape_markdown(one_line(finding.code))}`)", ""]
     if not one.findings:
         lines += [escape_markdown(one.summary), ""]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from orchestrator.report.judged import write_figure
+from orchestrator.report.judged import write_limited
 from orchestrator.smoke.words import shorten
 
 if TYPE_CHECKING:
@@ -27,5 +27,6 @@ def render_broken(record: RunRecord) -> Iterator[str]:
 def render_gate(gate: Gate) -> str:
     """Write a gate in one line."""
     where = f" of {gate.cell}" if gate.cell else ""
-    found = f": {write_figure(gate.actual, gate.unit)}, limit {write_figure(gate.limit, gate.unit)}"
+    actual, limit = write_limited(gate)
+    found = f": {actual}, limit {limit}"
     return shorten(f"{gate.gate}{where}{'' if gate.limit is None else found}{f' ({gate.reason})' if gate.reason else ''}")

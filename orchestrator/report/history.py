@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from msgspec import to_builtins
@@ -12,7 +12,7 @@ from orchestrator.judge.history import OUTCOME, SIZE
 from orchestrator.report.markdown import render_table
 from orchestrator.report.sparkline import draw_figures, draw_outcomes
 from orchestrator.report.table import Table, seconds
-from orchestrator.report.text import escape_markdown, wrap_lines
+from orchestrator.report.text import escape_line, escape_markdown, wrap_lines
 from orchestrator.smoke.words import one_line, shorten
 from orchestrator.units import UNKNOWN, megabytes, signed_megabytes
 
@@ -83,7 +83,7 @@ def count_runs(number: int) -> str:
 def make_heading(history: History) -> str:
     """Say which runs a history is made of."""
     first, last = history.runs[0], history.runs[-1]
-    span = f"from {first.started_at:%Y-%m-%d} to {last.started_at:%Y-%m-%d}"
+    span = f"from {first.started_at.astimezone(UTC):%Y-%m-%d} to {last.started_at.astimezone(UTC):%Y-%m-%d}"
     return one_line(f"{history.name}: {count_runs(len(history.runs))} {span}, the newest {last.id}")
 
 
@@ -157,5 +157,5 @@ def _render_markdown(history: History) -> str:
     lines = [f"# {escape_markdown(one_line(history.name))}: history", "", escape_markdown(make_heading(history)), ""]
     lines += render_table(table)
     for head, causes in group_shifts(history):
-        lines += ["", f"**{escape_markdown(head)}**", "", *(f"- {escape_markdown(cause)}" for cause in causes)]
-    return "\n".join([*lines, "", *(f"- {escape_markdown(note)}" for note in _notes(history, shown))]) + "\n"
+        lines += ["", f"**{escape_markdown(head)}**", "", *(f"- {escape_line(cause)}" for cause in causes)]
+    return "\n".join([*lines, "", *(f"- {escape_line(note)}" for note in _notes(history, shown))]) + "\n"

@@ -34,7 +34,7 @@ from orchestrator.report.judged import (
 from orchestrator.report.links import make_trace_links
 from orchestrator.report.pages import make_environment
 from orchestrator.report.stacks import make_stacks
-from orchestrator.report.table import is_figure, make_notes, make_table, make_warnings, outcome_of
+from orchestrator.report.table import make_notes, make_table, make_warnings, outcome_of
 from orchestrator.units import megabytes
 
 if TYPE_CHECKING:
@@ -86,7 +86,7 @@ def render_html(record: RunRecord, evidence_of: EvidenceOf = no_evidence) -> str
     return _template().render(
         record=record,
         verdict=make_verdict(record),
-        headers=[(name, at >= len(record.axes) and is_figure(name)) for at, name in enumerate(table.headers)],
+        headers=[(name, table.is_figure(at)) for at, name in enumerate(table.headers)],
         lines=lines,
         anchors={id(line.cell): line.anchor for line in lines},
         stacks=make_stacks(record),
@@ -137,7 +137,6 @@ def _template() -> Template:
         "about_sizes": about_sizes,
         "about_waste": about_waste,
         "id": id,
-        "is_figure": is_figure,
     }
     environment.filters |= {"cut": cut, "megabytes": megabytes, "s": hundredths}
     return environment.get_template("report.html")

@@ -11,7 +11,7 @@ from orchestrator.judge.figures import BUILT, FAILS, PASSES
 from orchestrator.judge.words import render_amount
 from orchestrator.model import Status
 from orchestrator.report.table import Table
-from orchestrator.rules import COUNT, METRICS, OUTCOME
+from orchestrator.rules import BYTES, COUNT, METRICS, OUTCOME, SECONDS, SHARE
 from orchestrator.smoke.words import one_line, shorten
 from orchestrator.units import UNKNOWN
 
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 VERDICTS = ("confirmed", "refuted", "mixed", "unknown")
 MOST_EVIDENCE = 8  # of a claim or a finding, where a report has to be read in one go
+_EXACT = {BYTES: "{:,.0f} bytes", SECONDS: "{:.6g} s", SHARE: "{:.4%}"}
 _OUTCOMES = {FAILS: "fails", BUILT: "is built", PASSES: "passes"}
 
 
@@ -98,6 +99,15 @@ def write_figure(value: float | None, kind: str | None) -> str:
     return _OUTCOMES.get(value, UNKNOWN) if unit == OUTCOME else render_amount(value, unit)
 
 
+def write_limited(gate: Gate) -> tuple[str, str]:
+    """Write what was found and its limit, so that they can be told apart where they differ."""
+    actual, limit = write_figure(gate.actual, gate.unit), write_figure(gate.limit, gate.unit)
+    if actual == limit != UNKNOWN and gate.actual != gate.limit:
+        exact = _EXACT.get(gate.unit or COUNT, "{:.15g}")
+        return exact.format(gate.actual), exact.format(gate.limit)
+    return actual, limit
+
+
 def make_claims(record: RunRecord) -> Table | None:
     """Lay the claims out with what speaks for and against each."""
     rows = tuple(
@@ -156,8 +166,7 @@ def make_gates(record: RunRecord) -> Table | None:
         (
             one_line(gate.gate),
             one_line(gate.cell or "the run"),
-            write_figure(gate.limit, gate.unit),
-            write_figure(gate.actual, gate.unit),
+            *reversed(write_limited(gate)),
             gate_word(gate),
             one_line(gate.reason or ""),
         )
@@ -188,7 +197,7 @@ def make_groups(record: RunRecord) -> Table | None:
         )
         for group in decision.per_group
     )
-    return Table((*map(one_line, axes), "take", "runner-up", "not beaten in everything", "why"), rows)
+    return Table((*map(one_line, axes), "take", "runner-up", "not beaten in everything", "why"), rows, len(axes))
 
 
 def say_group(group: GroupDecision) -> list[str]:

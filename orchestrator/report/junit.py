@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from datetime import UTC
 from typing import TYPE_CHECKING
 from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
@@ -35,6 +36,9 @@ def render_junit(record: RunRecord) -> str:
         suite = _add_suite(root, record, name)
         for cell in cells:
             _add_cell(suite, cell)
+    if not record.complete:
+        case = _add_case(_add_suite(root, record, "run"), "all cells have a result", "run", None)
+        SubElement(case, "error", type="incomplete", message=_text("; ".join(make_warnings(record))))
     if record.gates:
         suite = _add_suite(root, record, "gates")
         for gate in record.gates:
@@ -57,7 +61,9 @@ def _group_of(record: RunRecord, cell: CellRecord) -> str:
 
 
 def _add_suite(root: Element, record: RunRecord, name: str) -> Element:
-    suite = SubElement(root, "testsuite", name=_text(shorten(name)), timestamp=f"{record.started_at:%Y-%m-%dT%H:%M:%S}")
+    suite = SubElement(
+        root, "testsuite", name=_text(shorten(name)), timestamp=f"{record.started_at.astimezone(UTC):%Y-%m-%dT%H:%M:%S}"
+    )
     properties = SubElement(suite, "properties")
     SubElement(properties, "property", name="run", value=_text(shorten(record.id)))
     for warning in make_warnings(record):

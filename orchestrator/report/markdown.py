@@ -26,8 +26,8 @@ from orchestrator.report.parts import (
     stack_sizes,
     stack_times,
 )
-from orchestrator.report.table import Table, is_figure, make_heading, make_notes, make_table
-from orchestrator.report.text import escape_markdown
+from orchestrator.report.table import Table, make_heading, make_notes, make_table
+from orchestrator.report.text import escape_line, escape_markdown
 from orchestrator.smoke.words import one_line
 
 if TYPE_CHECKING:
@@ -65,10 +65,10 @@ def render_markdown(record: RunRecord) -> str:
 
 def make_blocks(record: RunRecord) -> list[Block]:
     """Give all that a report says, in its order: the verdict, the table, and what it rests on."""
-    notes = tuple(f"- {escape_markdown(note)}" for note in make_notes(record))
+    notes = tuple(f"- {escape_line(note)}" for note in make_notes(record))
     blocks = [
-        Block("verdict", None, (), (escape_markdown(make_verdict(record)),)),
-        Block("run", None, (), tuple(f"{escape_markdown(line)}  " for line in make_heading(record))),
+        Block("verdict", None, (), (escape_line(make_verdict(record)),)),
+        Block("run", None, (), tuple(f"{escape_line(line)}  " for line in make_heading(record))),
         _make_comparison(record),
         Block("notes", None, (), notes),
         _of_table("claims", "Claims", make_claims(record)),
@@ -103,7 +103,7 @@ def _make_comparison(record: RunRecord) -> Block:
 def _of_table(name: str, title: str, table: Table | None, notes: Sequence[str] = ()) -> Block | None:
     if table is None:
         return None
-    foot = tuple(escape_markdown(note) for note in notes)
+    foot = tuple(escape_line(note) for note in notes)
     return Block(name, title, tuple(_head_of(table)), tuple(map(_row_of, table.rows)), foot)
 
 
@@ -113,7 +113,7 @@ def render_table(table: Table) -> list[str]:
 
 
 def _head_of(table: Table) -> list[str]:
-    rule = "|" + "|".join(" ---: " if is_figure(name) else " --- " for name in table.headers) + "|"
+    rule = "|" + "|".join(" ---: " if table.is_figure(at) else " --- " for at in range(len(table.headers))) + "|"
     return [_row_of(table.headers), rule]
 
 
@@ -122,7 +122,7 @@ def _row_of(texts: Sequence[str]) -> str:
 
 
 def _make_decision(record: RunRecord) -> Block | None:
-    groups, reasons = make_groups(record), tuple(f"- {escape_markdown(line)}" for line in make_reasons(record))
+    groups, reasons = make_groups(record), tuple(f"- {escape_line(line)}" for line in make_reasons(record))
     if groups is None:
         return Block("decision", "Decision", (), reasons) if reasons else None
     return Block("decision", "Decision", tuple(_head_of(groups)), tuple(map(_row_of, groups.rows)), reasons)
@@ -134,8 +134,8 @@ def _diagnosis(record: RunRecord) -> Iterator[str]:
         if one.finding is None:
             yield f"- {names}: {escape_markdown(unexplained(record, one.cells))}"
             continue
-        lines = [f"- {escape_markdown(one_line(one.finding.title))} ({names})"]
-        lines += [f"  - {escape_markdown(line)}" for line in bounded_evidence(one.finding)]
+        lines = [f"- {escape_line(one_line(one.finding.title))} ({names})"]
+        lines += [f"  - {escape_line(line)}" for line in bounded_evidence(one.finding) if line]
         yield "\n".join([*lines, f"  - Remedy: {escape_markdown(one_line(one.finding.remedy))}"])
 
 

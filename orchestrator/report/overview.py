@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping  # noqa: TC003  # read when a site's state is
+from datetime import UTC
 from functools import cache
 from typing import TYPE_CHECKING
 
@@ -57,7 +58,7 @@ def make_line(record: RunRecord, files: Sequence[str]) -> RunLine:
     return RunLine(
         id=record.id,
         name=record.name,
-        started=f"{record.started_at:%Y-%m-%d %H:%M} UTC",
+        started=f"{record.started_at.astimezone(UTC):%Y-%m-%d %H:%M} UTC",
         verdict=make_verdict(record),
         winner=record.decision.winner if record.decision else None,
         warnings=tuple(make_warnings(record)),

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
+from datetime import UTC
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
+from orchestrator.merge import missing_shards
 from orchestrator.model import Status
 from orchestrator.report.timing import RELATIVE, make_timings, timing_headers, timing_notes
 from orchestrator.smoke.words import one_line
@@ -19,10 +21,15 @@ if TYPE_CHECKING:
 
 
 class Table(Struct, frozen=True):
-    """Headers and rows of text, the same in every format."""
+    """Headers and rows of text, the same in every format; the first columns are axes, whose names are the user's."""
 
     headers: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
+    axes: int = 0
+
+    def is_figure(self, column: int) -> bool:
+        """Tell whether a column holds figures, which stand right and are sorted by size."""
+        return column >= self.axes and _is_figure(self.headers[column])
 
 
 MEASURES = (
@@ -49,11 +56,10 @@ def make_table(record: RunRecord) -> Table:
         for cell, timing in zip(record.cells, make_timings(record), strict=True)
     ]
     headers = (*map(one_line, record.axes), "outcome", *MEASURES, *timing_headers(record), *found, "smoke", "reason")
-    return Table(headers, tuple(rows))
+    return Table(headers, tuple(rows), len(record.axes))
 
 
-def is_figure(header: str) -> bool:
-    """Tell whether a column holds figures, which stand right and are sorted by size."""
+def _is_figure(header: str) -> bool:
     return header in MEASURES or header in SEVERITIES or header in _OTHER_FIGURES or header.endswith((" MB", " s"))
 
 
@@ -144,7 +150,7 @@ def make_heading(record: RunRecord) -> list[str]:
     if where.endpoints:  # of other machines no more is known
         tools = f"{buildx} at {' and '.join(where.endpoints)}, BuildKit {where.buildkit or '?'}"
         machine = f"machine unknown, {where.platform or 'platform unknown'}, matrix {where.tool or '?'}"
-    title = f"{record.name}, run {record.id}, {record.started_at:%Y-%m-%d %H:%M} UTC"
+    title = f"{record.name}, run {record.id}, {record.started_at.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
     return [one_line(title), one_line(f"{tools}, {machine}"), *make_warnings(record)]
 
 
@@ -156,11 +162,21 @@ def make_warnings(record: RunRecord) -> list[str]:
             "STAND-IN BASES: these are not the real images; sizes and times say nothing about them: " + "; ".join(stand_ins)
         )
     if not record.complete:
-        lines.append("INCOMPLETE: the run was interrupted or stopped early; cells without a result are not listed")
+        lines.append(f"INCOMPLETE: {_say_missing(record)}; cells without a result are not listed")
     if record.excerpt_of is not None:
         shown = f"{len(record.cells)} of the run's {record.excerpt_of} cells are shown"
         lines.append(f"EXCERPT: {shown}; claims, gates and the decision are those of the whole run")
     return [one_line(line) for line in lines]
+
+
+def _say_missing(record: RunRecord) -> str:
+    """Say what a run lacks, and how that came about."""
+    stopped = [part.run for part in record.parts if part.interrupted or not part.complete]
+    words = [f"shard {number} of {record.parts[0].shard.count} is missing" for number in missing_shards(record)]
+    if stopped or not words:
+        runs = f"run{'s' if len(stopped) > 1 else ''} {', '.join(stopped)}" if stopped else "the run"
+        words.append(f"{runs} {'were' if len(stopped) > 1 else 'was'} interrupted or stopped early")
+    return "; ".join(words)
 
 
 def _scanner_notes(record: RunRecord) -> list[str]:
@@ -170,6 +186,10 @@ def _scanner_notes(record: RunRecord) -> list[str]:
         one_line(f"Known vulnerabilities by {scanner}, database of {built_at or 'an unknown date'}.")
         for scanner, built_at in sorted(found, key=str)
     ]
+
+
+def _some(count: int, what: str) -> str:
+    return f"{count} {what}{'' if count == 1 else 's'}"
 
 
 def make_notes(record: RunRecord) -> list[str]:
@@ -191,12 +211,13 @@ def make_notes(record: RunRecord) -> list[str]:
         runs = ", ".join(part.run for part in record.parts)
         unlike = any(cell.part for cell in record.cells)
         notes.append(
-            one_line(f"Merged from {len(record.parts)} runs ({runs})")
+            one_line(f"Merged from {_some(len(record.parts), 'run')} ({runs})")
             + (", whose machines or tools differ: times of two of them are not compared." if unlike else ".")
         )
     carried = Counter(cell.carried_from for cell in record.cells if cell.carried_from)
     notes += [
-        f"{count} cells are taken over from run {run}, figures and checks: nothing that they follow from has changed since."
+        f"{_some(count, 'cell')} {'is' if count == 1 else 'are'} taken over from run {run}, figures and checks: "
+        "nothing that they follow from has changed since."
         for run, count in sorted(carried.items())
     ]
     judged = [cell for cell in record.cells if not cell.status.is_left_out]

@@ -49,6 +49,8 @@ _DROPPED_FIRST = (
 )  # fmt: skip
 _DROPPED_IF_MEASURED = ("build s", RELATIVE)
 _MOST_LINES = 3  # of evidence for one thing
+_REASON = -1  # the last column, which stands below the table
+_BEGINS = re.compile(r"^(?:[-+](?=\s|$)|[-=]+(?=$)|(?P<number>\d{1,9})(?=[.)](?:\s|$)))")  # items, rules, headings above a line
 _MARKDOWN = re.compile(r"([\\`*_{}\[\]<>|~#&])")
 
 
@@ -56,7 +58,7 @@ def render_terminal(record: RunRecord, width: int) -> str:
     """Draw the table within a width; reasons stand below, where they have room."""
     table = make_table(record)
     drawn, shown = _draw(table, width)
-    left_out = [name for name in table.headers if name not in shown and name != "reason"]
+    left_out = [name for at, name in enumerate(table.headers[:_REASON]) if at not in shown]
     lines = [*wrap_lines([make_verdict(record)], width), "", *wrap_lines(make_heading(record), width), "", *drawn, ""]
     if reasons := _reasons(record):
         lines += [*wrap_lines(reasons, width), ""]
@@ -68,22 +70,24 @@ def render_terminal(record: RunRecord, width: int) -> str:
     return "\n".join(lines).rstrip("\n") + "\n"
 
 
-def _draw(table: Table, width: int) -> tuple[list[str], list[str]]:
-    """Draw the table with as many columns as fit, or, where too few would be left, a paragraph for each cell; name the columns."""
+def _draw(table: Table, width: int) -> tuple[list[str], list[int]]:
+    """Draw the table with as many columns as fit, or, where too few would be left, a paragraph for each cell; say which columns."""
     from tabulate import tabulate  # noqa: PLC0415  # only reports need it
 
-    shown = [name for name in table.headers if name != "reason"]
-    for dropped in (None, *_DROPPED_FIRST, *(_DROPPED_IF_MEASURED if RELATIVE in table.headers else ())):
-        shown = [name for name in shown if name != dropped]
-        headers = [_SHORT.get(name, name) for name in shown]
-        drawn = tabulate(_columns(table, shown), headers=headers, tablefmt="simple", disable_numparse=True, colalign=_align(shown))
+    names, outcome = table.headers, table.axes
+    shown = [*range(len(names))][:_REASON]
+    for dropped in (None, *_DROPPED_FIRST, *(_DROPPED_IF_MEASURED if RELATIVE in names else ())):
+        shown = [at for at in shown if at < table.axes or names[at] != dropped]
+        headers = [names[at] if at < table.axes else _SHORT.get(names[at], names[at]) for at in shown]
+        align = ["right" if table.is_figure(at) else "left" for at in shown]
+        rows = [[row[at] for at in shown] for row in table.rows]
+        drawn = tabulate(rows, headers=headers, tablefmt="simple", disable_numparse=True, colalign=align)
         if max(map(len, drawn.splitlines())) <= width:
             return drawn.splitlines(), shown
-    place = table.headers.index("outcome")
     lines = [
-        f"{'-'.join(row[:place])}: {row[place]}"
-        + "".join(f"; {name} {text}" for name, text in zip(shown[place + 1 :], row[place + 1 :], strict=True) if text != UNKNOWN)
-        for row in _columns(table, shown)
+        f"{'-'.join(row[:outcome])}: {row[outcome]}"
+        + "".join(f"; {names[at]} {row[at]}" for at in shown if at > outcome and row[at] != UNKNOWN)
+        for row in table.rows
     ]
     return wrap_lines(lines, width), shown
 
@@ -138,23 +142,12 @@ def _diagnosis(record: RunRecord) -> Iterator[tuple[int, str]]:
         yield 2, one_line(f"Remedy: {one.finding.remedy}")
 
 
-def _columns(table: Table, shown: list[str]) -> list[list[str]]:
-    places = [table.headers.index(name) for name in shown]
-    return [[row[place] for place in places] for row in table.rows]
-
-
-def _align(shown: list[str]) -> list[str]:
-    return ["right" if name in _SHORT else "left" for name in shown]
-
-
 def _reasons(record: RunRecord) -> list[str]:
     """Give each reason once, with the first of its cells: many cells often share one."""
-    table = make_table(record)
-    place = table.headers.index("reason")
     cells: dict[str, list[CellRecord]] = {}
-    for cell, row in zip(record.cells, table.rows, strict=True):
-        if row[place]:
-            cells.setdefault(row[place], []).append(cell)
+    for cell, row in zip(record.cells, make_table(record).rows, strict=True):
+        if row[_REASON]:
+            cells.setdefault(row[_REASON], []).append(cell)
     return [f"{name_cells(alike)}: {reason}" for reason, alike in cells.items()]
 
 
@@ -165,6 +158,11 @@ def wrap_lines(lines: Sequence[str], width: int, indent: str = "") -> list[str]:
 
 
 def escape_markdown(text: str) -> str:
-    """Make text stand for itself in a table cell."""
+    """Make text stand for itself in a table cell, or within a line."""
     line = " ".join(text.split())
     return _MARKDOWN.sub(r"\\\1", line) if line != UNKNOWN else line
+
+
+def escape_line(text: str) -> str:
+    """Make text stand for itself also where it begins a line or an item: what a shell traces begins with a plus."""
+    return _BEGINS.sub(lambda found: f"{found[0]}\\" if found["number"] else f"\\{found[0]}", escape_markdown(text))

@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from orchestrator.report.html import render_html
 from tests.browser.conftest import CANARY
 from tests.pace import slowness
+from tests.unit.judged import cell, run
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -103,6 +105,17 @@ def test_the_table_is_sorted_by_click_and_by_key(viewer: Viewer, report: Path) -
     assert page.locator("#comparison th[aria-sort]").count() == 0
     page.locator("#comparison thead button", has_text="python").click()
     assert page.locator("#comparison tbody td:nth-child(2)").all_inner_texts()[:3] == ["3.9", "3.11", "3.12"]
+
+
+def test_figures_within_the_noise_are_sorted_as_figures(viewer: Viewer, tmp_path: Path) -> None:
+    """A mark before a figure is no part of it."""
+    file = tmp_path / "report.html"
+    cells = (cell("a", 1, 30.0), cell("b", 2, 10.1), cell("c", 3, 10.0), cell("d", 4, 20.0))
+    file.write_text(render_html(run(*cells)), encoding="utf-8")
+    page = viewer.open(file)
+    page.locator("#comparison thead button", has_text="relative time").click()
+    assert first_column(page) == ["c", "b", "d", "a"]
+    assert "≈1.01" in page.locator("#comparison tbody tr").nth(1).inner_text()
 
 
 def test_the_table_is_filtered_with_its_sections(viewer: Viewer, report: Path) -> None:

@@ -66,7 +66,7 @@ def _compare(record: RunRecord, kind: str) -> str:
 
 def _explain(run: RunFolder, kind: str) -> str:
     record, found = explain_run(run)
-    return render_overview(record.id, found, kind, _SHEET)
+    return render_overview(record, found, kind, _SHEET)
 
 
 def take_run(data: bytes, folder: Path) -> str:

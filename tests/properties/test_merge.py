@@ -18,7 +18,8 @@ from orchestrator.merge import merge_records, missing_cells, missing_shards
 from orchestrator.merging import merge_runs
 from orchestrator.model import Cell, ExcludedCell, Plan, Settings, Status
 from orchestrator.plan.shard import deal, keep_cells, parse_shard, take_shard
-from orchestrator.record import Environment, RunInputs, RunRecord, Shard
+from orchestrator.record import Environment, Measurement, Noise, RunInputs, RunRecord, Shard
+from orchestrator.report.table import make_warnings
 from orchestrator.store import Reports
 from tests.unit.records import STARTED, make_record
 
@@ -78,6 +79,9 @@ def test_what_is_missing_is_named() -> None:
     one, two, three = split(whole_run(), [["alpine-3.12"], ["slim-3.12"], ["wolfi-3.11"]])
     merged = merge_records([three, one])
     assert missing_shards(merged) == [2]
+    assert make_warnings(merged) == ["INCOMPLETE: shard 2 of 3 is missing; cells without a result are not listed"]
+    cut_short = merge_records([replace(one, interrupted=True, complete=False), two, three])
+    assert make_warnings(cut_short)[0].startswith("INCOMPLETE: run run-1 was interrupted or stopped early; cells without")
     assert "slim-3.12" in missing_cells(merged.planned, merged.cells)
     assert not merged.complete
     passing = replace(merged, cells=tuple(cell for cell in merged.cells if cell.status is Status.PASSED))
@@ -97,6 +101,15 @@ def test_what_machines_had_in_common_is_kept_and_the_rest_stands_with_the_parts(
         "alpine-3.12": "run-1",
         "slim-3.12": "run-2",
     }
+
+
+def test_the_scenario_that_was_asked_for_first_still_ranks() -> None:
+    """`relative time` is about the first: a merged run must not rank by another than its shards."""
+    noises = tuple(Noise(name, (1.0,), (1.0,), 0.01) for name in ("cold", "cached"))
+    timed = replace(whole_run(), measurement=Measurement(5, 7, "alpine-3.12", noises))
+    merged = merge_records(split(timed, [["alpine-3.12"], ["slim-3.12"]]))
+    assert merged.measurement
+    assert [noise.scenario for noise in merged.measurement.noise] == ["cold", "cached"]
 
 
 @pytest.mark.parametrize(

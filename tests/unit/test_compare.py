@@ -14,12 +14,14 @@ from orchestrator.judge.surroundings import differing
 from orchestrator.model import Status
 from orchestrator.record import Environment
 from orchestrator.report.compare import render_comparison
+from orchestrator.units import UNKNOWN
 from tests.unit.golden import assert_golden
 from tests.unit.pairs import (
     INPUTS,
     MACHINE,
     digest,
     make_cell,
+    make_image,
     make_run,
     with_dockerfile_line,
     with_moved_base,
@@ -129,6 +131,28 @@ def test_estimates_are_shown_and_decide_nothing() -> None:
     assert (packed.is_real, unpacked.is_real) == (None, False)
     assert not comparison.cells[0].differs
     assert comparison.notes[0].startswith("one run's compressed sizes are estimates")
+
+
+def sizes_shown(old: int | None, new: int | None, *, estimated: tuple[bool, bool]) -> list[str]:
+    """Give how the compressed size of a cell whose unpacked one has changed is shown, and its change."""
+    before, after = (
+        replace(make_image(), compressed_bytes=size, compressed_estimated=is_estimate)
+        for size, is_estimate in zip((old, new), estimated, strict=True)
+    )
+    after = replace(after, uncompressed_bytes=1)
+    cells = [replace(make_cell("x"), image=image) for image in (before, after)]
+    text = render_comparison(compare_runs(make_run(cells[0]), make_run(cells[1], day=1)), "markdown", 200)
+    (row,) = [line for line in text.splitlines() if line.startswith("| x-3.13")]
+    return [part.strip().replace("\\", "") for part in row.split("|")][3:5]
+
+
+def test_estimates_are_marked_and_nothing_else_is() -> None:
+    """What is not known has no figure to mark."""
+    assert sizes_shown(20_000_000, 30_000_000, estimated=(False, False)) == ["30.0", "+10.0 (+50.0%)"]
+    assert sizes_shown(20_000_000, 30_000_000, estimated=(True, True)) == ["~30.0", "~+10.0 (+50.0%)"]
+    assert sizes_shown(20_000_000, 30_000_000, estimated=(True, False)) == ["30.0", "~+10.0 (+50.0%)"]
+    assert sizes_shown(None, 5_000_000, estimated=(False, False)) == ["5.0", UNKNOWN]
+    assert sizes_shown(5_000_000, None, estimated=(False, False)) == [UNKNOWN, UNKNOWN]
 
 
 def all_kinds() -> Comparison:

@@ -10,16 +10,20 @@ from msgspec.structs import replace
 from orchestrator.ending import exit_code_of
 from orchestrator.errors import ExitCode
 from orchestrator.inside import Packages
+from orchestrator.judge.compare import compare_runs
 from orchestrator.judge.gates import judge_gates
+from orchestrator.judge.kept import make_figures
 from orchestrator.judge.run import judge_record
 from orchestrator.model import Status
-from orchestrator.record import RunRecord, Scenario
+from orchestrator.record import Part, RunRecord, Scenario, Shard
+from orchestrator.report.compare import render_comparison
 from orchestrator.report.gates import render_broken, render_gate
 from orchestrator.rules import Limit, Rules
 from orchestrator.units import UNKNOWN
 from orchestrator.verdicts import Gate, Pair, Verdict
 from tests.unit.folders import HEAD, problems_of
 from tests.unit.pairs import MACHINE, OS, PYTHON, STEPS, make_build, make_cell, make_image, make_run, with_newer_package
+from tests.unit.records import STARTED
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -151,6 +155,31 @@ def test_times_may_grow_where_both_are_isolated_and_the_machines_alike() -> None
     assert grow(40.0, 90.0, cpus=8).reason == f"times of unlike machines or tools say nothing; {old} differs in CPUs: 2 → 8"
 
 
+def test_times_of_a_merged_run_are_those_of_the_machine_that_its_part_had() -> None:
+    """What two runs have in common says nothing of a cell that was built on the faster machine before."""
+
+    def merged(first: str, second: str, median_s: float, day: int) -> RunRecord:
+        cells = [replace(make_cell(name, median_s=median_s), part=name) for name in ("a", "b")]
+        shards = [Shard(at, 2, (cell.id,)) for at, cell in enumerate(cells, 1)]
+        parts = [
+            Part(name, shard, STARTED, STARTED, replace(MACHINE, cpu=cpu), complete=True, interrupted=False)
+            for name, shard, cpu in zip("ab", shards, (first, second), strict=True)
+        ]
+        run = make_run(*cells, day=day, noise=0.03)
+        return replace(run, environment=replace(MACHINE, cpu=None), parts=tuple(parts))
+
+    limits = Rules(limits=(Limit(ANY, build_time_growth_share=0.02),))
+    old, new = merged("fast", "slow", 10.0, 0), replace(merged("slow", "slow", 20.0, 1), rules=limits)
+    apart, alike = judge_gates(new, old)
+    assert (apart.passed, alike.passed) == (None, False)
+    assert apart.reason == f"times of unlike machines or tools say nothing; {old.id} differs in cpu: fast → slow"
+    found = compare_runs(old, new)
+    assert [len(cell.times) for cell in found.cells] == [0, 1]
+    assert found.times_refused == ("cpu: fast → slow",)
+    assert "Times are NOT compared, where the machines or tools differ" in render_comparison(found, "table", 200)
+    assert make_figures(old).noise is None
+
+
 def test_a_step_that_a_pattern_names_is_held_against_its_limits() -> None:
     """The longest that ran counts, also where another cell ran it; from the cache it took no time."""
     limit = Limit(ANY, step="*pip install*", step_max_s=40.0, compiled=0)
@@ -219,6 +248,13 @@ def test_a_broken_gate_ends_the_run_with_5_and_nothing_worse_hides_it() -> None:
     broken = replace(judged, cells=(replace(make_cell(), as_expected=False, status=Status.ERROR),))
     assert exit_code_of(broken) is ExitCode.ENGINE
     assert exit_code_of(replace(broken, interrupted=True)) is ExitCode.INTERRUPTED
+
+
+def test_a_figure_and_its_limit_are_written_so_that_they_differ() -> None:
+    """One byte too many is too many, and must not read as if it held."""
+    gate = Gate("size", "a", 250_000_000, 250_000_001, passed=False, unit="bytes")
+    assert render_gate(gate) == "size of a: 250,000,001 bytes, limit 250,000,000 bytes"
+    assert render_gate(replace(gate, actual=250_000_000)) == "size of a: 250.0 MB, limit 250.0 MB"
 
 
 def test_a_gate_is_a_sentence() -> None:

@@ -197,6 +197,29 @@ def test_figures_of_nothing_are_no_infinite_lead() -> None:
     assert group_of(cell("alpine", 40, 1.0), nothing).winner == "slim"
 
 
+def test_figures_that_may_be_none_are_no_shares_of_each_other_overall() -> None:
+    """2 MB wasted are 0.4 of 5 MB, and the verdict weighs them as 3 against 6: so it speaks of its factor, and asks no share."""
+    choice = Choice("base", (), (Preference("wasted"),))
+    cells = [
+        replace(cell(base, 10, deps=deps), image=replace(make_image(10), wasted_bytes=size))
+        for base, size in (("alpine", 5_000_000), ("slim", 2_000_000))
+        for deps in "ab"
+    ]
+    found = decide(run(*cells, choice=choice))
+    assert found
+    assert found.why[-1] == "wasted: slim 2.0 MB, alpine 5.0 MB; on average slim is ahead by a factor of 2.00 (weight 1)."
+    assert found.would_change == ()
+    assert found.per_group[0].would_change == ("alpine would be taken if its wasted were below 2.0 MB (now 5.0 MB).",)
+
+
+def test_a_group_says_which_figure_its_noise_made_useless() -> None:
+    """Both times are there, and nobody knows what of them is chance."""
+    cells = (cell("alpine", 10, 1.0), cell("slim", 50, 9.0))
+    found = decide(run(*cells, choice=Choice("base", (), (Preference("size"), Preference("build_time"))), noise=None))
+    assert found
+    assert found.per_group[0].unknown == ("build_time decided nothing: the noise of cold builds was not measured.",)
+
+
 def test_the_front_holds_whoever_is_best_in_something() -> None:
     """Outcome, size, time and packages: what another beats in all of them, beyond the noise, is not on it."""
     found = group_of(

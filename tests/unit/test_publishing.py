@@ -165,12 +165,14 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
 
 
 def test_a_job_gets_its_summary(tmp_path: Path) -> None:
-    """Behind what other commands of the step have said; without the variable nothing is written."""
+    """Behind what other commands of the step have said, on a line of its own; without the variable nothing is written."""
     file = tmp_path / "summary"
-    file.write_text("before\n")
     assert append_summary(make_record(), {}) is None
-    assert append_summary(make_record(), {"GITHUB_STEP_SUMMARY": str(file)}) is None
-    assert file.read_text(encoding="utf-8").startswith("before\n## otel-python\n\nTake alpine")
+    for before in ("", "before\n", "before"):
+        file.write_text(before)
+        assert append_summary(make_record(), {"GITHUB_STEP_SUMMARY": str(file)}) is None
+        said = file.read_text(encoding="utf-8").removeprefix(before)
+        assert said.startswith("\n## otel-python\n\nTake alpine" if before else "## otel-python\n\nTake alpine")
 
 
 def test_a_summary_stays_within_what_is_taken(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from orchestrator.report.files import render
 from tests.unit.golden import assert_golden
 from tests.unit.records import make_cell, make_finding, make_hostile_record, make_record
 
-BARE = RunRecord(1, "20261121T050607Z-abc123", "m", make_record().started_at, ("base", "python"), "base")
+BARE = RunRecord(1, "20261121T050607Z-abc123", "m", make_record().started_at, ("base", "python"), "base", complete=True)
 
 
 def parsed(record: RunRecord) -> Any:
@@ -76,6 +76,12 @@ def test_a_check_that_was_expected_to_fail_passes_with_a_note() -> None:
     cell = replace(make_cell("alpine", "3.12", Status.SMOKE_FAILED, Status.SMOKE_FAILED), smoke=smoke)
     assert outcomes_of(replace(BARE, cells=(cell,))) == {("cell", "alpine-3.12"): "passed", ("alpine-3.12", "probe dns"): "passed"}
     assert "failed, as smoke-failed was expected: no short names" in render(replace(BARE, cells=(cell,)), "junit", 80)
+
+
+def test_a_run_that_is_not_whole_is_not_green() -> None:
+    """Not even where no cell has a result; and a shard that is missing is named."""
+    assert outcomes_of(replace(BARE, complete=False)) == {("run", "all cells have a result"): "Error"}
+    assert "INCOMPLETE: the run was interrupted or stopped early" in render(replace(BARE, complete=False), "junit", 80)
 
 
 def test_a_time_that_nobody_knows_is_not_0() -> None:

@@ -85,13 +85,14 @@ def test_colour_adds_nothing_but_colour() -> None:
 def test_a_run_as_a_whole_has_a_line_for_each_cell() -> None:
     """Only the cells that have something to explain; and a sentence where none has."""
     found = make_explanations()
-    assert_golden("explain-run-80.txt", render_overview(RUN_ID, found, "text", Sheet(80)))
-    assert_golden("explain-run.md", render_overview(RUN_ID, found, "markdown", Sheet(80)))
+    run = replace(make_record(), id=RUN_ID)
+    assert_golden("explain-run-80.txt", render_overview(run, found, "text", Sheet(80)))
+    assert_golden("explain-run.md", render_overview(run, found, "markdown", Sheet(80)))
     for kind in ("text", "markdown"):
-        assert "ended as expected, and no rule has found anything" in " ".join(
-            render_overview(RUN_ID, [], kind, Sheet(80)).replace("\\", "").split()
-        )
-    assert json.loads(render_overview(RUN_ID, [], "json", Sheet(80)))["cells"] == []
+        for record, which in ((run, "All cells of run"), (replace(run, complete=False), "All cells that have a result of run")):
+            said = " ".join(render_overview(record, [], kind, Sheet(80)).replace("\\", "").split())
+            assert said.endswith(f"{which} {RUN_ID} ended as expected, and no rule has found anything.")
+    assert json.loads(render_overview(run, [], "json", Sheet(80)))["cells"] == []
 
 
 def test_markdown_and_json_say_the_same() -> None:
@@ -106,7 +107,8 @@ def test_markdown_and_json_say_the_same() -> None:
 def test_hostile_texts_stay_texts(kind: str) -> None:
     """What a log says can neither rewrite a terminal, nor become markup, nor break out of a line."""
     one = make_hostile()
-    for text in (render_explanation(one, kind, Sheet(40)), render_overview(one.run, [one], kind, Sheet(40))):
+    run = replace(make_record(), id=one.run)
+    for text in (render_explanation(one, kind, Sheet(40)), render_overview(run, [one], kind, Sheet(40))):
         assert not LIVE.search(text)
         if kind == "text":
             assert max(map(cell_len, text.splitlines())) <= 40

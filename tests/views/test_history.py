@@ -10,6 +10,7 @@ from msgspec.structs import replace
 
 from orchestrator import trends
 from orchestrator.errors import NothingSelectedError, UsageError
+from orchestrator.judge.compare import compare_runs
 from orchestrator.judge.history import Outcome, make_history
 from orchestrator.judge.kept import make_figures
 from orchestrator.model import Status
@@ -184,6 +185,15 @@ def test_what_changed_that_day_is_the_attribution(reports: Reports) -> None:
         result.unlink()
     again = [shift.causes for trend in load_history(reports, None, (), ()).trends for shift in trend.shifts]
     assert again == list(found.values())
+
+
+def test_what_only_compresses_otherwise_is_said_as_in_a_comparison(tmp_path: Path) -> None:
+    """Both say why one size is another and the other is not."""
+    old, new = make_run(sized(50_000_000)), make_run(sized(60_000_000), day=1)
+    (change,) = compare_runs(old, new).cells
+    assert [cause.title for cause in change.causes] == ["as many bytes as before compress otherwise"]
+    (trend,) = load_history(keep(Reports(tmp_path), (old, new)), None, (), ()).trends
+    assert [shift.causes for shift in trend.shifts] == [("as many bytes as before compress otherwise",)]
 
 
 def test_a_record_that_went_bad_costs_its_cause_only(reports: Reports) -> None:

@@ -18,7 +18,7 @@ from orchestrator.record import Environment, RunRecord
 from orchestrator.report.files import FORMATS, render, save_reports
 from orchestrator.report.select import select_records
 from orchestrator.report.table import make_notes, make_table, outcome_of
-from orchestrator.report.text import escape_markdown
+from orchestrator.report.text import escape_line, escape_markdown
 from orchestrator.store import Reports
 from orchestrator.units import UNKNOWN, megabytes
 from tests.unit.golden import assert_golden
@@ -115,12 +115,54 @@ def test_the_markdown_table_has_one_line_for_each_cell() -> None:
         ("[x](y)", "\\[x\\](y)"),
         ("a\n\tb", "a b"),
         (UNKNOWN, UNKNOWN),
+        ("- a", "- a"),
         ("#1 a_b *c* `d` ~e~ {f} &amp;", "\\#1 a\\_b \\*c\\* \\`d\\` \\~e\\~ \\{f\\} \\&amp;"),
     ],
 )
 def test_markdown_stands_for_itself(text: str, escaped: str) -> None:
     """What has a meaning in Markdown loses it."""
     assert escape_markdown(text) == escaped
+
+
+@pytest.mark.parametrize(
+    ("text", "escaped"),
+    [
+        ("+ apk add x", "\\+ apk add x"),
+        ("- x", "\\- x"),
+        ("-", "\\-"),
+        ("---", "\\---"),
+        ("===", "\\==="),
+        ("1. first", "1\\. first"),
+        ("12) next", "12\\) next"),
+        ("-1 MB", "-1 MB"),
+        ("1.5 s", "1.5 s"),
+        ("# x", "\\# x"),
+    ],
+)
+def test_a_line_of_markdown_begins_nothing(text: str, escaped: str) -> None:
+    """What a shell traces begins with a plus, and is no list."""
+    assert escape_line(text) == escaped
+
+
+@pytest.mark.parametrize("width", [40, 80, 200])
+def test_an_axis_may_have_a_columns_name(width: int) -> None:
+    """`packages: [none, all]` is an axis as any other: it is shown, and takes nothing from the column of that name."""
+    passed, broken = make_cell("slim", "x", Status.PASSED), make_cell("slim", "y", Status.SMOKE_FAILED, reason="it broke")
+    cells = (
+        replace(passed, axes={"base": "slim", "packages": "none", "reason": "x"}, image=make_image(1_000_000)),
+        replace(broken, axes={"base": "slim", "packages": "all", "reason": "y"}, image=make_image(2_000_000)),
+    )
+    record = replace(make_record(), axes=("base", "packages", "reason"), cells=cells)
+    text = render(record, "table", width)
+    assert ": it broke" in text
+    for words in (r"slim[ -]+none[ -]+x[: ]+passed", r"slim[ -]+all[ -]+y[: ]+smoke-failed"):
+        assert re.search(f"^{words}", text, re.MULTILINE)
+    left_out = text.partition("Not shown")[2].partition(";")[0]
+    assert "reason" not in left_out
+    assert left_out.count("packages") == (width < 200)
+    head, first, _ = csv.reader(io.StringIO(render(record, "csv", width)))
+    assert head[:5] == ["base", "packages", "axis_reason", "cell", "outcome"]
+    assert len(head) == len(set(head)) == len(first)
 
 
 def test_a_narrow_table_fits_and_says_what_it_left_out() -> None:

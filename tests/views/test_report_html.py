@@ -220,7 +220,7 @@ def test_a_section_has_all_that_is_known_of_a_cell(page: Page) -> None:
         "compressed – unpacked – over base –",
         "ADD file:x in / sha256:aaaa",
         "[build 2/2] RUN y executed –",
-        "timing shared, up to 2 builds at once wall 0.04 s pull 1.50 s export 0.25 s steps 2, 1 of them cached",
+        "timing shared wall 0.04 s, up to 2 builds at once pull 1.50 s export 0.25 s steps 2, 1 of them cached",
         "Checks: failed passed import m0 0.50 s detail failed import m1 0.50 s why detail skipped import m2",
         "build.log 1 kB",
     ):

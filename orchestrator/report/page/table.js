@@ -14,7 +14,7 @@
   const keyOf = (row, column, isNumber) => {
     const text = row.cells[column].textContent.trim();
     if (text === "" || text === UNKNOWN) return null;
-    return isNumber ? parseFloat(text.replace("~", "")) : text;
+    return isNumber ? parseFloat(text.replace(/^[~≈]/, "")) : text;
   };
 
   const sort = (header, column) => {
