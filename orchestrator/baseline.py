@@ -33,8 +33,9 @@ def wants_baseline(rules: Rules | None) -> bool:
 def pick_baseline(
     reports: Reports, name: str, rules: Rules, asked: str | None, selection: Selection, earlier: RunRecord | None
 ) -> RunRecord | None:
-    """Find what a run that is about to begin is held against; one that is resumed keeps what it began with."""
-    asked = asked or (earlier.baseline if earlier else None)
+    """Find what a run that is about to begin is held against; one that is resumed keeps what it began with, while that is here."""
+    if asked is None and earlier is not None and earlier.baseline in reports.run_ids():
+        asked = earlier.baseline
     if asked is None and not wants_baseline(rules):
         return None
     return find_baseline(reports, name, asked, selection=selection, before=earlier.id if earlier else None)
@@ -58,7 +59,7 @@ def find_baseline(
             raise UsageError(message)
         return record
     chosen = load_choices(reports).get(name)
-    if chosen is not None:
+    if chosen not in (None, before):  # a run is no measure for itself
         return _load_chosen(reports, name, chosen)
     for run_id in reversed(reports.run_ids()):
         if before is not None and run_id >= before:
@@ -114,6 +115,9 @@ def choose_baseline(reports: Reports, run: RunFolder) -> RunRecord:
     record = run.load()
     if record.finished_at is None or not record.complete:
         message = f"run {run.id} is incomplete, so cells that it lacks could grow unseen; `matrix run --resume {run.id}` ends it"
+        raise UsageError(message)
+    if record.shard is not None:
+        message = f"run {run.id} is a part of a plan, so cells that it lacks could grow unseen; merge it with the others first"
         raise UsageError(message)
     with held(_LOCK):
         _save_choices(reports, {**load_choices(reports), record.name: run.id})

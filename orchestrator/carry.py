@@ -15,6 +15,7 @@ from orchestrator.inputs import read_inputs
 from orchestrator.judge.surroundings import differing
 from orchestrator.model import Status
 from orchestrator.names import folder_name
+from orchestrator.store import LARGEST_FILE
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -27,7 +28,9 @@ if TYPE_CHECKING:
 _LOOKED_AT = 10  # stored runs, the newest first
 _AT_ONCE = 8
 _KEPT = (Status.PASSED, Status.SMOKE_FAILED)
-_READ = ("dockerfile_digest", "context_digest", "requirements_digest", "args", "options", "smoke_digest")
+_READ = (
+    "dockerfile_digest", "context_digest", "requirements_digest", "args", "options", "smoke_digest", "images", "beside_digest",
+)  # fmt: skip
 
 
 def carry_over(shop: Workshop, reports: Reports, record: RunRecord, cells: Iterable[Cell]) -> Iterator[CellRecord]:
@@ -45,6 +48,7 @@ def carry_over(shop: Workshop, reports: Reports, record: RunRecord, cells: Itera
             _copy_files(folder, shop.run, cell.id)
             yield replace(
                 old,
+                axes=dict(cell.axes),
                 expected=cell.expected,
                 expected_reason=cell.expected_reason,
                 as_expected=old.status is cell.expected,
@@ -107,7 +111,10 @@ def _has_moved(shop: Workshop, ref: str, digest: str) -> bool:
 def _copy_files(earlier: RunFolder, run: RunFolder, cell: str) -> None:
     """Take a cell's logs and trace along: the earlier run may be removed before this one."""
     source, target = earlier.path / "cells" / folder_name(cell), run.cell(cell)
+    if earlier.leads_out(source):
+        return
     with disk_errors(target):
         for file in source.iterdir() if source.is_dir() else ():
-            if file.is_file() and not file.is_symlink() and file.name != "result.json":
+            is_own = file.is_file() and not file.is_symlink() and file.stat().st_size <= LARGEST_FILE
+            if is_own and file.name != "result.json":
                 shutil.copyfile(file, target / file.name)

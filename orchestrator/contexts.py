@@ -6,6 +6,7 @@ import hashlib
 import os
 import re
 import stat
+from contextlib import suppress
 from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING
@@ -16,12 +17,13 @@ from orchestrator.dockerignore import Ignore
 from orchestrator.places import dockerfile_of, is_remote, named_context
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator
 
     from orchestrator.model import Cell, Settings
 
 _MOST_ENTRIES = 200_000
 _MOST_BYTES = 4 * 1024**3
+_NAMED_BY_THE_BUILD = ("docker-image://", "target:")  # whatever else is no folder may change unseen
 _LOCKED = re.compile(r"\..+\.[0-9a-f]{12}\.locked\.txt")  # what a locked run has beside the requirements while it lasts
 
 
@@ -45,6 +47,7 @@ class Contexts:
         self._warn = warn
         self._lock = Lock()
         self._known: dict[tuple[str, str], str | None] = {}
+        self._files: dict[str, str | None] = {}
 
     def digest_of(self, settings: Settings) -> str | None:
         """Give the digest of all that a cell's build can read on this machine; None when that is not known."""
@@ -59,6 +62,8 @@ class Contexts:
             if place.is_dir():
                 names.append(name)
                 found.append(self._digest(place, None))
+            elif not value.startswith(_NAMED_BY_THE_BUILD):
+                return None
         known = [digest for digest in found if digest is not None]
         if len(known) < len(found):
             return None
@@ -66,6 +71,26 @@ class Contexts:
             return known[0]
         pairs = "".join(f"{name} {digest}\n" for name, digest in zip(names, known, strict=True))
         return f"sha256:{hashlib.sha256(pairs.encode()).hexdigest()}"
+
+    def beside(self, settings: Settings) -> str | None:
+        """Give the digest of the files in a cell's contexts that are left out of theirs and are not its own; none without any."""
+        if is_remote(settings.context):
+            return None
+        places = [self._folder / settings.context, *(Path(named_context(value, self._folder)) for _, value in settings.contexts)]
+        roots = tuple(os.path.abspath(place) + os.sep for place in places if place.is_dir())  # noqa: PTH100  # as above
+        own = {os.path.abspath(path) for path in _own_files(settings, self._folder)}  # noqa: PTH100  # as above
+        paths = sorted(path for path in self._left_out - own if path.startswith(roots))
+        lines = [f"{os.path.relpath(path, self._folder)} {digest}\n" for path in paths if (digest := self._file_digest(path))]
+        return f"sha256:{hashlib.sha256(''.join(lines).encode(errors='surrogateescape')).hexdigest()}" if lines else None
+
+    def _file_digest(self, path: str) -> str | None:
+        """Read a file once; what is none, or cannot be read, is nothing that a build could be given either."""
+        with self._lock:
+            if path not in self._files:
+                self._files[path] = None
+                with suppress(OSError), open(path, "rb") as file:  # noqa: PTH123  # as above
+                    self._files[path] = hashlib.file_digest(file, "sha256").hexdigest()
+            return self._files[path]
 
     def _digest(self, root: Path, own: Path | None) -> str | None:
         """Read a context once for each set of patterns; what cannot be read is said once and stays unknown."""
@@ -85,13 +110,15 @@ class Contexts:
 
 def find_left_out(cells: Iterable[Cell], folder: Path) -> set[Path]:
     """Give the files that have a digest of their own in some cell's inputs."""
-    found = set()
-    for settings in {cell.settings for cell in cells}:
-        if not is_remote(settings.context):
-            found.add(dockerfile_of(settings, folder))
-        if settings.requirements is not None:
-            found.add(folder / settings.requirements)
-    return found
+    return {path for settings in {cell.settings for cell in cells} for path in _own_files(settings, folder)}
+
+
+def _own_files(settings: Settings, folder: Path) -> Iterator[Path]:
+    """Give the files that have a digest of their own in a cell's inputs."""
+    if not is_remote(settings.context):
+        yield dockerfile_of(settings, folder)
+    if settings.requirements is not None:
+        yield folder / settings.requirements
 
 
 def _load_ignore(root: Path, own: Path | None) -> str:

@@ -17,15 +17,20 @@ if TYPE_CHECKING:
 _LOOKED_AT = 20  # stored runs, the newest first
 
 
-def last_seconds(reports: Reports, name: str) -> dict[str, float]:
-    """Give the seconds of each cell in the newest run of this matrix that can be read; a run that built nothing tells nothing."""
+def last_seconds(reports: Reports, name: str, *, whole: bool = False) -> dict[str, float]:
+    """Give the seconds of each cell in the newest run of this matrix that can be read; a run that built nothing tells nothing.
+
+    Whoever deals cells out asks for a whole run: parts are dealt at different
+    times, and one must not be dealt by what another has taken meanwhile.
+    """
     for run_id in reversed(reports.run_ids()[-_LOOKED_AT:]):
         try:
             figures = load_figures(reports.run(run_id))
         except StoreError:
             continue
         found = {cell.id: cell.took_s for cell in figures.cells if cell.took_s is not None}
-        if figures.name == name and found:
+        is_whole = figures.finished and not figures.is_shard
+        if figures.name == name and found and (is_whole or not whole):
             return found
     return {}
 

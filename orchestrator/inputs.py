@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING
 
+from orchestrator.model import StructureCheck
 from orchestrator.places import dockerfile_of, is_remote
 from orchestrator.record import CellInputs
 
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from orchestrator.model import Settings
 
 
-_IMAGE = "docker-image://"  # such a context is a base, which the build itself names
+_IMAGE = "docker-image://"  # such a context is a base, which the build itself names, and a lock pins
 
 
 def read_inputs(settings: Settings, folder: Path, contexts: Contexts) -> CellInputs:
@@ -28,7 +29,9 @@ def read_inputs(settings: Settings, folder: Path, contexts: Contexts) -> CellInp
         requirements_digest=_file_digest(folder / settings.requirements if settings.requirements else None),
         args=dict(settings.args),
         options=dict(_options_of(settings)),
-        smoke_digest=_smoke_digest(settings),
+        smoke_digest=_smoke_digest(settings, folder),
+        images={name: value for name, value in settings.contexts if value.startswith(_IMAGE)} or None,
+        beside_digest=contexts.beside(settings),
     )
 
 
@@ -46,11 +49,12 @@ def _options_of(settings: Settings) -> Iterator[tuple[str, str]]:
         yield "secrets", ", ".join(sorted(secret.id for secret in settings.secrets))
 
 
-def _smoke_digest(settings: Settings) -> str | None:
-    """Give the digest of a cell's checks and of the environment that they run in."""
+def _smoke_digest(settings: Settings, folder: Path) -> str | None:
+    """Give the digest of a cell's checks, with the files that some are in, and of the environment that they run in."""
     if not settings.smoke:
         return None
-    text = repr((settings.smoke, settings.env))
+    files = [_file_digest(folder / check.file) for check in settings.smoke if isinstance(check, StructureCheck)]
+    text = repr((settings.smoke, settings.env, *files))
     return f"sha256:{hashlib.sha256(text.encode(errors='surrogateescape')).hexdigest()}"
 
 

@@ -4,50 +4,75 @@ from __future__ import annotations
 
 import hashlib
 from datetime import UTC
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from msgspec.structs import replace
 
 from orchestrator.errors import UsageError
-from orchestrator.judge.surroundings import differing
+from orchestrator.judge.surroundings import are_near, differing
 from orchestrator.measure.unique import find_unique
 from orchestrator.model import Status
+from orchestrator.plan.shard import MOST_SHARDS
 from orchestrator.record import Environment, Measurement, Noise, Part, RunInputs, RunRecord
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
+    from datetime import datetime
 
     from orchestrator.record import CellRecord
 
+_FIRST_YEAR = 1970
 _SAME = ("name", "axes", "compare", "planned", "only", "skip", "schema")
 _SAME_INPUTS = ("matrix_digest", "lock_digest")
 
 
 def merge_records(records: Sequence[RunRecord]) -> RunRecord:
     """Put parts of one plan together, in whatever order they are given; one that is given twice counts once."""
-    records = sorted({record.id: record for record in records}.values(), key=lambda record: record.id)
-    _check_parts(records)
-    first = records[0]
-    parts = sorted(_all_parts(records), key=lambda part: (part.shard.number, part.run))
-    cells = _cells_in_order(first.planned, records, parts)
+    sources = find_sources(records)
+    first = sources[0].record
+    parts = [source.part for source in sources]
+    cells = _cells_in_order(first.planned, sources)
     ends = [part.finished_at for part in parts]
     return replace(
         first,
         id=_make_id(parts),
         started_at=min(part.started_at for part in parts),
-        finished_at=max((end for end in ends if end), default=None),
+        finished_at=max(end or part.started_at for end, part in zip(ends, parts, strict=True)),
         complete=all(part.complete for part in parts) and not missing_cells(first.planned, cells),
         interrupted=any(part.interrupted for part in parts),
         environment=_common_environment([part.environment for part in parts]),
-        inputs=RunInputs(*(_common(getattr(record.inputs, name) for record in records) for name in RunInputs.__struct_fields__)),
+        inputs=RunInputs(*(_common(getattr(one.record.inputs, name) for one in sources) for name in RunInputs.__struct_fields__)),
         claims=(),
         decision=None,
         gates=(),
-        measurement=_merge_measurements([record.measurement for record in records if record.measurement]),
+        measurement=_merge_measurements([one.record.measurement for one in sources if one.record.measurement]),
         cells=cells,
         shard=None,
         parts=tuple(parts),
     )
+
+
+class Source(NamedTuple):
+    """A part of a plan, and the run that is taken for it: its own, or one that it was merged into before."""
+
+    part: Part
+    record: RunRecord
+
+
+def find_sources(records: Sequence[RunRecord]) -> list[Source]:
+    """Give each part once, from the run that knows it best: one may have gone on since it was copied, or merged."""
+    _check_parts(records)
+    found: dict[str, Source] = {}
+    for record in sorted(records, key=lambda record: (record.id, record.complete)):
+        for part in _parts_of(record):
+            known = found.get(part.run)
+            if known is None or _state_of(part) > _state_of(known.part):
+                found[part.run] = Source(part, record)
+    return sorted(found.values(), key=lambda one: (one.part.shard.number, one.part.run))
+
+
+def _state_of(part: Part) -> tuple[bool, datetime]:
+    return part.complete, part.finished_at or part.started_at
 
 
 def missing_cells(planned: Iterable[str], cells: Iterable[CellRecord]) -> list[str]:
@@ -59,7 +84,7 @@ def missing_cells(planned: Iterable[str], cells: Iterable[CellRecord]) -> list[s
 def missing_shards(record: RunRecord) -> list[int]:
     """Give the numbers of the shards of which no part is here."""
     there = {part.shard.number for part in record.parts}
-    count = max((part.shard.count for part in record.parts), default=0)
+    count = min(max((part.shard.count for part in record.parts), default=0), MOST_SHARDS)
     return [number for number in range(1, count + 1) if number not in there]
 
 
@@ -67,10 +92,6 @@ def are_unlike(environments: Iterable[Environment]) -> bool:
     """Tell whether times of these machines cannot be compared."""
     first, *others = environments
     return any(differing(first, other) for other in others)
-
-
-def _all_parts(records: Iterable[RunRecord]) -> tuple[Part, ...]:
-    return tuple({part.run: part for record in records for part in _parts_of(record)}.values())
 
 
 def _parts_of(record: RunRecord) -> tuple[Part, ...]:
@@ -102,7 +123,9 @@ def _check_parts(records: Sequence[RunRecord]) -> None:
             message = f"runs {first.id} and {record.id} are parts of different plans: they differ in {', '.join(apart)}"
             raise UsageError(message)
     owners: dict[str, str] = {}
-    parts = _all_parts(records)
+    parts = [part for record in records for part in _parts_of(record)]
+    for part in parts:
+        _check_part(part)
     if len(counts := sorted({part.shard.count for part in parts})) > 1:
         message = f"these are parts of {counts[0]} and of {counts[1]} shards; they do not make one run"
         raise UsageError(message)
@@ -113,13 +136,27 @@ def _check_parts(records: Sequence[RunRecord]) -> None:
                 raise UsageError(message)
 
 
-def _cells_in_order(planned: Sequence[str], records: Sequence[RunRecord], parts: Sequence[Part]) -> tuple[CellRecord, ...]:
+def _check_part(part: Part) -> None:
+    """Refuse what no run of matrix leaves: it may come from anywhere."""
+    times = [part.started_at, *([part.finished_at] if part.finished_at else [])]
+    if any(time.tzinfo is None or time.year < _FIRST_YEAR for time in times):
+        message = f"run {part.run} is damaged: its times are none of a run"
+        raise UsageError(message)
+    if not 1 <= part.shard.number <= part.shard.count <= MOST_SHARDS:
+        message = f"run {part.run} is damaged: there is no shard {part.shard.number} of {part.shard.count}"
+        raise UsageError(message)
+
+
+def _cells_in_order(planned: Sequence[str], sources: Sequence[Source]) -> tuple[CellRecord, ...]:
     """Give the cells in the plan's order, the excluded ones behind them, each once."""
-    found = {cell.id: cell for record in records for cell in record.cells}
-    of_run = {cell: part.run for part in parts for cell in part.shard.cells} if are_unlike(p.environment for p in parts) else {}
-    done = [replace(found[cell], part=of_run.get(cell)) for cell in planned if cell in found]
-    excluded = [cell for cell in found.values() if cell.status is Status.EXCLUDED]
-    return (*find_unique(done), *excluded)
+    unlike = are_unlike(one.part.environment for one in sources)
+    found: dict[str, CellRecord] = {}
+    for part, record in sources:
+        mine = frozenset(part.shard.cells)
+        found |= {cell.id: replace(cell, part=part.run if unlike else None) for cell in record.cells if cell.id in mine}
+    excluded = {cell.id: cell for one in sources for cell in one.record.cells if cell.status is Status.EXCLUDED}
+    done = [found[cell] for cell in planned if cell in found]
+    return (*find_unique(done), *excluded.values())
 
 
 def _make_id(parts: Sequence[Part]) -> str:
@@ -132,6 +169,9 @@ def _make_id(parts: Sequence[Part]) -> str:
 def _common_environment(environments: Sequence[Environment]) -> Environment:
     """Give what all machines had in common; what differed is unknown of the whole, and stands with the parts."""
     common = Environment(*(_common(getattr(one, name) for one in environments) for name in Environment.__struct_fields__))
+    memories = [one.memory_bytes for one in environments if one.memory_bytes is not None]
+    if len(memories) == len(environments) and are_near(min(memories), max(memories)):
+        common = replace(common, memory_bytes=min(memories))
     stand_ins = sorted({base for one in environments for base in one.stand_in_bases})
     return replace(common, stand_in_bases=tuple(stand_ins))
 

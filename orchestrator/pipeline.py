@@ -93,7 +93,8 @@ def run_matrix(
         emit = _emitter(run, watch)
         record = begin_record(matrix, settled, run, make_environment(*tools))
         run.save_record(record)
-        reports.point_latest(run)
+        if run.path.parent == reports.runs:  # one that goes on may lie elsewhere
+            reports.point_latest(run)
         if settled.forecasts:
             run.save_text("preflight.json", render_forecasts(settled.forecasts))
         jobs = options.jobs or usual_jobs(tools.engine.cpus)
@@ -237,6 +238,8 @@ def _run_all(
         finished[record.id] = record if few else None
         broken.update({record.id} if record.status is Status.ERROR else ())
         shop.emit(_ending(record))
+        if options.fail_fast and not record.as_expected:
+            shop.cancel.set()
 
     for cell in plan.cells:
         if cell.id not in finished and (reason := lacking_reason(stand_ins, cell)):
@@ -250,8 +253,6 @@ def _run_all(
     try:
         for record in _build_all(shop, todo) if todo else ():
             keep(record)
-            if options.fail_fast and not record.as_expected:
-                shop.cancel.set()
     except BaseException:
         shop.cancel.set()
         raise

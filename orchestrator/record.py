@@ -63,6 +63,8 @@ class CellInputs(Struct, frozen=True):
     stand_in: str | None = None
     options: Mapping[str, str] | None = None  # what else a build is told: target, platform, contexts, names of secrets
     smoke_digest: str | None = None
+    images: Mapping[str, str] | None = None  # contexts that are images, which a lock pins; none where there are none
+    beside_digest: str | None = None  # of files in its contexts that only other cells name, and so have in their digests
 
 
 class Layer(Struct, frozen=True):

@@ -102,6 +102,9 @@ def _earlier_run(matrix: Matrix, reports: Reports, options: Options) -> tuple[Ru
         return None, None
     folder = reports.find(options.resume)
     earlier = folder.load()
+    if earlier.parts:
+        message = f"run {earlier.id} was merged from others: go on with those, and merge them again"
+        raise UsageError(message)
     if earlier.inputs.matrix_digest != matrix.digest:
         message = f"{matrix.path} has changed since run {earlier.id} was started; start a new run"
         raise UsageError(message)
@@ -114,7 +117,7 @@ def _take_part(plan: Plan, reports: Reports, options: Options, earlier: RunRecor
         return (keep_cells(plan, earlier.shard), earlier.shard) if earlier.shard else (plan, None)
     if options.shard is None:
         return plan, None
-    return take_shard(plan, *options.shard, last_seconds(reports, plan.name))
+    return take_shard(plan, *options.shard, last_seconds(reports, plan.name, whole=True))
 
 
 def _check_secrets(matrix: Matrix, plan: Plan) -> None:

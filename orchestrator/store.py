@@ -28,7 +28,9 @@ if TYPE_CHECKING:
 
 RUNS = "runs"
 LATEST = "latest"
+SITE = "site"  # where a site is written unless somebody says where
 BASELINES = "baselines.json"  # the run that each matrix's growth is held against, where somebody chose one
+LARGEST_FILE = 256 * 1024**2  # of a cell, where files are copied from one run to another: logs and traces
 _MAX_TRACE = 64 * 1024**2  # of one cell; a span takes about 1 KiB
 
 
@@ -209,7 +211,7 @@ class Reports:
 
     def own_paths(self) -> tuple[Path, ...]:
         """Name all that matrix itself writes here, while runs go on and between them."""
-        return tuple(self.path / name for name in (RUNS, LATEST, BASELINES))
+        return tuple(self.path / name for name in (RUNS, LATEST, BASELINES, SITE))
 
     def new_run(self) -> RunFolder:
         """Make the folder of a new run."""

@@ -54,7 +54,7 @@ def load_history_of(reports: Reports, run_ids: Sequence[str]) -> History | None:
 
 
 def _load_runs(reports: Reports, run_ids: Sequence[str]) -> tuple[list[RunFigures], list[str]]:
-    found, left_out = [], []
+    found, left_out, shards = [], [], 0
     for run_id in run_ids:
         run = reports.run(run_id)
         try:
@@ -62,10 +62,14 @@ def _load_runs(reports: Reports, run_ids: Sequence[str]) -> tuple[list[RunFigure
         except StoreError as error:
             left_out.append(f"run {run_id}: {str(error).replace(f'{run.path}{os.sep}', '')}")
             continue
-        if figures.finished:
+        if figures.is_shard:
+            shards += 1
+        elif figures.finished:
             found.append(replace(figures, id=run_id))
         else:
             left_out.append(f"run {run_id} has not ended, or was killed; `matrix run --resume {run_id}` ends it")
+    if shards:
+        left_out.append(f"{shards} run{'s' if shards > 1 else ''} of a part of a plan, which `matrix merge` makes one run of")
     return found, left_out
 
 

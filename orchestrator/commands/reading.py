@@ -66,10 +66,10 @@ def site(
 ) -> None:
     """Make, or bring up to date, a static site of all stored runs; needs no Docker."""
     from orchestrator.site import make_site
-    from orchestrator.store import Reports
+    from orchestrator.store import SITE, Reports
 
     stored = Reports(reports_folder(reports, file))
-    folder = out or stored.path / "site"
+    folder = out or stored.path / SITE
     made = make_site(stored, folder)
     for one in made.left_out:
         warn(f"left out {one.id}: {one.why}")

@@ -119,6 +119,8 @@ def run(
         raise UsageError("--scenario says what --measure times: give --measure N too")
     if shard and resume:
         raise UsageError("a run that goes on keeps its part of the plan: leave --shard out")
+    if resume and (only or skip):
+        raise UsageError("a run that goes on keeps its cells: leave --only and --skip out")
     options = Options(
         only=tuple(only or ()),
         skip=tuple(skip or ()),

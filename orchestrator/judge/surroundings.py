@@ -54,12 +54,13 @@ def differing(old: Environment, new: Environment, fields: tuple[str, ...] = TIME
 def _differing(old: Environment, new: Environment, fields: tuple[str, ...]) -> Iterator[str]:
     for name in fields:
         before, after = getattr(old, name), getattr(new, name)
-        if before == after or (name == "memory_bytes" and _is_near(before, after)):
+        if before == after or (name == "memory_bytes" and are_near(before, after)):
             continue
         yield f"{_WORDS.get(name, name)}: {_render(name, before)} → {_render(name, after)}"
 
 
-def _is_near(before: int | None, after: int | None) -> bool:
+def are_near(before: int | None, after: int | None) -> bool:
+    """Tell whether two machines have as much memory as one kind of machine has."""
     return before is not None and after is not None and abs(before - after) <= _SAME_MEMORY * max(before, after)
 
 

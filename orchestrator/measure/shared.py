@@ -20,7 +20,7 @@ from msgspec.structs import replace
 from orchestrator.measure.periods import covered_s, without
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from orchestrator.measure.periods import Period
     from orchestrator.record import Build, CellRecord, Step
@@ -39,18 +39,22 @@ class _Seen(Struct, frozen=True):
 def share_work(cells: Sequence[CellRecord], ran: Mapping[str, str]) -> tuple[CellRecord, ...]:
     """Give the cells with each step executed, joined or cached, and with what that means for their times.
 
+    What was taken over from another run is as it was: nobody built it beside these.
+
     Which cell ran a step is known from the traces (`ran`, by the step's digest).
     Without them it is taken to be the one whose build began first: only one can
     have run it, and no figure but who is named depends on which.
     """
-    seen = _gather(cells)
+    seen = _gather(cell for cell in cells if not cell.carried_from)
     return tuple(
-        replace(cell, build=_with_shares(cell.id, cell.build, seen, ran)) if cell.build and cell.build.started_at else cell
+        replace(cell, build=_with_shares(cell.id, cell.build, seen, ran))
+        if cell.build and cell.build.started_at and not cell.carried_from
+        else cell
         for cell in cells
     )
 
 
-def _gather(cells: Sequence[CellRecord]) -> dict[str, list[_Seen]]:
+def _gather(cells: Iterable[CellRecord]) -> dict[str, list[_Seen]]:
     """Give, for each step that ran, all the cells that saw it run, and when."""
     found: dict[str, list[_Seen]] = {}
     for cell in cells:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,7 +13,7 @@ import pytest
 
 from orchestrator.execute import usual_jobs
 from tests.conftest import OF_THE_IMAGE
-from tests.e2e.conftest import DOCKERFILE, Project, cells_of
+from tests.e2e.conftest import DOCKERFILE, Project, cells_of, move_base
 
 if TYPE_CHECKING:
     from typing import Any
@@ -327,3 +328,40 @@ def test_cells_of_which_nothing_has_changed_are_taken_over(placed: Project) -> N
     assert carried() == {"a": None, "b": None}
     record = placed.run()
     assert [cell["carried_from"] for cell in record["cells"]] == [None, None]
+
+
+def test_what_a_cell_follows_from_beside_its_context_builds_it_anew(project: Project) -> None:
+    """The file of a check, a file that another cell names, the image that a context is; a renamed axis changes nothing."""
+    base = f"matrix-tests-beside:{time.time_ns()}"
+    move_base(project, f"{base}-1")
+    move_base(project, f"{base}-2")
+    for name, text in (("deps/a.txt", "1\n"), ("checks/s.yaml", ""), (".dockerignore", "matrix.yaml\nchecks\n")):
+        project.folder.joinpath(name).parent.mkdir(exist_ok=True)
+        project.folder.joinpath(name).write_text(text)
+    project.folder.joinpath("Dockerfile").write_text("FROM base\nCOPY deps /deps\n")
+
+    def check(path: str) -> None:
+        test = f"{{name: there, path: {path}, shouldExist: true}}"
+        project.folder.joinpath("checks/s.yaml").write_text(f"schemaVersion: 2.0.0\nfileExistenceTests: [{test}]\n")
+
+    def write(axis: str = "kind", image: str = f"{base}-1") -> None:
+        defaults = {"contexts": {"base": f"docker-image://{image}"}, "smoke": [{"structure": "checks/s.yaml"}]}
+        project.write(axes={axis: ["a", "b"]}, defaults=defaults, settings={axis: {"a": {"requirements": "deps/a.txt"}}})
+
+    def carried() -> list[bool]:
+        return [bool(cell["carried_from"]) for cell in project.run("--skip-unchanged")["cells"]]
+
+    check("/deps/a.txt")
+    write()
+    assert carried() == [False, False]
+    assert carried() == [True, True]
+    write(axis="sort")
+    assert carried() == [True, True]
+    assert [cell["axes"] for cell in project.record()["cells"]] == [{"sort": "a"}, {"sort": "b"}]
+    check("/at")
+    assert carried() == [False, False]
+    project.folder.joinpath("deps/a.txt").write_text("2\n")
+    assert carried() == [False, False]
+    write(axis="sort", image=f"{base}-2")
+    assert carried() == [False, False]
+    assert carried() == [True, True]

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import io
 import json
 import sys
-import tarfile
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from orchestrator.docker.engine import connect
 from orchestrator.tracing.names import SOURCE, STEP_OUTCOME
 from orchestrator.tracing.otlp import load_lines
-from tests.e2e.conftest import DOCKERFILE, TOOLS, Project, cells_of
+from tests.e2e.conftest import DOCKERFILE, TOOLS, Project, cells_of, move_base
 
 if TYPE_CHECKING:
     import pytest
@@ -111,19 +109,6 @@ def test_unchanged_cells_are_tested_in_as_many_builds_as_there_are_jobs(
         assert cell["image"] == first[kind]["image"]
         assert all(0 < one["duration_s"] < 5 for one in cell["smoke"]["checks"]), "its own, without those before it"
         assert kind in (project.latest / "cells" / kind / "smoke.log").read_text().split()
-
-
-def move_base(project: Project, name: str, *files: str) -> None:
-    """Let a name stand for another image: what is built on it looks unchanged until it is built."""
-    tar = io.BytesIO()
-    with tarfile.open(fileobj=tar, mode="w") as archive:
-        archive.add(project.folder / "busybox", "bin/busybox")
-        for path in ("at", *files):
-            content = f"{time.time_ns()}\n".encode()
-            entry = tarfile.TarInfo(path)
-            entry.size = len(content)
-            archive.addfile(entry, io.BytesIO(content))
-    project.take_image(tar.getvalue(), name)
 
 
 def test_where_more_is_to_be_done_than_there_are_jobs_each_cell_is_built_alone(project: Project) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from itertools import permutations
 from typing import TYPE_CHECKING
 
 import pytest
@@ -101,6 +102,42 @@ def test_what_machines_had_in_common_is_kept_and_the_rest_stands_with_the_parts(
         "alpine-3.12": "run-1",
         "slim-3.12": "run-2",
     }
+
+
+def test_a_part_that_has_gone_on_is_taken_as_it_is_now() -> None:
+    """Copied before it was resumed, or merged before: whatever the order, what is known by now counts."""
+    one, two = split(whole_run(), [["alpine-3.12", "slim-3.12"], ["wolfi-3.11"]])
+    cut = replace(one, complete=False, interrupted=True, cells=one.cells[:1])
+    half = merge_records([cut, two])
+    assert not half.complete
+    for order in permutations((cut, one, two, half)):
+        merged = merge_records(order)
+        assert merged == merge_records([one, two])
+        assert {"alpine-3.12", "slim-3.12", "wolfi-3.11"} <= {cell.id for cell in merged.cells}
+
+
+def test_what_no_run_leaves_is_refused_in_words() -> None:
+    """A part may come from anywhere."""
+    one, two = split(whole_run(), [["alpine-3.12"], ["slim-3.12"]])
+    for broken, words in (
+        ({"started_at": STARTED.replace(tzinfo=None)}, "run run-1 is damaged: its times are none of a run"),
+        ({"started_at": STARTED.replace(year=1)}, "run run-1 is damaged: its times are none of a run"),
+        ({"shard": Shard(1, 300_000_000, ())}, "run run-1 is damaged: there is no shard 1 of 300000000"),
+        ({"shard": Shard(0, 2, ())}, "run run-1 is damaged: there is no shard 0 of 2"),
+    ):
+        with pytest.raises(UsageError, match=words):
+            merge_records([replace(one, **broken), two])
+
+
+def test_machines_of_one_kind_have_as_much_memory_as_the_least_of_them() -> None:
+    """Their firmware keeps a little more or less; without a figure no time of a merged run could be compared."""
+    one, two = split(whole_run(), [["alpine-3.12"], ["slim-3.12"]])
+    memory = 8_000_000_000
+    parts = [
+        replace(run, environment=replace(run.environment, memory_bytes=size)) for run, size in ((one, memory), (two, memory + 9))
+    ]
+    assert merge_records(parts).environment.memory_bytes == memory
+    assert not any(cell.part for cell in merge_records(parts).cells)
 
 
 def test_the_scenario_that_was_asked_for_first_still_ranks() -> None:
@@ -203,8 +240,11 @@ def test_folders_are_merged_with_their_logs_and_follow_no_link(tmp_path: Path) -
     assert (run.path / "cells" / "slim-3.12" / "build.log").read_text() == "log of slim-3.12\n"
     assert (run.path / "report.html").is_file()
     assert not [path for path in run.path.rglob("*") if path.is_symlink() or path.name in ("link", "secret")]
-    assert len((run.path / "events.jsonl").read_text().splitlines()) == 4
+    assert len((run.path / "events.jsonl").read_text().splitlines()) == 3, "each line once"
     assert reports.find("latest").id in reports.run_ids()
-    again, same = merge_runs(reports, list(reversed(folders)))
-    assert (again.path, same) == (run.path, record)
+    events = (run.path / "events.jsonl").read_text()
+    for twice in (list(reversed(folders)), [*folders, folders[0]], [run, *folders]):
+        again, same = merge_runs(reports, twice)
+        assert (again.path, same) == (run.path, record)
+        assert (again.path / "events.jsonl").read_text() == events
     assert sorted(item.name for item in (tmp_path / "runs").iterdir()) == sorted([run.id, *(folder.id for folder in folders)])

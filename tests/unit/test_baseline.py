@@ -15,6 +15,7 @@ from orchestrator.errors import ExitCode, StoreError, UsageError
 from orchestrator.figures import load_figures, save_figures
 from orchestrator.judge.kept import CellFigures, make_figures
 from orchestrator.model import Status
+from orchestrator.record import Shard
 from orchestrator.rules import Limit, Rules
 from orchestrator.store import Reports, RunFolder
 from orchestrator.verdicts import Gate
@@ -131,6 +132,18 @@ def test_a_choice_that_is_gone_or_damaged_is_no_reason_to_guess(reports: Reports
         load_choices(reports)
 
 
+def test_a_run_is_no_measure_for_itself_and_a_part_for_no_other(reports: Reports) -> None:
+    """Held against itself nothing ever grows; what a part lacks could grow unseen."""
+    chosen = make_run(day=1).id
+    choose_baseline(reports, reports.run(chosen))
+    assert found(reports, before=chosen) == make_run(day=0).id
+    part = reports.run("20261209T050607Z-abc123")
+    part.create()
+    part.save_record(replace(make_run(), id=part.id, shard=Shard(1, 2, ())))
+    with pytest.raises(UsageError, match="is a part of a plan, so cells that it lacks could grow unseen; merge it"):
+        choose_baseline(reports, part)
+
+
 def test_choices_go_away_with_the_last_run(reports: Reports) -> None:
     """`matrix clean --runs` must not leave a choice behind that stops the next run."""
     choose_baseline(reports, reports.run(make_run(day=1).id))
@@ -160,6 +173,7 @@ def test_a_run_that_is_resumed_keeps_its_baseline(reports: Reports) -> None:
     assert picked(None, begun) == first
     assert picked(make_run(day=3).id, begun) == make_run(day=3).id
     assert picked(None, replace(begun, baseline=None)) == make_run(day=1).id
+    assert picked(None, replace(begun, baseline="20200101T000000Z-aaaaaa")) == make_run(day=1).id, "gone, and no reason to stop"
     assert picked(None, make_run(day=1)) == first
     assert picked(None, None, Rules()) is None
     assert picked(first, None, Rules()) == first

@@ -8,6 +8,7 @@ from msgspec.structs import replace
 
 from orchestrator.durations import last_seconds, longest_first
 from orchestrator.model import Cell, Settings
+from orchestrator.record import Shard
 from orchestrator.store import Reports
 from tests.unit.pairs import make_cell, make_run
 
@@ -57,5 +58,10 @@ def test_the_seconds_are_those_of_the_newest_run_of_this_matrix_that_built_somet
     damaged.create()
     damaged.save_text("run.json", "{")
     assert last_seconds(reports, "otel-python") == {cell.id: 40.0}
+    slow = replace(make_run(replace(timed, build=replace(cell.build, alone_s=99.0)), day=3), id="20261209T050607Z-abc123")
+    keep(reports, replace(slow, shard=Shard(1, 2, (cell.id,))))
+    assert last_seconds(reports, "otel-python") == {cell.id: 99.0}
+    assert last_seconds(reports, "otel-python", whole=True) == {cell.id: 40.0}, "parts are dealt by what no part has changed"
+    reports.remove_all(lambda run_id: run_id == slow.id)
     keep(reports, make_run(replace(timed, build=replace(cell.build, wall_s=50.0, alone_s=None)), day=4))
     assert last_seconds(reports, "otel-python") == {cell.id: 50.0}
