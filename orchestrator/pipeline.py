@@ -93,8 +93,7 @@ def run_matrix(
         emit = _emitter(run, watch)
         record = begin_record(matrix, settled, run, make_environment(*tools))
         run.save_record(record)
-        if run.path.parent == reports.runs:  # one that goes on may lie elsewhere
-            reports.point_latest(run)
+        reports.point_latest(run)
         if settled.forecasts:
             run.save_text("preflight.json", render_forecasts(settled.forecasts))
         jobs = options.jobs or usual_jobs(tools.engine.cpus)

@@ -254,7 +254,9 @@ class Reports:
         return sorted(item.name for item in folder.iterdir() if is_run_id(item.name) and (item / "run.json").is_file())
 
     def point_latest(self, run: RunFolder) -> None:
-        """Let `latest` point to the newest run; two runs at once leave one of them."""
+        """Let `latest` point to the newest run; two runs at once leave one of them. One that lies elsewhere is none of these."""
+        if run.path.resolve().parent != self.runs.resolve():
+            return
         link = self.path / f".{LATEST}-{secrets.token_hex(4)}"
         with disk_errors(link):
             link.symlink_to(Path(RUNS, run.id))

@@ -71,6 +71,15 @@ def test_where_there_are_no_runs_the_command_that_makes_one_is_named(tmp_path: P
     assert str(caught.value) == f"there are no runs in {tmp_path}/reports/runs; `matrix run` makes one"
 
 
+def test_latest_never_points_to_a_run_that_lies_elsewhere(stored: Reports, tmp_path: Path) -> None:
+    """One that was resumed where it lies is not in this folder: the link would lead nowhere."""
+    stored.point_latest(stored.find(IDS[0]))
+    stored.point_latest(Reports(tmp_path / "elsewhere").new_run())
+    assert (stored.path / "latest").resolve().name == IDS[0]
+    stored.point_latest(RunFolder((stored.runs / IDS[1]).resolve()))
+    assert (stored.path / "latest").resolve().name == IDS[1]
+
+
 def test_latest_points_to_the_run_it_was_last_pointed_to(stored: Reports) -> None:
     """`reports/latest` is a link that is replaced in one go."""
     for name in (IDS[2], IDS[0]):
