@@ -64,5 +64,5 @@ def disk_errors(path: Path) -> Iterator[None]:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             message = f"no room left on the disk for {path}; free some (`matrix clean --runs`), then `matrix run --resume`"
             raise DiskFullError(message) from error
-        message = f"{path} cannot be written: {error.strerror}"
+        message = f"{path} cannot be written: {error.strerror or error}"
         raise StoreError(message) from error

@@ -123,11 +123,12 @@ def run_matrix(
         with held(run_lock(run.id)):  # `matrix clean` leaves a living run alone
             carried = partial(carry_over, shop, reports, record) if options.skip_unchanged else None
             cells = _run_all(settled, shop, carried, partial(last_seconds, reports, record.name))
+            is_measured = True
             if options.measure:
-                cells, record = _measure(shop, settled.plan, cells, record, options.measure, trace)
+                cells, record, is_measured = _measure(shop, settled.plan, cells, record, options.measure, trace)
         forget_lock(run_lock(run.id))
         with trace.span("judge"):
-            is_cut_short = interrupted.is_set() and len(cells) < len(settled.plan.cells)
+            is_cut_short = interrupted.is_set() and (len(cells) < len(settled.plan.cells) or not is_measured)
             record = finish_record(record, settled.plan, cells, trace.clock.moment(), interrupted=is_cut_short)
             record = judge_record(with_forecasts(record, settled.forecasts), settled.baseline)
             describe_outcome(span, record)
@@ -178,12 +179,13 @@ def _open_places(settled: Settled, tools: _Tools, run: RunFolder, trace: Trace, 
 
 def _measure(  # what it takes, and what it changes
     shop: Workshop, plan: Plan, cells: dict[str, CellRecord], record: RunRecord, asked: Asked, trace: Trace
-) -> tuple[dict[str, CellRecord], RunRecord]:
+) -> tuple[dict[str, CellRecord], RunRecord, bool]:
+    """Give the cells and the run with what was measured, and whether that is all that was asked for."""
     from orchestrator.sampling import measure_cells  # noqa: PLC0415  # as in `_build_all`
 
     with trace.span("measure"):
-        measured, measurement = measure_cells(shop, plan, cells, asked)
-    return measured, replace(record, measurement=measurement)
+        measured = measure_cells(shop, plan, cells, asked)
+    return measured.cells, replace(record, measurement=measured.how or record.measurement), measured.is_finished
 
 
 def _report(run: RunFolder, record: RunRecord, traces: Traces, baseline: RunRecord | None) -> RunRecord:

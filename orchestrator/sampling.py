@@ -20,8 +20,9 @@ from orchestrator.events import Event
 from orchestrator.load import foreign_load
 from orchestrator.measure.schedule import SCENARIOS, Sample, make_schedule
 from orchestrator.measure.statistics import ENOUGH, median_of, noise_of, outliers_of, spread_of
-from orchestrator.mirrors import Mirrors
+from orchestrator.mirrors import Mirrors, why_not_changed
 from orchestrator.model import Status
+from orchestrator.paths import cache_folder
 from orchestrator.places import is_remote
 from orchestrator.record import Measurement, Noise, Scenario
 
@@ -46,7 +47,7 @@ class Asked(Struct, frozen=True):
     scenarios: tuple[str, ...] = ("cold",)
 
 
-def check_asked(asked: Asked, plan: Plan) -> None:
+def check_asked(asked: Asked, plan: Plan, folder: Path) -> None:
     """Refuse what cannot be measured, before anything is built."""
     for name in asked.scenarios:
         if name not in SCENARIOS:
@@ -60,10 +61,29 @@ def check_asked(asked: Asked, plan: Plan) -> None:
                 f"{len(lacking)} cells have none, {lacking[0]} among them"
             )
             raise UsageError(message)
+        if setting:
+            _check_files(name, setting, plan, folder)
+
+
+def _check_files(scenario: str, setting: str, plan: Plan, folder: Path) -> None:
+    """Refuse a file that is not the copy's own: to change it would be to change the user's."""
+    for cell in plan.cells:
+        file = str(getattr(cell.settings, setting))
+        if reason := why_not_changed(cell.settings, file, folder):
+            message = f"--scenario {scenario}: '{file}', the {setting} of {cell.id}, {reason}; name the file itself, in the context"
+            raise UsageError(message)
 
 
 def _can_change(cell: Cell, setting: str) -> bool:
     return getattr(cell.settings, setting) is not None and not is_remote(cell.settings.context)
+
+
+class Measured(Struct, frozen=True):
+    """The cells with their samples, how these were taken, and whether all were."""
+
+    cells: dict[str, CellRecord]
+    how: Measurement | None = None
+    is_finished: bool = True
 
 
 class _Bench(Struct):
@@ -78,31 +98,31 @@ class _Bench(Struct):
     failed: dict[str, int] = field(default_factory=lambda: defaultdict(int))
     loads: list[float] = field(default_factory=list)
     known_blobs: set[Path] = field(default_factory=set)
+    wanted: int = 0  # samples in all
+    is_cut_short: bool = False
 
 
-def measure_cells(
-    shop: Workshop, plan: Plan, records: Mapping[str, CellRecord], asked: Asked
-) -> tuple[dict[str, CellRecord], Measurement | None]:
-    """Measure every cell that has an image; give the records with their samples, and how they were taken."""
+def measure_cells(shop: Workshop, plan: Plan, records: Mapping[str, CellRecord], asked: Asked) -> Measured:
+    """Measure every cell that has an image; what was measured of it stays with a cell, however the run ends."""
     built = {record.id for record in records.values() if record.image is not None and record.status is not Status.ERROR}
     cells = {cell.id: cell for cell in plan.cells if cell.id in built}
     if not cells or shop.cancel.is_set():
-        return dict(records), None
+        return Measured(dict(records), is_finished=not cells)
     control = next(iter(cells))
     seed = secrets.randbits(32)
-    mirrors = Mirrors(shop.folder, shop.store.folder / "mirrors")  # the run's own folder: `matrix clean` leaves it alone
+    place = shop.store.folder / "mirrors"  # the run's own folder: `matrix clean` leaves it alone
+    mirrors = Mirrors(shop.folder, place, (cache_folder(), shop.run.path.parent))
     bench = _Bench(shop, asked, cells, mirrors, seed)
     try:
         _warm_up(bench)
-        for sample in make_schedule(list(cells), asked.scenarios, asked.rounds, control, seed):
-            if shop.cancel.is_set():
-                break
-            _take(bench, sample)
+        _take_all(bench, make_schedule(list(cells), asked.scenarios, asked.rounds, control, seed))
     finally:
         forget_cache_mounts(shop.engine.buildx_argv, shop.builder, _namespace(shop))
         mirrors.remove()
         shop.store.remove()
-    return {cell: _with_samples(record, bench) for cell, record in records.items()}, _describe(bench, control)
+    measured = {cell: _with_samples(record, bench) for cell, record in records.items()}
+    kept = {cell: record if record is records[cell] else shop.run.save_cell(record) for cell, record in measured.items()}
+    return Measured(kept, _describe(bench, control) if any(bench.times.values()) else None, is_finished=not bench.is_cut_short)
 
 
 def _namespace(shop: Workshop) -> str:
@@ -117,6 +137,29 @@ def _warm_up(bench: _Bench) -> None:
             if not bench.shop.cancel.is_set():
                 _build(bench, cell, Variation(context=context), "warm-up")
     bench.known_blobs |= set(bench.shop.store.blobs())
+
+
+def _take_all(bench: _Bench, schedule: Sequence[Sample]) -> None:
+    bench.wanted = len(schedule)
+    for sample in schedule:
+        if bench.shop.cancel.is_set():
+            bench.is_cut_short = True
+            break
+        _take(bench, sample)
+    if bench.is_cut_short:
+        bench.shop.emit(Event("warning", None, {"text": _say_what_is_missing(bench)}))
+
+
+def _say_what_is_missing(bench: _Bench) -> str:
+    again = " ".join(f"--scenario {name}" for name in bench.asked.scenarios)
+    return (
+        f"the measurement was interrupted after {_count_samples(bench)} of {bench.wanted} samples: "
+        f"`matrix run --resume {bench.shop.run.id} --measure {bench.asked.rounds} {again}` takes all of them anew"
+    )
+
+
+def _count_samples(bench: _Bench) -> int:
+    return sum(map(len, bench.times.values()))
 
 
 def _take(bench: _Bench, sample: Sample) -> None:
@@ -162,6 +205,7 @@ def _build(bench: _Bench, cell: Cell, variation: Variation, name: str) -> float 
     if image:
         _remove(shop, image)
     if followed.ended.cancelled:
+        bench.is_cut_short = True
         return None
     if followed.ended.code != 0:
         bench.failed[cell.id] += 1
@@ -214,16 +258,26 @@ def _describe(bench: _Bench, control: str) -> Measurement:
     for name in bench.asked.scenarios:
         a, b = (tuple(round(one, 3) for one in bench.times[control, name, is_control]) for is_control in (False, True))
         noise.append(Noise(name, a, b, noise_of(a, b, bench.seed)))
-    return Measurement(bench.asked.rounds, bench.seed, control, tuple(noise), tuple(_warnings(bench)))
+    return Measurement(_rounds(bench), bench.seed, control, tuple(noise), tuple(_warnings(bench)))
+
+
+def _rounds(bench: _Bench) -> int:
+    """Count the samples that every cell has, apart from builds that failed."""
+    if not bench.is_cut_short:
+        return bench.asked.rounds
+    going = [cell for cell in bench.cells if not bench.failed.get(cell)]
+    return min((len(bench.times[cell, name, False]) for cell in going for name in bench.asked.scenarios), default=0)
 
 
 def _warnings(bench: _Bench) -> Iterator[str]:
     """Say what makes the figures less than they look."""
-    if bench.asked.rounds < ENOUGH:
-        yield f"{bench.asked.rounds} samples a cell: medians of fewer than {ENOUGH} say little"
+    if bench.is_cut_short:
+        yield _say_what_is_missing(bench)
+    if (rounds := _rounds(bench)) < ENOUGH:
+        yield f"{rounds} samples a cell: medians of fewer than {ENOUGH} say little"
     odd = sum(len(outliers_of(samples)) for samples in bench.times.values())
     if odd:
-        yield f"{odd} of {sum(map(len, bench.times.values()))} samples are far from the others of their cell"
+        yield f"{odd} of {_count_samples(bench)} samples are far from the others of their cell"
     busy = [load for load in bench.loads if load > _BUSY]
     if busy:
         yield (

@@ -75,7 +75,7 @@ def settle(matrix: Matrix, reports: Reports, options: Options) -> Settled:
     if options.measure:
         from orchestrator.sampling import check_asked  # noqa: PLC0415  # it builds, and most runs are not timed
 
-        check_asked(options.measure, locked.plan)
+        check_asked(options.measure, locked.plan, matrix.folder)
     selection = options.only, options.skip
     baseline = pick_baseline(reports, plan.name, make_rules(matrix.file), options.baseline, selection, earlier)
     return Settled(options, locked.plan, locked, shard, forecasts, baseline, folder, earlier)

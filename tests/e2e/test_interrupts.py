@@ -100,6 +100,33 @@ def test_an_interruption_cancels_the_cells_under_way_and_reports_the_others(proj
     assert len(project.run("--resume", "latest")["cells"]) == len(CELLS)
 
 
+def test_an_interrupted_measurement_is_no_success(project: Project) -> None:
+    """Exit 130: the samples that were taken are kept, their number is true, and the words say how to have the rest."""
+    project.write(defaults={"args": {"DO": f"sleep 1; echo {project.folder}"}})
+    process = project.start("run", "--progress", "plain", "--measure", "100")
+    taken = "cells/one/samples/0002-cold/build.log"
+    wait_for(lambda: project.folder.joinpath("reports/latest", taken).is_file(), process)
+    process.send_signal(signal.SIGTERM)
+    out, err = process.communicate(timeout=30)
+    assert process.returncode == 130, err
+    record = project.record()
+    assert (record["interrupted"], record["complete"]) == (True, True)
+    how, build = record["measurement"], record["cells"][0]["build"]
+    samples = [*build["samples_s"], *how["noise"][0]["b_s"]]
+    assert 1 <= len(samples) < 100
+    assert how["rounds"] == len(build["samples_s"])
+    again = f"`matrix run --resume {record['id']} --measure 100 --scenario cold` takes all of them anew"
+    assert how["warnings"][0] == f"the measurement was interrupted after {len(samples)} of 200 samples: {again}"
+    assert again in err
+    assert "the measurement was interrupted" in " ".join(out.split())
+    assert build == finished(project)["one"]["build"] | {name: build[name] for part, name in ONLY_TOGETHER if part == "build"}
+    assert leftovers(project) == []
+    assert project.run("--resume", "latest")["cells"][0]["build"]["samples_s"] == build["samples_s"]
+    resumed = project.run("--resume", "latest", "--measure", "1")
+    assert (resumed["interrupted"], resumed["measurement"]["rounds"]) == (False, 1)
+    assert len(resumed["cells"][0]["build"]["samples_s"]) == 1
+
+
 def test_a_terminated_smoke_container_is_removed(project: Project) -> None:
     """A job that is stopped from outside leaves no container behind."""
     project.write(defaults={"smoke": [{"run": ["sleep", "100"]}]})
