@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from msgspec.structs import replace
 
 from orchestrator.disk import passing_folder
-from orchestrator.docker.build import ONCE_MORE, Target, read_secret_args, render_build_argv, run_build
+from orchestrator.docker.build import ONCE_MORE, Target, read_secret_args, render_build_argv, run_build, sources_of
 from orchestrator.docker.graph import Graph, Place
 from orchestrator.docker.images import read_from_engine
 from orchestrator.errors import EngineError
@@ -123,9 +123,9 @@ def look_into(shop: Workshop, cell: Cell, target: Target, built: Built, inputs: 
 
 def measure_image(shop: Workshop, cell: Cell, known: KnownImage, built: Built) -> Image:
     """Put what this run alone knows to an image; a base that cannot be read leaves what came on top of it unknown."""
-    bases = built.metadata.bases
+    sources = sources_of(built.metadata, cell)
     try:
-        base_layers = None if bases is None else shop.bases.count_layers(known.diff_ids, bases)
+        base_layers = None if sources is None else shop.bases.count_layers(known.diff_ids, sources)
     except EngineError as error:
         shop.emit(Event("warning", None, {"text": str(error)}))
         base_layers = None

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 import secrets
 from threading import Event as Signal
 from threading import Lock
 from typing import TYPE_CHECKING
 
 from orchestrator.disk import passing_folder, write_whole
-from orchestrator.docker.build import run_build
+from orchestrator.docker.build import load_metadata, run_build
 from orchestrator.docker.images import read_from_engine, remove_image
 from orchestrator.errors import EngineError
 from orchestrator.measure.image import count_base_layers
@@ -19,12 +20,13 @@ from orchestrator.strict import parse_json
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from orchestrator.docker.build import Source
     from orchestrator.docker.builder import Builder
     from orchestrator.docker.engine import Engine
     from orchestrator.docker.images import ImageStore
-    from orchestrator.record import Base
 
 _READ_S = 300.0
+_ODD = re.compile(r"[^a-z0-9]+")
 
 
 class BaseReader:
@@ -36,46 +38,63 @@ class BaseReader:
         self._guard = Lock()
         self._locks: dict[str, Lock] = {}
 
-    def count_layers(self, diff_ids: tuple[str, ...], bases: tuple[Base, ...]) -> int:
+    def count_layers(self, diff_ids: tuple[str, ...], sources: tuple[Source, ...]) -> int:
         """Count the layers that an image has in common with the longest base it starts with."""
-        return count_base_layers(diff_ids, [self._layers_of(base) for base in bases])
+        return count_base_layers(diff_ids, [self._layers_of(source) for source in sources])
 
-    def _layers_of(self, base: Base) -> tuple[str, ...]:
+    def _layers_of(self, source: Source) -> tuple[str, ...]:
         """Give a base's layers; cells that want the same base at once wait for one reading."""
+        name = _name_of(source)
         with self._guard:
-            lock = self._locks.setdefault(base.digest, Lock())
+            lock = self._locks.setdefault(name, Lock())
         with lock:
-            entry = cache_folder("bases") / f"{base.digest.replace(':', '-')}.json"
+            entry = cache_folder("bases") / f"{name}.json"
             known = _load_layers(entry)
             if known is not None:
                 return known
-            layers = self._read(base)
+            layers = self._read(source)
             write_whole(entry, json.dumps(layers).encode())
             return layers
 
-    def _read(self, base: Base) -> tuple[str, ...]:
+    def _read(self, source: Source) -> tuple[str, ...]:
         """Let the builder hand out the base as an image of its own, by a build without a step."""
+        base = source.base
         name = f"matrix.local/base:{secrets.token_hex(6)}"
-        layout = self._store.prepare(base.digest) if self._builder.exports_oci else None
+        layout = self._store.prepare(_name_of(source)) if self._builder.exports_oci else None
         output = f"type=oci,tar=false,dest={layout}" if layout else f"type=docker,name={name}"
         with passing_folder(self._store.folder) as folder:
             # The engine's own BuildKit prefers the engine's images, which need not have a digest it could be asked for.
-            by_digest = self._builder.loads_by_copy or base.digest in self._pinned
+            by_digest = self._builder.loads_by_copy or source.is_pinned or base.digest in self._pinned
             name_of_base = f"{base.ref}@{base.digest}" if by_digest else base.ref
             folder.joinpath("Dockerfile").write_text(f"FROM {name_of_base}\n")
             argv = [*self._engine.buildx_argv, "build", "--builder", self._builder.name, "--progress=plain"]
-            argv += ["--provenance=false", "--output", output, str(folder)]
+            argv += ["--platform", source.platform] if source.platform else []
+            metadata = folder / "metadata.json"
+            argv += ["--metadata-file", str(metadata), "--provenance=false", "--output", output, str(folder)]
             said: list[bytes] = []
             ended = run_build(argv, on_progress=said.append, timeout_s=_READ_S, cancel=Signal())
+            found = load_metadata(metadata).bases
         if ended.code != 0:
             message = f"the base {base.ref} cannot be read: {said[-1].decode('utf-8', 'replace') if said else 'no reason given'}"
             raise EngineError(message)
+        layers = self._take_layers(name, layout)
+        if found and base.digest not in {one.digest for one in found}:
+            message = f"the base {base.ref} is now {found[0].digest}, and no longer the {base.digest} that was built on"
+            raise EngineError(message)
+        return layers
+
+    def _take_layers(self, name: str, layout: Path | None) -> tuple[str, ...]:
         if layout is not None:
             return self._store.read(layout).diff_ids
         try:
             return read_from_engine(self._engine, name).diff_ids
         finally:
             remove_image(self._engine, name)
+
+
+def _name_of(source: Source) -> str:
+    """Name what is remembered of a base: one digest may stand for an image of each platform."""
+    return _ODD.sub("-", f"{source.base.digest}-for-{source.platform or 'this'}".lower())
 
 
 def _load_layers(entry: Path) -> tuple[str, ...] | None:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import os
 from typing import TYPE_CHECKING, Any
-from urllib.parse import unquote
+from urllib.parse import parse_qs, unquote
 
 from msgspec import Struct, field
+from msgspec.structs import replace
 
 from orchestrator.docker import process
 from orchestrator.docker.engine import child_environment
@@ -190,6 +191,14 @@ def build_environment(more: Mapping[str, str]) -> Mapping[str, str]:
     return child_environment(**found, **more)
 
 
+class Source(Struct, frozen=True):
+    """A base as a build asked for it: for which platform, and whether by its digest."""
+
+    base: Base
+    platform: str | None = None
+    is_pinned: bool = False
+
+
 class BuildMetadata(Struct, frozen=True):
     """What buildx says of a finished build."""
 
@@ -198,6 +207,7 @@ class BuildMetadata(Struct, frozen=True):
     config_digest: str | None = None
     bases: tuple[Base, ...] | None = None  # unknown where no provenance is told, as by buildx 0.13
     usage: Mapping[str, Usage] = field(default_factory=dict)
+    sources: tuple[Source, ...] = ()
 
 
 def load_metadata(path: Path) -> BuildMetadata:
@@ -212,21 +222,34 @@ def make_metadata(data: dict[str, Any]) -> BuildMetadata:
     """Read what buildx says of one build."""
     provenance = data.get("buildx.build.provenance") or {}
     materials = provenance.get("materials") or (provenance.get("buildDefinition") or {}).get("resolvedDependencies") or ()
-    bases = [base for base in map(_make_base, materials) if base]
+    sources = tuple(dict.fromkeys(source for source in map(_make_source, materials) if source))
     return BuildMetadata(
         ref=data.get("buildx.build.ref"),
         digest=data.get("containerimage.digest"),
         config_digest=data.get("containerimage.config.digest"),
-        bases=tuple(dict.fromkeys(bases)) if provenance else None,
+        bases=tuple(dict.fromkeys(source.base for source in sources)) if provenance else None,
         usage=parse_usage(provenance),
+        sources=sources,
     )
 
 
-def _make_base(material: dict[str, Any]) -> Base | None:
-    """Read an image's name out of its package URL: `pkg:docker/python@3.13-slim?platform=…`."""
+def sources_of(metadata: BuildMetadata, cell: Cell) -> tuple[Source, ...] | None:
+    """Give the bases of a build as it asked for them; where it does not tell for which platform, that is the cell's."""
+    if metadata.bases is None:
+        return None
+    platform = cell.settings.platform
+    one = platform if platform and "," not in platform else None
+    sources = metadata.sources or map(Source, metadata.bases)
+    return tuple(replace(source, platform=source.platform or one) for source in sources)
+
+
+def _make_source(material: dict[str, Any]) -> Source | None:
+    """Read a base out of its package URL: `pkg:docker/python@3.13-slim?digest=sha256:…&platform=linux%2Famd64`."""
     uri, digest = str(material.get("uri", "")), (material.get("digest") or {}).get("sha256")
     if not uri.startswith("pkg:docker/") or not digest:
         return None
-    name = unquote(uri.removeprefix("pkg:docker/").partition("?")[0])
+    address, _, query = uri.removeprefix("pkg:docker/").partition("?")
+    name, asked = unquote(address), parse_qs(query)
     path, at, tag = name.rpartition("@")
-    return Base(f"{path}:{tag}" if at else name, f"sha256:{digest}")
+    base = Base(f"{path}:{tag}" if at else name, f"sha256:{digest}")
+    return Source(base, asked.get("platform", [None])[0], is_pinned="digest" in asked)

@@ -1,0 +1,121 @@
+"""Bases read once for each platform, and never another than the one that was built on."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, cast
+
+import pytest
+
+from orchestrator.docker import bases
+from orchestrator.docker.bases import BaseReader
+from orchestrator.docker.build import BuildMetadata, Source, make_metadata, sources_of
+from orchestrator.docker.builder import Builder
+from orchestrator.docker.process import Exit
+from orchestrator.errors import EngineError
+from orchestrator.model import Cell, Settings
+from orchestrator.record import Base
+
+if TYPE_CHECKING:
+    from orchestrator.docker.engine import Engine
+    from orchestrator.docker.images import ImageStore
+
+BASE = Base("python:3.13", "sha256:ab")
+BUILDERS = {driver: Builder("b", driver, None, exports_oci=True, did="") for driver in ("docker", "docker-container")}
+
+
+class _Builds:
+    """Stands for the builder: says which base it found, and has layers that are named after the platform."""
+
+    def __init__(self, folder: Path, digest: str = "ab") -> None:
+        self.folder, self._digest = folder, digest
+        self.asked: list[tuple[str, str]] = []
+
+    def run(self, argv: list[str], **_: object) -> Exit:
+        platform = argv[argv.index("--platform") + 1] if "--platform" in argv else ""
+        self.asked.append((Path(argv[-1], "Dockerfile").read_text(), platform))
+        materials = [{"uri": "pkg:docker/python@3.13", "digest": {"sha256": self._digest}}]
+        told = {"buildx.build.provenance": {"materials": materials}}
+        Path(argv[argv.index("--metadata-file") + 1]).write_text(json.dumps(told))
+        return Exit(0)
+
+    def prepare(self, name: str) -> Path:
+        return self.folder / name
+
+    def read(self, _: Path) -> SimpleNamespace:
+        return SimpleNamespace(diff_ids=(f"layer of {self.asked[-1][1]}",))
+
+
+def reader(builds: _Builds, driver: str, monkeypatch: pytest.MonkeyPatch) -> BaseReader:
+    """Make a reader whose builder is a stand-in."""
+    monkeypatch.setattr(bases, "run_build", builds.run)
+    engine = cast("Engine", SimpleNamespace(buildx_argv=["buildx"]))
+    return BaseReader(engine, BUILDERS[driver], cast("ImageStore", builds))
+
+
+def test_each_platform_has_a_base_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An index has one digest for all: read for one platform only, every other cell would be its base's from the first byte."""
+    builds = _Builds(tmp_path)
+    read = reader(builds, "docker-container", monkeypatch)
+    for platform in ("linux/amd64", "linux/arm64", "linux/amd64"):
+        assert read.count_layers((f"layer of {platform}", "own"), (Source(BASE, platform),)) == 1
+    assert [platform for _, platform in builds.asked] == ["linux/amd64", "linux/arm64"]
+    later = reader(builds, "docker-container", monkeypatch)
+    assert later.count_layers(("layer of linux/arm64",), (Source(BASE, "linux/arm64"),)) == 1
+    assert len(builds.asked) == 2, "what was read is remembered for each"
+
+
+@pytest.mark.parametrize(
+    ("driver", "is_pinned", "line"),
+    [
+        ("docker", False, "FROM python:3.13\n"),
+        ("docker", True, "FROM python:3.13@sha256:ab\n"),
+        ("docker-container", False, "FROM python:3.13@sha256:ab\n"),
+    ],
+)
+def test_a_base_that_is_pinned_is_asked_for_by_its_digest(
+    driver: str, line: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, is_pinned: bool
+) -> None:
+    """Its tag may stand for another image by now, also in the engine."""
+    builds = _Builds(tmp_path)
+    reader(builds, driver, monkeypatch).count_layers((), (Source(BASE, None, is_pinned),))
+    assert builds.asked == [(line, "")]
+
+
+def test_a_base_that_has_moved_is_unknown_and_not_remembered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What it has now says nothing of a cell that was built on what it was."""
+    moved = reader(_Builds(tmp_path, "cd"), "docker", monkeypatch)
+    with pytest.raises(EngineError, match=r"the base python:3\.13 is now sha256:cd, and no longer the sha256:ab that was built on"):
+        moved.count_layers((), (Source(BASE),))
+    builds = _Builds(tmp_path)
+    assert reader(builds, "docker", monkeypatch).count_layers(("layer of ",), (Source(BASE),)) == 1
+
+
+def test_a_build_says_how_it_asked_for_its_bases() -> None:
+    """For which platform each is, and whether by its digest; a build of several platforms has a base several times."""
+    uris = (
+        "python@3.13?platform=linux%2Famd64",
+        "python@3.13?platform=linux%2Farm64%2Fv8",
+        "app@1?digest=sha256:ab&platform=linux%2Famd64",
+    )
+    materials = [{"uri": f"pkg:docker/{uri}", "digest": {"sha256": "ab"}} for uri in uris]
+    found = make_metadata({"buildx.build.provenance": {"materials": materials}})
+    assert found.bases == (BASE, Base("app:1", "sha256:ab"))
+    cell = Cell("a", (), Settings(platform="linux/riscv64"))
+    assert sources_of(found, cell) == (
+        Source(BASE, "linux/amd64"),
+        Source(BASE, "linux/arm64/v8"),
+        Source(Base("app:1", "sha256:ab"), "linux/amd64", is_pinned=True),
+    )
+
+
+@pytest.mark.parametrize(
+    ("platform", "read"), [("linux/riscv64", "linux/riscv64"), ("linux/amd64,linux/arm64", None), (None, None)]
+)
+def test_where_only_the_progress_tells_of_bases_the_cells_platform_counts(platform: str | None, read: str | None) -> None:
+    """As with buildx 0.13, which has no provenance."""
+    cell = Cell("a", (), Settings(platform=platform))
+    assert sources_of(BuildMetadata(bases=(BASE,)), cell) == (Source(BASE, read),)
+    assert sources_of(BuildMetadata(), cell) is None
