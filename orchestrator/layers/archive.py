@@ -16,6 +16,7 @@ MAX_UNPACKED = 64 * 1024**3  # a layer that claims more is an attack on the read
 _MAX_WINDOW_LOG = 27  # 128 MiB: what zstd's own tools take without being asked
 _GZIP = b"\x1f\x8b"
 _ZSTD = b"\x28\xb5\x2f\xfd"
+_SKIPPED = tuple(bytes((first, 0x2A, 0x4D, 0x18)) for first in range(0x50, 0x60))  # how a frame begins that zstd passes over
 
 
 class LayerError(Exception):
@@ -39,7 +40,7 @@ def unpack(blob: IO[bytes]) -> Iterator[bytes]:
     start = blob.read(len(_ZSTD))
     if start.startswith(_GZIP):
         parts = _members(start, blob, *_gzip())
-    elif start == _ZSTD:
+    elif start.startswith((_ZSTD, *_SKIPPED)):  # what packs in parallel may begin with the latter
         parts = _members(start, blob, *_zstd())
     else:
         parts = _plain(start, blob)

@@ -10,7 +10,7 @@ from orchestrator.cached import Shelf
 from orchestrator.layers.archive import LayerError, pack_bytes, unpack_bytes
 from orchestrator.layers.index import MAX_LINKS, LayerIndex
 
-SHELF = Shelf("layers", b"matrix-layer-2\n", max_bytes=512 * 1024**2, max_entry_bytes=256 * 1024**2)
+SHELF = Shelf("layers", b"matrix-layer-3\n", max_bytes=512 * 1024**2, max_entry_bytes=256 * 1024**2)
 _MAX_CAPTURED = 64 * 1024 * 1024
 _SAFE = re.compile(r"[a-z0-9]{1,20}:[0-9a-zA-Z]{1,128}")
 _FIGURES = ("uncompressed_bytes", "entries", "file_bytes", "doubled_bytes", "refused_count")

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 _MAX_FILE = 16 * 1024 * 1024
 _MAX_HEAD = 64 * 1024
 _MAX_ALL = 32 * 1024 * 1024  # of one layer, after cutting
+_MAX_SPARE = 8 * 1024 * 1024  # of files that only a link may make an inventory's
 _ENDS = (
     b"\0METADATA",
     b"\0WHEEL",
@@ -42,9 +43,9 @@ _WANTED = re.compile(
 _APK_KEPT = (b"P:", b"V:", b"A:", b"L:", b"I:", b"o:", b"F:", b"R:")
 
 
-def wanted(key: bytes) -> bool:
-    """Tell whether an inventory needs this file."""
-    return (key.endswith(_ENDS) or key.startswith(_DPKG)) and _WANTED.fullmatch(key) is not None
+def may_be_wanted(key: bytes) -> bool:
+    """Tell whether a file has the name of one that an inventory needs, wherever it lies: quickly, since each is asked."""
+    return key.endswith(_ENDS) or key.startswith(_DPKG)
 
 
 class Captures:
@@ -54,17 +55,40 @@ class Captures:
         """Start with nothing."""
         self.found: dict[str, bytes] = {}
         self._left = _MAX_ALL
+        self._spare: dict[str, bytes] = {}
+        self._spare_left = _MAX_SPARE
 
     def take(self, key: bytes, size: int, stream: TarStream) -> None:
-        """Keep a file; one that is too large for what it claims to be is passed over."""
+        """Keep a file; one that is too large for what it claims to be is passed over.
+
+        One that lies where no inventory looks is kept aside: installers link files
+        out of their caches to where they belong.
+        """
         path = make_path(key)
+        is_wanted = _WANTED.fullmatch(key) is not None
+        if not is_wanted and (size > self._spare_left or not key.endswith(_ENDS)):
+            return
         head = path.endswith(("/METADATA", "/PKG-INFO", "/WHEEL", ".egg-info", "/INSTALLER", "/direct_url.json"))
         if size > _MAX_FILE and not head:
             return
         kept = _cut(path, stream.content(_MAX_HEAD if head else _MAX_FILE))
-        if len(kept) <= self._left:
-            self._left -= len(kept)
-            self.found[path] = kept
+        if is_wanted:
+            self._keep(path, kept)
+        elif len(kept) <= self._spare_left:
+            self._spare_left -= len(kept)
+            self._spare[path] = kept
+
+    def take_link(self, key: bytes, target: bytes) -> None:
+        """Keep a file under the further name that a hard link gives it."""
+        path, name = make_path(key), make_path(target)
+        content = self.found.get(name, self._spare.get(name))
+        if content is not None and _WANTED.fullmatch(key):
+            self._keep(path, content)
+
+    def _keep(self, path: str, content: bytes) -> None:
+        if len(content) <= self._left:
+            self._left -= len(content)
+            self.found[path] = content
 
 
 def _cut(path: str, data: bytes) -> bytes:

@@ -48,6 +48,7 @@ class TarStream:
         self._failure: LayerError | None = None
         self._modes: dict[bytes, int] = {}
         self._left = 0  # data of the current entry that nobody has read
+        self.is_tar = False  # as far as it was read: it begins as one
 
     @property
     def position(self) -> int:
@@ -105,6 +106,7 @@ class TarStream:
                 return None
             header = self._take(_BLOCK, "in a header")
         if header == _ZERO:
+            self.is_tar = True
             return None
         # adler32 adds bytes up as fast as C can; the checksum's own field counts as eight spaces
         found = adler32(header[156:], adler32(header[:148])) & 0xFFFF
@@ -115,6 +117,7 @@ class TarStream:
         if found != (stored + 1 - 256) % _ADLER and stored != _signed_sum(header):
             message = f"is damaged: no tar header at byte {self.position - _BLOCK}"
             raise LayerError(message)
+        self.is_tar = True
         return header
 
     def _mode(self, field: bytes) -> int:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct, field
 
 from orchestrator.layers.archive import LayerError, pack_bytes, unpack_bytes
-from orchestrator.layers.capture import Captures, wanted
+from orchestrator.layers.capture import Captures, may_be_wanted
 from orchestrator.layers.entries import Entry, TarStream
 from orchestrator.layers.names import make_key, make_path, read_whiteout
 
@@ -63,7 +63,9 @@ def make_index(parts: Iterator[bytes]) -> LayerIndex:
         length = draft.stream.drain()
     except LayerError as error:
         return LayerIndex(None, problem=str(error))
-    return LayerIndex(length, problem=problem) if problem else draft.finish(length)
+    if problem:  # the length of what is no tar may be that of something packed in a way nobody knows
+        return LayerIndex(length if draft.stream.is_tar else None, problem=problem)
+    return draft.finish(length)
 
 
 class _Draft:
@@ -103,10 +105,12 @@ class _Draft:
                     continue
             elif kind == b"f":
                 self._file_bytes += entry.size
-                if wanted(key):
+                if may_be_wanted(key):
                     self._captures.take(key, entry.size, self.stream)
             elif kind == b"h":
                 self._link(key, entry)
+                if may_be_wanted(key):
+                    self._captures.take_link(key, self._links[key])
             lines.append(b"%b\0\0%08x%b %o %d" % (key, count, kind, entry.mode, entry.size))
             if len(lines) >= _RUN:
                 lines.sort()

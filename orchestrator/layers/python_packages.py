@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 _INFO = re.compile(r"(?P<site>.*)/(?P<info>[^/]+\.(?:dist|egg)-info)(?:/(?:METADATA|PKG-INFO))?")
 _NATIVE = (".so", ".pyd", ".dylib")
+_UNPACKED = re.compile(r".*/archive-v\d+/[^/]+")  # a wheel in uv's cache, from where it is linked to where it is installed
 _APART = re.compile(r"[-_.]+")
 
 
@@ -43,7 +44,9 @@ def find_python_packages(captured: Mapping[str, bytes], origins: Mapping[str, Or
     found = []
     for path, data in captured.items():
         place = _INFO.fullmatch(path)
-        if place and "/_vendor/" not in path and path.endswith(("/METADATA", "/PKG-INFO", ".egg-info")):
+        if not place or "/_vendor/" in path or _UNPACKED.fullmatch(place["site"]):
+            continue
+        if path.endswith(("/METADATA", "/PKG-INFO", ".egg-info")):
             package = _make_package(place["site"], f"{place['site']}/{place['info']}", data, captured, origins)
             found += [package] if package else []
     return sorted(found, key=lambda package: (normal_name(package.name), package.version))

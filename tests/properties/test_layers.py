@@ -50,6 +50,9 @@ PACKERS: dict[str, Pack] = {
     "gzip": gzip.compress,
     "gzip members": lambda tar: b"".join(gzip.compress(tar[at : at + 700_000]) for at in range(0, len(tar), 700_000)),
     "zstd": zstd.compress,
+    "zstd of pzstd": lambda tar: b"".join(
+        b"\x50\x2a\x4d\x18\x04\0\0\0size" + zstd.compress(part) for part in (tar[:100], tar[100:])
+    ),
     "zstd frames": lambda tar: zstd.compress(tar[:100]) + zstd.compress(tar[100:]) + b"\x50\x2a\x4d\x18\x04\0\0\0skip",
 }
 

@@ -6,6 +6,7 @@ import json
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+import pytest
 from msgspec.structs import replace
 
 from orchestrator.inside import Package, User
@@ -95,6 +96,52 @@ def python_of(*layers: list[Item], origins: Mapping[str, Origin] | None = None) 
     packages = image_of(*layers, origins=origins).image.packages
     assert packages
     return {package.name: package for package in packages.python}
+
+
+UV = "root/.cache/uv/archive-v0/x1"  # where uv unpacks a wheel, and links it from
+
+
+def linked(folder: str, name: str = "foo") -> list[Item]:
+    """Make what uv leaves by default: what it writes itself is a file, all else a link into its cache."""
+    info, record = f"{name}-1.dist-info", f"{name}.py,,\n{name}-1.dist-info/METADATA,,\n"
+    return [
+        Item(f"{folder}/{info}/METADATA", f"Name: {name}\nVersion: 1\n".encode()),
+        Item(f"{folder}/{info}/WHEEL", b"Tag: cp313-cp313-manylinux_2_17_x86_64\n"),
+        Item(f"{folder}/{name}.py", b"x" * 100),
+        Item(f"{SITE}/{info}/METADATA", kind="link", target=f"{folder}/{info}/METADATA"),
+        Item(f"{SITE}/{info}/WHEEL", kind="link", target=f"/{folder}/{info}/WHEEL"),
+        Item(f"{SITE}/{info}/RECORD", record.encode()),
+        Item(f"{SITE}/{name}.py", kind="link", target=f"{folder}/{name}.py"),
+    ]
+
+
+@pytest.mark.parametrize("folder", [UV, "srv/cache/unpacked"])
+def test_a_package_that_is_linked_from_a_cache_is_installed(folder: str) -> None:
+    """uv links unless told otherwise; with its cache removed, the packages are there all the same."""
+    is_removed = Item(f"{folder.partition('/')[0]}/.wh.{folder.split('/')[1]}")
+    for layers in ([linked(folder)], [linked(folder), [is_removed]]):
+        (package,) = python_of(*layers).values()
+        assert (package.name, package.bytes, package.native, package.built_from) == ("foo", 121, True, "wheel")
+
+
+def test_what_lies_in_a_cache_only_is_not_installed() -> None:
+    """A kept cache has the wheels of whatever was ever installed, and each of these once more."""
+    packages = image_of([*linked(UV), Item(f"{UV}/bar-2.dist-info/METADATA", b"Name: bar\nVersion: 2\n")]).image.packages
+    assert packages
+    assert [package.name for package in packages.python] == ["foo"]
+
+
+def test_what_is_kept_for_a_link_is_bounded() -> None:
+    """A layer of files that are only named like metadata takes no more memory, and what is installed is found all the same."""
+    large, count = b"Name: foo\n" + b"x" * 60_000, 200
+    index = index_of(
+        *(Item(f"heap/{at}/METADATA", large) for at in range(count)),
+        Item(f"{SITE}/a-1.dist-info/METADATA", b"Name: a\nVersion: 1\n"),
+        *(Item(f"{SITE}/{at}-1.dist-info/METADATA", kind="link", target=f"heap/{at}/METADATA") for at in range(count)),
+    )
+    assert f"/{SITE}/a-1.dist-info/METADATA" in index.captured
+    assert 1 < len(index.captured) < count
+    assert sum(map(len, index.captured.values())) < 8 * 1024**2 + 100
 
 
 def test_apk_packages_have_their_bytes_and_what_apk_says() -> None:
