@@ -7,6 +7,7 @@ import os
 import secrets
 import stat
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 
 from msgspec import Struct
@@ -30,9 +31,10 @@ class Shelf(Struct, frozen=True):
         path = cache_folder(self.folder) / name
         try:
             data = memoryview(self._read(path))
-            os.utime(path)
         except (OSError, ValueError):
             return None
+        with suppress(OSError):  # nobody may write here: what can be read is as good
+            os.utime(path)
         start = len(self.mark) + _CHECKSUM
         body = data[start:]
         return body if data[:start] == self._head(name, body) else None

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import fcntl
 import os
+import time
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
-from orchestrator.errors import StoreError
+from orchestrator.errors import EngineError, StoreError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from orchestrator.docker.process import Signal
+
+_POLL_S = 0.1
 
 
 def cache_folder(*parts: str) -> Path:
@@ -32,11 +37,34 @@ def cache_folder(*parts: str) -> Path:
 
 
 @contextmanager
-def held(name: str) -> Iterator[None]:
-    """Hold a lock of that name, waiting for it; the kernel lets go of it however the process ends."""
-    with cache_folder("locks").joinpath(name).open("a") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
+def held(name: str, cancel: Signal | None = None) -> Iterator[None]:
+    """Hold a lock of that name, waiting for it until cancelled; the kernel lets go of it however the process ends."""
+    with _open_lock(cache_folder("locks") / name) as file:
+        if cancel is None:
+            fcntl.flock(file, fcntl.LOCK_EX)
+        while cancel is not None and not _take(file):
+            if cancel.is_set():
+                message = f"cancelled while another matrix had the lock {name}"
+                raise EngineError(message)
+            time.sleep(_POLL_S)
         yield
+
+
+def _open_lock(path: Path) -> IO[str]:
+    try:
+        return path.open("a")
+    except OSError as error:
+        message = f"the lock {path} cannot be opened: {error.strerror}; MATRIX_CACHE_DIR names another cache folder"
+        raise StoreError(message) from error
+
+
+def _take(file: IO[str]) -> bool:
+    """Take a lock unless another process has it."""
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def is_held(name: str) -> bool:
@@ -44,12 +72,8 @@ def is_held(name: str) -> bool:
     path = cache_folder("locks") / name
     if not path.exists():
         return False
-    with path.open("a") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return True
-    return False
+    with _open_lock(path) as file:
+        return not _take(file)
 
 
 def forget_lock(name: str) -> None:

@@ -67,7 +67,7 @@ def ensure_builder(  # the engine, what is asked for, and what is known already
     seen = _wait_for(looked, cancel) if looked else None
     if seen and _runs(seen) and not _differences(spec, driver := _driver_of(spec), seen):
         return _describe(spec.name, driver, seen, f"reused builder '{spec.name}'")
-    with held(f"builder-{spec.name}"):
+    with held(f"builder-{spec.name}", cancel):
         if spec.driver == "docker":
             return _own_buildkit(engine, spec.why_in_engine)
         existing = inspect_builder(engine, spec.name)

@@ -109,8 +109,6 @@ class _Draft:
                     self._captures.take(key, entry.size, self.stream)
             elif kind == b"h":
                 self._link(key, entry)
-                if may_be_wanted(key):
-                    self._captures.take_link(key, self._links[key])
             lines.append(b"%b\0\0%08x%b %o %d" % (key, count, kind, entry.mode, entry.size))
             if len(lines) >= _RUN:
                 lines.sort()
@@ -129,6 +127,8 @@ class _Draft:
             message = f"has more than {MAX_LINKS} hard links"
             raise LayerError(message)
         self._links[key] = b"\0" if target is None else self._links.get(target, target)  # NUL is no key: no file is meant
+        if may_be_wanted(key):
+            self._captures.take_link(key, self._links[key])
 
     def finish(self, length: int) -> LayerIndex:
         """Merge what was sorted piece by piece; of a name that is there twice the last one stands."""

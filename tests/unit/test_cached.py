@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from typing import TYPE_CHECKING, Any
 
@@ -35,6 +36,18 @@ def test_a_folder_is_looked_through_once_in_a_while_and_stays_within_its_bound(
     assert sum(path.stat().st_size for path in kept) < MOST * 2
     assert [path.name for path in kept] == [f"{at:04}" for at in range(300 - len(kept), 300)]
     assert looks < 150
+
+
+def test_what_can_only_be_read_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A cache may be another's, or on a disk that takes nothing: then nobody writes down when an entry was used."""
+
+    def refuse(*_: object) -> None:
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+
+    shelf = Shelf("read-only", b"m", max_bytes=MOST, max_entry_bytes=MOST)
+    shelf.save("a", b"body")
+    monkeypatch.setattr("orchestrator.cached.os.utime", refuse)
+    assert bytes(shelf.load("a") or b"") == b"body"
 
 
 def test_a_file_that_takes_much_of_the_room_always_makes_it() -> None:

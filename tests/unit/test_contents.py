@@ -117,7 +117,7 @@ def linked(folder: str, name: str = "foo") -> list[Item]:
 
 @pytest.mark.parametrize("folder", [UV, "srv/cache/unpacked"])
 def test_a_package_that_is_linked_from_a_cache_is_installed(folder: str) -> None:
-    """uv links unless told otherwise; with its cache removed, the packages are there all the same."""
+    """An installer links unless told otherwise; with its cache removed, the packages are there all the same."""
     is_removed = Item(f"{folder.partition('/')[0]}/.wh.{folder.split('/')[1]}")
     for layers in ([linked(folder)], [linked(folder), [is_removed]]):
         (package,) = python_of(*layers).values()

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+import threading
 from pathlib import Path
 
 import pytest
 
-from orchestrator.errors import StoreError, UsageError
+from orchestrator.errors import EngineError, StoreError, UsageError
 from orchestrator.model import Cell, Settings
 from orchestrator.paths import cache_folder, forget_lock, held, is_held, run_lock
 from orchestrator.places import dockerfile_of, inside_context, is_remote
@@ -121,3 +122,24 @@ def test_a_lock_is_held_by_one_and_known_to_others() -> None:
     forget_lock(name)
     forget_lock(name)
     assert not (cache_folder("locks") / name).exists()
+
+
+def test_who_waits_for_a_lock_can_be_told_to_stop() -> None:
+    """Another run may make a builder for minutes: an interruption is not to wait for that."""
+    name, cancel = "builder-x", threading.Event()
+    with held(name):
+        cancel.set()
+        with pytest.raises(EngineError, match="cancelled while another matrix had the lock builder-x"), held(name, cancel):
+            pytest.fail("two have the lock")
+    with held(name, cancel):
+        assert is_held(name), "a free one needs no waiting"
+
+
+def test_a_lock_that_cannot_be_opened_names_the_variable_that_moves_it() -> None:
+    """As in a cache folder that can only be read: an error with the cure, and no bug of ours."""
+    cache_folder("locks", "in-the-way")
+    words = r"locks/in-the-way cannot be opened: Is a directory; MATRIX_CACHE_DIR names another"
+    with pytest.raises(StoreError, match=words), held("in-the-way"):
+        pytest.fail("there is no such lock")
+    with pytest.raises(StoreError, match=words):
+        is_held("in-the-way")
