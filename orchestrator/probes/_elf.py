@@ -22,18 +22,29 @@ def is_elf(path: Path) -> bool:
         return False
 
 
+class DamagedElf(ValueError):  # noqa: N818
+    """A file that begins as ELF files do, and is none, or only a part of one."""
+
+
 class Elf:
     """One file's needs; all empty for a file that is linked statically."""
 
     def __init__(self, data: bytes) -> None:
-        """Read 32-bit and 64-bit files, of either byte order."""
+        """Read 32-bit and 64-bit files, of either byte order; DamagedElf where one leads beyond its own end."""
         self._data = data
-        self._wide = data[4] == 2  # noqa: PLR2004 - ELFCLASS64
-        self._order = "<" if data[5] == 1 else ">"
         self.interpreter: str | None = None
         self.needed: list[str] = []
         self.search_path: list[str] = []
         self._loads: list[tuple[int, int, int]] = []
+        try:
+            self._read()
+        except (struct.error, IndexError, ValueError, StopIteration, OverflowError) as error:
+            message = f"cut off or damaged: {error}"
+            raise DamagedElf(message) from error
+
+    def _read(self) -> None:
+        self._wide = self._data[4] == 2  # noqa: PLR2004 - ELFCLASS64
+        self._order = "<" if self._data[5] == 1 else ">"
         dynamic: tuple[int, int] | None = None
         for kind, offset, address, size in self._segments():
             if kind == _LOAD:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import tempfile
@@ -28,6 +29,8 @@ EXPORTING_SERVICE = (
     "opentelemetry.distro",
     "opentelemetry.proto",
 )
+# What would win over the general variables, or asks for what the collector here has not: TLS.
+_OF_ITS_OWN = re.compile(r"OTEL_EXPORTER_OTLP_(?:(?:TRACES|METRICS|LOGS)_.*|CERTIFICATE|CLIENT_.*|INSECURE)")
 
 
 class ServiceFailed(Exception):  # noqa: N818
@@ -83,7 +86,7 @@ def run_service(environ: dict[str, str]) -> Iterator[Service]:
     with tempfile.TemporaryFile("w+") as output:
         process = subprocess.Popen(  # noqa: S603 - the image's own command
             given["command"],
-            env={**os.environ, **environ},
+            env={**{name: value for name, value in os.environ.items() if not _OF_ITS_OWN.fullmatch(name)}, **environ},
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
@@ -118,6 +121,7 @@ def run_exporting_service(collector: Collector, **environ: str) -> AbstractConte
             "OTEL_EXPORTER_OTLP_ENDPOINT": collector.listen_grpc() if protocol == "grpc" else collector.listen_http(),
             "OTEL_EXPERIMENTAL_RESOURCE_DETECTORS": "otel,process",  # the process id tells workers apart
             "OTEL_TRACES_EXPORTER": "otlp",
+            "OTEL_TRACES_SAMPLER": "always_on",  # the image may be content with a share of its traces
             "OTEL_METRICS_EXPORTER": "otlp",
             "OTEL_LOGS_EXPORTER": "otlp",
             "OTEL_BSP_SCHEDULE_DELAY": "200",

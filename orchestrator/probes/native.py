@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from orchestrator.probes._elf import is_elf, load_elf
+from orchestrator.probes._elf import DamagedElf, is_elf, load_elf
 from orchestrator.probes._prelude import (
     Result,
     SkipProbe,
@@ -144,7 +144,10 @@ def find_unresolved(files: list[NativeFile]) -> dict[str, list[str]]:
     brought = {(one.package, one.path.name) for one in files}
     wanted: dict[str, set[str]] = {}
     for one in files:
-        elf = load_elf(one.path)
+        try:
+            elf = load_elf(one.path)
+        except DamagedElf:
+            continue  # a module that is needed fails when it is imported; what is not may be made so, for tests
         if elf.interpreter and not Path(elf.interpreter).exists():
             wanted.setdefault(elf.interpreter, set()).add(one.package)
         folders = [entry.replace("$ORIGIN", str(one.path.parent)) for entry in elf.search_path]

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import os
+import re
 import zoneinfo
 from datetime import datetime, timedelta
+from pathlib import Path
 
 from orchestrator.probes._prelude import Result, failed, is_installed, passed, run_probe, run_python
 
 ZONE = "Europe/Berlin"
 WINTER, SUMMER = timedelta(hours=1), timedelta(hours=2)
+# A zone spelt out, as POSIX has it (CET-1CEST,M3.5.0,M10.5.0/3): a name and how far it is from UTC come first.
+_SPELT_OUT = re.compile(r"(?:[A-Za-z]{3,}|<[A-Za-z0-9+-]{3,}>)[+-]?\d")
+_MAGIC = b"TZif"
 # 2026-01-15 and 2026-07-15 at noon, UTC: their offsets are one and two hours.
 _LIBC_OFFSETS = "import time; print(*(time.localtime(moment).tm_gmtoff for moment in (1768478400, 1784116800)))"
 
@@ -49,12 +54,15 @@ def python_offsets() -> str:
 
 
 def knows(name: str) -> bool:
-    """Whether a zone of this name can be loaded; a TZ of another form, such as UTC0, needs no data."""
-    if "/" not in name:
+    """Whether a zone of this name, or at this path, can be loaded; a TZ of another form, such as UTC0, needs no data."""
+    zone = name.removeprefix(":")
+    if "/" not in zone or _SPELT_OUT.match(zone):
         return True
     try:
-        zoneinfo.ZoneInfo(name.lstrip(":"))
-    except (zoneinfo.ZoneInfoNotFoundError, ValueError):
+        if zone.startswith("/"):
+            return Path(zone).read_bytes().startswith(_MAGIC)
+        zoneinfo.ZoneInfo(zone)
+    except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError):
         return False
     return True
 

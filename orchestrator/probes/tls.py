@@ -89,7 +89,7 @@ def add_ca() -> str:
     try:
         if tool is None:
             with bundle().open("a", encoding="ascii") as file:
-                file.write(CA_CERTIFICATE)
+                file.write(f"\n{CA_CERTIFICATE}")  # the bundle's last line may have no end
             return f"an entry in {bundle()}"
         LOCAL_CERTIFICATES.mkdir(parents=True, exist_ok=True)
         (LOCAL_CERTIFICATES / "matrix-probe.crt").write_text(CA_CERTIFICATE, encoding="ascii")

@@ -15,7 +15,7 @@ from orchestrator.probes import INPUT_VARIABLE
 from orchestrator.probes._collector import Collector
 from orchestrator.probes._otlp import probe_otlp
 from orchestrator.probes._prelude import ProbeError, SkipProbe, require
-from orchestrator.probes._service import ServiceFailed, run_service
+from orchestrator.probes._service import ServiceFailed, run_exporting_service, run_service
 from orchestrator.probes.telemetry import CLIENT, RESOURCE, SERVER, judge
 
 
@@ -58,6 +58,37 @@ def test_the_images_command_is_started_asked_and_stopped(monkeypatch: pytest.Mon
         assert service.get("/healthz")[0] == 200
         assert service.get("/other")[0] == 404
     assert service.process.returncode is not None
+
+
+TELLS_ITS_ENVIRONMENT = """
+import http.server, json, os
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(json.dumps(dict(os.environ)).encode())
+
+http.server.HTTPServer(("127.0.0.1", int(os.environ["PORT"])), Handler).serve_forever()
+"""
+
+
+def test_nothing_of_the_images_own_environment_leads_telemetry_elsewhere(monkeypatch: pytest.MonkeyPatch, unused_port: int) -> None:
+    """A variable of one signal wins over the general one, a sampler drops spans, and the collector here has no certificate."""
+    give(monkeypatch, command=[sys.executable, "-c", TELLS_ITS_ENVIRONMENT], port=unused_port)
+    own = {f"OTEL_EXPORTER_OTLP_{signal}_ENDPOINT": "https://elsewhere:4318" for signal in ("TRACES", "METRICS", "LOGS")}
+    own |= {f"OTEL_EXPORTER_OTLP_{name}": "x" for name in ("CERTIFICATE", "CLIENT_KEY", "CLIENT_CERTIFICATE", "INSECURE")}
+    own |= {"OTEL_EXPORTER_OTLP_TRACES_PROTOCOL": "grpc", "OTEL_EXPORTER_OTLP_LOGS_HEADERS": "a=b"}
+    kept = {"OTEL_EXPORTER_OTLP_HEADERS": "a=b", "OTEL_EXPORTER_OTLP_PROTOCOL": "http/protobuf", "OTEL_SERVICE_NAME": "shop"}
+    for name, value in {**own, **kept, "OTEL_TRACES_SAMPLER": "always_off"}.items():
+        monkeypatch.setenv(name, value)
+    collector = Collector()
+    with run_exporting_service(collector, PORT=str(unused_port)) as service:
+        found = json.loads(service.get("/")[2])
+    assert not own.keys() & found.keys()
+    assert found.items() >= kept.items()
+    assert found["OTEL_TRACES_SAMPLER"] == "always_on"
+    assert found["OTEL_EXPORTER_OTLP_ENDPOINT"].startswith("http://127.0.0.1:")
 
 
 def test_a_command_that_ends_is_reported_with_its_last_words(monkeypatch: pytest.MonkeyPatch, unused_port: int) -> None:

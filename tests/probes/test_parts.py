@@ -1,5 +1,6 @@
 """The parts of the probes that need no container."""
 
+import ssl
 import struct
 import sys
 from pathlib import Path
@@ -7,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from orchestrator.probes import _otlp, dns, native, timezone, tls
-from orchestrator.probes._elf import Elf, is_elf, load_elf
+from orchestrator.probes._elf import DamagedElf, Elf, is_elf, load_elf
 from orchestrator.probes._prelude import last_line, run_python
+from orchestrator.probes._test_ca import CA_CERTIFICATE
 
 
 def make_query(name: str, kind: int = dns.ADDRESS) -> bytes:
@@ -145,10 +147,53 @@ def test_a_file_that_needs_a_loader_and_a_library_which_are_not_there_is_named_b
     assert found == {"pkg": ["/lib/ld-musl-armeb.so.1", "libfoo.so.1"]}
 
 
-@pytest.mark.parametrize(("name", "known"), [("Europe/Berlin", True), ("UTC0", True), ("Europe/Nowhere", False)])
+def test_a_native_file_that_is_cut_off_spoils_nothing(tmp_path: Path) -> None:
+    """Packages bring such files for their own tests: what the others need is found all the same."""
+    whole = make_elf_32()
+    for end in (*range(4, 52, 3), 60, 100, len(whole) - 40, len(whole) - 1):
+        with pytest.raises(DamagedElf, match="cut off or damaged"):
+            Elf(whole[:end])
+    (tmp_path / "cut").write_bytes(whole[:60])
+    (tmp_path / "tool").write_bytes(whole)
+    files = [native.NativeFile(tmp_path / name, "pkg", None) for name in ("cut", "tool")]
+    assert native.find_unresolved(files) == {"pkg": ["/lib/ld-musl-armeb.so.1", "libfoo.so.1"]}
+
+
+@pytest.mark.parametrize(
+    ("name", "known"),
+    [
+        ("Europe/Berlin", True),
+        (":Europe/Berlin", True),
+        ("UTC0", True),
+        ("CET-1CEST,M3.5.0,M10.5.0/3", True),
+        ("<+03>-3<+04>,M3.2.0/2:00,M11.1.0/2", True),
+        ("Europe/Nowhere", False),
+        ("Europe/", False),
+        ("/usr/share/zoneinfo/Europe/Nowhere", False),
+        (":/etc/passwd", False),
+    ],
+)
 def test_a_time_zone_is_known_or_not(name: str, *, known: bool) -> None:
-    """A time zone is known or not."""
+    """By its name, spelt out, or at a path: all that the C library takes for TZ."""
     assert timezone.knows(name) is known
+
+
+def test_a_time_zone_at_a_path_is_known(tmp_path: Path) -> None:
+    """As in `TZ=:/etc/localtime`, which many systems set."""
+    (tmp_path / "localtime").write_bytes(b"TZif2...")
+    assert timezone.knows(f":{tmp_path}/localtime")
+    assert timezone.knows(f"{tmp_path}/localtime")
+
+
+def test_a_ca_is_added_to_a_bundle_whose_last_line_has_no_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else its beginning and the end before it are one line, and nobody can read the bundle any more."""
+    file = tmp_path / "bundle.crt"
+    file.write_text(CA_CERTIFICATE.rstrip("\n"), encoding="ascii")
+    monkeypatch.setattr("shutil.which", lambda _: None)
+    monkeypatch.setattr(tls, "bundle", lambda: file)
+    assert tls.add_ca() == f"an entry in {file}"
+    ssl.create_default_context(cafile=str(file))
+    assert file.read_text(encoding="ascii").count("\n-----BEGIN") == 1
 
 
 def test_a_stranger_is_refused_by_the_default_trust_store() -> None:
