@@ -47,6 +47,11 @@ def make_path(key: bytes) -> str:
     return "/" + _unmarked(key).replace(b"\0", b"/").decode("utf-8", "replace")
 
 
+def is_package_name(text: str) -> bool:
+    """Tell whether a package can be called so; no index and no scanner has one whose name is slashes and blanks alone."""
+    return bool(text.replace("/", " ").strip())
+
+
 def _unmarked(key: bytes) -> bytes:
     if b"\x01" not in key:
         return key

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from orchestrator.layers.names import make_key
+from orchestrator.layers.names import is_package_name, make_key
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -40,7 +40,7 @@ def _apk(data: bytes) -> Iterator[OsPackage]:
     for block in data.split(b"\n\n"):
         lines = [line.partition(b":") for line in block.split(b"\n")]
         fields = {key: value.decode("utf-8", "replace").strip() for key, _, value in lines if len(key) == 1 and key not in b"FR"}
-        if fields.get(b"P"):
+        if is_package_name(fields.get(b"P", "")):
             yield OsPackage(
                 fields[b"P"],
                 fields.get(b"V", ""),
@@ -69,8 +69,8 @@ def _dpkg(captured: Mapping[str, bytes]) -> Iterator[OsPackage]:
             continue
         for block in captured[path].decode("utf-8", "replace").split("\n\n"):
             fields = dict(_fields(block))
-            name = fields.get("Package")
-            if name and fields.get("Status", "ok installed").endswith(" installed"):
+            name = fields.get("Package", "")
+            if is_package_name(name) and fields.get("Status", "ok installed").endswith(" installed"):
                 yield _debian(name, fields, captured)
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from orchestrator.layers.names import make_key
+from orchestrator.layers.names import is_package_name, make_key
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -57,7 +57,7 @@ def _make_package(
 ) -> PythonPackage | None:
     fields = dict(_fields(metadata))
     name, version = fields.get("name", [""])[0], fields.get("version", [""])[0]
-    if not name:
+    if not is_package_name(name):
         return None
     tags = dict(_fields(captured.get(f"{info}/WHEEL", b""))).get("tag", [])
     platforms = {tag.rpartition("-")[2] for tag in tags}

@@ -144,6 +144,23 @@ def test_what_is_kept_for_a_link_is_bounded() -> None:
     assert sum(map(len, index.captured.values())) < 8 * 1024**2 + 100
 
 
+@pytest.mark.parametrize("name", ["/", "//", " / ", ""])
+def test_what_has_no_name_is_no_package(name: str) -> None:
+    """Whoever made the image may write anything there: it is passed over, and ends no run."""
+    found = image_of(
+        [
+            Item("etc/os-release", OS_RELEASE),
+            Item("lib/apk/db/installed", f"P:{name}\nV:1\n\nP:a\nV:1\n\n".encode()),
+            Item("var/lib/dpkg/status", f"Package: {name}\nVersion: 1\n".encode()),
+            Item(f"{SITE}/x-1.dist-info/METADATA", f"Name: {name}\nVersion: 1\n".encode()),
+        ]
+    )
+    assert found.image.packages
+    assert [package.name for package in (*found.image.packages.os, *found.image.packages.python)] == ["a"]
+    assert found.contents
+    assert "pkg:apk/alpine/a@1" in render_sbom(found.contents, "x", "sha256:i", datetime.now(UTC))
+
+
 def test_apk_packages_have_their_bytes_and_what_apk_says() -> None:
     """Bytes are added up from the files, also where /lib is a link into /usr; the database's own figure stands beside."""
     for place, files in (("lib/apk/db/installed", "lib"), ("usr/lib/apk/db/installed", "usr/lib")):
