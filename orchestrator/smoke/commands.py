@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import re
+import time
 from importlib import resources
 from typing import TYPE_CHECKING
 
@@ -10,6 +10,7 @@ from msgspec.structs import replace
 
 from orchestrator.docker.containers import Confinement
 from orchestrator.record import CheckResult
+from orchestrator.smoke.patterns import Searcher
 from orchestrator.smoke.runners import Call
 from orchestrator.smoke.words import explain_code, explain_start, inert, last_line, shorten
 from orchestrator.strict import parse_json
@@ -27,15 +28,16 @@ _MATCH_LENGTH = 100_000  # a pattern meets no more of an image's output than thi
 
 def check_command(subject: Subject, check: RunCheck, timeout_s: float) -> CheckResult:
     """Run one command and compare its exit code and output."""
-    name = f"run {' '.join(check.argv)}"
+    name, until = f"run {' '.join(check.argv)}", time.monotonic() + timeout_s
     ended = run_to_the_end(subject, make_command_call(subject.caller, check), timeout_s)
-    return replace(_judge_command(name, ended, check, timeout_s), duration_s=ended.took_s)
+    judged = _judge_command(name, ended, check, timeout_s, Searcher(until, subject.cancel))
+    return replace(judged, duration_s=ended.took_s)
 
 
-def _judge_command(name: str, ended: Ended, check: RunCheck, timeout_s: float) -> CheckResult:
+def _judge_command(name: str, ended: Ended, check: RunCheck, timeout_s: float, searcher: Searcher) -> CheckResult:
     if failure := explain_end(ended, timeout_s, check.limits.memory_bytes, wanted=check.exit):
         return CheckResult(name, *failure, detail=tail_of_output(ended))
-    if check.stdout is not None and not re.search(check.stdout, ended.stdout[:_MATCH_LENGTH]):
+    if check.stdout is not None and not searcher.finds(check.stdout, ended.stdout[:_MATCH_LENGTH]):
         if ended.clipped:
             return CheckResult(name, "error", f"BuildKit left out a part of its output; the rest does not match '{check.stdout}'")
         shown = shorten(ended.stdout) or "nothing"

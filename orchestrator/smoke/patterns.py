@@ -1,7 +1,8 @@
 """Regular expressions against what an image says, in a process that can be ended.
 
 A pattern that goes back and forth may take hours on a text made for it, and
-Python cannot stop it from within; so another Python does it, within a limit.
+Python cannot stop it from within, nor does it let anything else go on meanwhile;
+so another Python does it, within a limit.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import json
 import re
 import sys
+import time
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
@@ -19,16 +21,19 @@ from orchestrator.smoke.words import shorten
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from orchestrator.docker.process import Signal
+
 Problem = tuple[str, str]  # an outcome, and the reason for it
 
 _PATIENCE_S = 10.0
+_LEAST_S = 1.0  # to start a process at all, however little time is left
 _SCRIPT = """
 import json, re, sys
 asked = json.load(sys.stdin)
 answers = []
 for pattern, at in asked["patterns"]:
     try:
-        answers.append(bool(re.search(pattern, asked["texts"][at], re.ASCII)))
+        answers.append(bool(re.search(pattern, asked["texts"][at], asked["flags"])))
     except (re.error, RecursionError, OverflowError) as error:
         answers.append(str(error))
 json.dump(answers, sys.stdout)
@@ -50,6 +55,44 @@ _CLASSES = {
     "xdigit": "0-9A-Fa-f",
 }
 _PARTS = re.compile(r"\\.|\[:\^?\w+:\]|\[\^?\]?|\]", re.DOTALL)
+_CHOICE = re.compile(r"[*+?{|]")
+_QUICK_TRIES = 1_000_000
+
+
+class UndecidedError(Exception):
+    """Whether a pattern matches was not found out: that is the outcome of the check."""
+
+    def __init__(self, outcome: str, reason: str) -> None:
+        """Know the outcome and the reason."""
+        self.outcome = outcome
+        super().__init__(reason)
+
+
+class Searcher(Struct, frozen=True):
+    """Looks for patterns of Python's in what an image says, while there is time."""
+
+    until: float
+    cancel: Signal
+
+    def finds(self, pattern: str, text: str) -> bool:
+        """Tell whether a pattern matches; one that may go back and forth for long is tried in a process."""
+        if is_quick(pattern, text):
+            return re.search(pattern, text) is not None
+        (found,) = _try_patterns([(pattern, text)], 0, self.until - time.monotonic(), self.cancel)
+        if isinstance(found, str):
+            raise UndecidedError("error", f"'{pattern}' cannot be tried: {found}")
+        return found
+
+
+def is_quick(pattern: str, text: str) -> bool:
+    """Tell whether a pattern cannot take long on a text, whatever the text is.
+
+    Each place at which a pattern has a choice, and the place at which it
+    begins, may be tried with all that the text has; only a group that is
+    repeated may be tried more often. What is escaped is counted as well.
+    """
+    choices = len(_CHOICE.findall(pattern))
+    return not (choices and "(" in pattern) and (len(text) + 2) ** (choices + 1) <= _QUICK_TRIES
 
 
 class Expectation(Struct, frozen=True):
@@ -84,18 +127,29 @@ def judge_patterns(expectations: Sequence[Expectation], timeout_s: float) -> lis
     """Say which expectations a text does not meet."""
     if not expectations:
         return []
-    texts = list(dict.fromkeys(one.text for one in expectations))
+    try:
+        matches = _try_patterns([(make_pattern(one.pattern), one.text) for one in expectations], re.ASCII, timeout_s)
+    except UndecidedError as error:
+        return [(error.outcome, str(error))]
+    return explain_matches(expectations, matches)
+
+
+def _try_patterns(pairs: Sequence[tuple[str, str]], flags: int, timeout_s: float, cancel: Signal | None = None) -> list[bool | str]:
+    """Try each pattern on its text, in a process; an answer may be the reason why there is none."""
+    texts = list(dict.fromkeys(text for _, text in pairs))
     places = {text: at for at, text in enumerate(texts)}
-    patterns = [(make_pattern(one.pattern), places[one.text]) for one in expectations]
-    asked = json.dumps({"patterns": patterns, "texts": texts}).encode()
-    limit_s = min(_PATIENCE_S, timeout_s)
-    argv = [sys.executable, "-I", "-W", "ignore", "-c", _SCRIPT]
-    answer = process.run(argv, stdin=asked, timeout_s=limit_s)
+    patterns = [(pattern, places[text]) for pattern, text in pairs]
+    asked = json.dumps({"patterns": patterns, "texts": texts, "flags": flags}).encode()
+    limit_s = min(_PATIENCE_S, max(_LEAST_S, timeout_s))
+    answer = process.run([sys.executable, "-I", "-S", "-W", "ignore", "-c", _SCRIPT], stdin=asked, timeout_s=limit_s, cancel=cancel)
+    if answer.exit.cancelled:
+        raise UndecidedError("error", "cancelled")
     if answer.exit.timed_out:
-        return [("timeout", f"its patterns are still at work after {limit_s:.0f} s; simplify them")]
+        raise UndecidedError("timeout", f"its patterns are still at work after {limit_s:.0f} s; simplify them")
     if not answer.ok:
-        return [("error", shorten(f"its patterns cannot be tried: {answer.stderr}"))]
-    return explain_matches(expectations, json.loads(answer.stdout))
+        raise UndecidedError("error", shorten(f"its patterns cannot be tried: {answer.stderr}"))
+    answers: list[bool | str] = json.loads(answer.stdout)
+    return answers
 
 
 def explain_matches(expectations: Sequence[Expectation], matches: Sequence[bool | str]) -> list[Problem]:

@@ -16,6 +16,7 @@ from orchestrator.probes import PROBE_NEEDS
 from orchestrator.record import CheckResult, Smoke
 from orchestrator.smoke.choose import GRAPH, find_unheld_limits
 from orchestrator.smoke.commands import DEFAULT_CHECK_S, check_command, check_imports, make_command_call, make_import_call
+from orchestrator.smoke.patterns import UndecidedError
 from orchestrator.smoke.probes import check_probe, make_probe_call
 from orchestrator.smoke.runners import make_step
 from orchestrator.smoke.served import check_health_inside, check_http_inside, make_health_call, make_http_call
@@ -160,8 +161,8 @@ def _run_check(subject: Subject, check: Check, timeout_s: float) -> list[CheckRe
                 results = [check_probe(subject, check, timeout_s)]
             case StructureCheck():
                 results = check_structure(subject, check, timeout_s)
-    except NotStartedError as error:
-        results = [CheckResult(describe(check), "failed", str(error))]
+    except (NotStartedError, UndecidedError) as error:
+        results = [CheckResult(describe(check), error.outcome, str(error))]
     for result in results:
         subject.log(f"{result.name}: {result.outcome}{f' ({result.reason})' if result.reason else ''}")
     took = time.monotonic() - started

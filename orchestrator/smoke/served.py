@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import secrets
+import time
 from importlib import resources
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,7 @@ from orchestrator.docker.containers import Confinement
 from orchestrator.record import CheckResult
 from orchestrator.smoke.choose import CONTAINER, GRAPH
 from orchestrator.smoke.commands import PYTHON, explain_end, parse_answers, run_python
+from orchestrator.smoke.patterns import Searcher
 from orchestrator.smoke.runners import Call
 from orchestrator.smoke.services import judge_answer
 from orchestrator.smoke.words import explain_code, inert, last_line, shorten
@@ -43,12 +45,12 @@ class Health(Struct, frozen=True):
 
 def check_http_inside(subject: Subject, check: HttpCheck, timeout_s: float) -> CheckResult:
     """Ask the image's command until it answers as it should, or its time is over."""
-    name = f"http :{check.port}{check.path}"
+    name, until = f"http :{check.port}{check.path}", time.monotonic() + timeout_s
     answer = _serve(subject, check, name, make_http_call(subject.caller, check), timeout_s)
     if isinstance(answer, CheckResult):
         return answer
     tail = inert(str(answer.get("tail", ""))).rstrip()[-4000:] or None
-    problem = _judge_http(check, _found(answer))
+    problem = _judge_http(check, _found(answer), Searcher(until, subject.cancel))
     if problem is None:
         return CheckResult(name, "passed")
     if gone := _gone(answer):
@@ -131,14 +133,14 @@ def _found(answer: dict[str, Any]) -> dict[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
-def _judge_http(check: HttpCheck, found: dict[str, Any]) -> str | None:
+def _judge_http(check: HttpCheck, found: dict[str, Any], searcher: Searcher) -> str | None:
     if found.get("refused"):
         return f"nothing listens on port {check.port}"
     status, headers = found.get("status"), found.get("headers")
     if not isinstance(status, int) or not isinstance(headers, dict):
         return f"no answer on port {check.port} ({inert(str(found.get('error', 'nothing was asked')))})"
     known = {str(header): str(value) for header, value in headers.items()}
-    return judge_answer(check, status, known, str(found.get("body", "")), fits=found.get("fits") is True)
+    return judge_answer(check, status, known, str(found.get("body", "")), searcher, fits=found.get("fits") is True)
 
 
 def _gone(answer: dict[str, Any]) -> str | None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import http.client
-import re
 import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -18,6 +17,7 @@ from orchestrator.docker.containers import (
     tail_of,
 )
 from orchestrator.record import CheckResult
+from orchestrator.smoke.patterns import Searcher
 from orchestrator.smoke.words import explain_code, explain_start, inert, last_line, shorten
 
 if TYPE_CHECKING:
@@ -34,6 +34,8 @@ _BODY_BYTES = 256 * 1024
 
 class NotStartedError(Exception):
     """The image does not start as it is: that is what the check found out."""
+
+    outcome = "failed"
 
 
 @contextmanager
@@ -59,7 +61,7 @@ def check_http(subject: Subject, check: HttpCheck, timeout_s: float) -> CheckRes
         address = address_of(subject.engine, box)
         problem = None if address else "it has no address"
         while address and not subject.cancel.is_set():
-            answered = _ask(address, check, until)
+            answered = _ask(address, check, Searcher(until, subject.cancel))
             if answered is None:
                 return CheckResult(name, "passed")
             if problem is None or time.monotonic() < until:  # else it was cut short, and the one before says more
@@ -73,9 +75,9 @@ def check_http(subject: Subject, check: HttpCheck, timeout_s: float) -> CheckRes
     return CheckResult(name, "failed", gone or shorten(f"after {check.within_s:.0f} s: {problem}"), tail)
 
 
-def _ask(address: str, check: HttpCheck, until: float) -> str | None:
+def _ask(address: str, check: HttpCheck, searcher: Searcher) -> str | None:
     """Send one request; give what is wrong with the answer, or None."""
-    connection = http.client.HTTPConnection(address, check.port, timeout=max(0.1, min(5.0, until - time.monotonic())))
+    connection = http.client.HTTPConnection(address, check.port, timeout=max(0.1, min(5.0, searcher.until - time.monotonic())))
     try:
         connection.request("GET", check.path, headers={"Host": "localhost", "Connection": "close"})
         answer = connection.getresponse()
@@ -86,10 +88,12 @@ def _ask(address: str, check: HttpCheck, until: float) -> str | None:
         return f"no answer on port {check.port} ({type(error).__name__}: {error})"
     finally:
         connection.close()
-    return judge_answer(check, answer.status, {name.lower(): value for name, value in answer.getheaders()}, body)
+    return judge_answer(check, answer.status, {name.lower(): value for name, value in answer.getheaders()}, body, searcher)
 
 
-def judge_answer(check: HttpCheck, status: int, headers: dict[str, str], body: str, *, fits: bool | None = None) -> str | None:
+def judge_answer(  # what was asked for, what came, and by what it is compared
+    check: HttpCheck, status: int, headers: dict[str, str], body: str, searcher: Searcher, *, fits: bool | None = None
+) -> str | None:
     """Compare an answer with what the check asks for; who had all of a body may have found out whether it fits."""
     if status != check.status:
         return f"status {status} instead of {check.status}: {last_line(body)}"
@@ -97,9 +101,9 @@ def judge_answer(check: HttpCheck, status: int, headers: dict[str, str], body: s
         value = headers.get(name.lower())
         if value is None:
             return f"the answer has no header '{name}'"
-        if not re.search(pattern, value[:8192]):
+        if not searcher.finds(pattern, value[:8192]):
             return f"header '{name}' is '{value[:100]}', which does not match '{pattern}'"
-    if check.body is not None and not (re.search(check.body, body) if fits is None else fits):
+    if check.body is not None and not (searcher.finds(check.body, body) if fits is None else fits):
         return f"the body does not match '{check.body}': {shorten(body)}"
     return None
 

@@ -173,7 +173,7 @@ def _judge_command(test: CommandTest, ended: Ended, limits: Limits, timeout_s: f
     if ended.code is None or ended.start_error:
         return problems
     expectations = expect_output(test, ended.stdout, ended.stderr, KEEP_BYTES)
-    return problems + judge_patterns(expectations, max(1.0, until - time.monotonic()))
+    return problems + judge_patterns(expectations, until - time.monotonic())
 
 
 def _tear_down(stage: _Stage, image: str, commands: Sequence[Sequence[str]]) -> str | None:
@@ -207,7 +207,7 @@ def try_content(scene: Scene, box: Box, test: FileContentTest, timeout_s: float)
         return [("failed", f"{test.path} does not exist")], None
     if entry.content is None:
         return [("failed", f"{test.path} is not a file")], None
-    return judge_patterns(expect_content(test, entry), max(1.0, until - time.monotonic())), None
+    return judge_patterns(expect_content(test, entry), until - time.monotonic()), None
 
 
 def try_metadata(scene: Scene, test: MetadataTest, timeout_s: float) -> Findings:

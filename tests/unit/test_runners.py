@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from msgspec.structs import replace
 
+from orchestrator.docker import process
 from orchestrator.docker.containers import Confinement, Ended
 from orchestrator.docker.graph import Graph, Place
+from orchestrator.docker.process import Exit, Output
 from orchestrator.model import HealthyCheck, HttpCheck, ImportCheck, Limits, ProbeCheck, RunCheck, StructureCheck
 from orchestrator.smoke.choose import choose_runner, find_unheld
 from orchestrator.smoke.run import Caller, Subject, foresee_steps, run_checks
@@ -245,6 +247,22 @@ def test_a_health_check_is_what_the_image_says() -> None:
     check_one(HealthyCheck(), answer, {"Healthcheck": {"Test": ["CMD", "ok"]}})
     told = [(one["test"], one["each_s"], one["start_s"], one["retries"], one["command"]) for one in asked]
     assert told == [(["/bin/ash", "-c", "exit 0"], 3.0, 5.0, 7, ["serve"]), (["ok"], 30.0, 0.0, 3, ["serve"])]
+
+
+@pytest.mark.parametrize(
+    ("check", "end"),
+    [
+        (RunCheck(("echo",), stdout="^(a+)+$"), lambda _: end_with(0, "a" * 40)),
+        (
+            HttpCheck(80, header=(("X-Id", "^(a+)+$"),)),
+            serve(last={"status": 200, "headers": {"x-id": "a" * 40}, "body": "", "fits": True}),
+        ),
+    ],
+)
+def test_a_pattern_that_an_image_keeps_busy_is_a_timeout(monkeypatch: pytest.MonkeyPatch, check: Check, end: Any) -> None:
+    """Of that check alone: the others are run, and nobody's time limit waits for it."""
+    monkeypatch.setattr(process, "run", lambda *_, **__: Output(Exit(None, timed_out=True), "", ""))
+    assert check_one(check, end) == [("timeout", "its patterns are still at work after 10 s; simplify them")]
 
 
 def test_output_that_buildkit_cut_short_is_not_held_against_the_image() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from threading import Event
 from typing import TYPE_CHECKING
 
 import pytest
@@ -10,6 +12,7 @@ from orchestrator.docker.containers import Ended
 from orchestrator.model import HealthyCheck, HttpCheck, ImportCheck, ProbeCheck, RunCheck, StructureCheck
 from orchestrator.record import CheckResult
 from orchestrator.smoke.commands import explain_end
+from orchestrator.smoke.patterns import Searcher
 from orchestrator.smoke.run import describe, summarize
 from orchestrator.smoke.services import judge_answer
 from orchestrator.smoke.words import explain_code, explain_start, inert, last_line, shorten
@@ -139,7 +142,7 @@ def test_an_answer_is_compared_with_what_was_asked_for(
     check: HttpCheck, status: int, headers: dict[str, str], body: str, words: str | None
 ) -> None:
     """The first thing that is wrong with an answer is named, and what came instead."""
-    assert judge_answer(check, status, headers, body) == words
+    assert judge_answer(check, status, headers, body, Searcher(time.monotonic() + 60, Event())) == words
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import re
 import stat
+import time
+from threading import Event
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -12,8 +15,18 @@ from orchestrator.config.structure import (
     FileExistenceTest,
     MetadataTest,
 )
+from orchestrator.docker import process
 from orchestrator.docker.contents import Entry, ImageConfig
-from orchestrator.smoke.patterns import Expectation, explain_matches, make_pattern
+from orchestrator.docker.process import Exit, Output
+from orchestrator.smoke.patterns import (
+    Expectation,
+    Searcher,
+    UndecidedError,
+    explain_matches,
+    is_quick,
+    judge_patterns,
+    make_pattern,
+)
 from orchestrator.smoke.structure_rules import (
     expand,
     expect_metadata,
@@ -22,6 +35,9 @@ from orchestrator.smoke.structure_rules import (
     judge_metadata,
     summarize_problems,
 )
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 
 @pytest.mark.parametrize(
@@ -84,6 +100,61 @@ def test_what_matches_and_must_not_is_told_from_what_does_not_and_must() -> None
         ("error", "its output is too long; 'x' does not match the part that was kept"),
         ("error", "'(' is not a pattern that Python can read: it is broken"),
     ]
+
+
+@pytest.mark.parametrize(
+    ("pattern", "length", "quick"),
+    [
+        ("^hello$", 100_000, True),
+        (r"^Python 3\.\d+\.\d+", 40, True),
+        ("a+b", 900, True),
+        ("a+b", 1_000, False),
+        (r"^Python 3\.\d+\.\d+", 100, False),
+        ("^(a+)+$", 1, False),
+        ("(a|b)", 1, False),
+        ("(ab)c", 100_000, True),
+    ],
+)
+def test_only_what_cannot_take_long_is_tried_where_it_would_stop_everything(pattern: str, length: int, *, quick: bool) -> None:
+    """While Python is at a pattern, no other cell goes on and no Ctrl-C is heard; but to start a process takes longer than most."""
+    assert is_quick(pattern, "a" * length) is quick
+
+
+@pytest.mark.parametrize(
+    ("end", "outcome", "words"),
+    [
+        (Exit(None, timed_out=True), "timeout", "its patterns are still at work after 3 s; simplify them"),
+        (Exit(None, cancelled=True), "error", "cancelled"),
+        (Exit(1), "error", "its patterns cannot be tried: no room"),
+        (Exit(0), "error", "'^(a+)+$' cannot be tried: too deep"),
+    ],
+)
+def test_a_pattern_that_comes_to_no_end_is_neither_found_nor_missed(
+    monkeypatch: pytest.MonkeyPatch, end: Exit, outcome: str, words: str
+) -> None:
+    """Whoever asked hears why nothing is known; a run that is cancelled waits for no pattern."""
+    monkeypatch.setattr(process, "run", lambda *_, **__: Output(end, '["too deep"]', "no room"))
+    with pytest.raises(UndecidedError) as found:
+        Searcher(time.monotonic() + 3.4, Event()).finds("^(a+)+$", "a" * 40)
+    assert (found.value.outcome, str(found.value)) == (outcome, words)
+    if end.code != 0:
+        assert [one[0] for one in judge_patterns([Expectation("its output", "a", "^(a+)+$")], 3.0)] == [outcome]
+
+
+def test_a_pattern_of_a_check_means_what_it_means_in_python(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Letters are those of all languages, wherever it is tried; those of a structure file are Go's."""
+    asked: list[str] = []
+
+    def run(argv: Sequence[str], *, stdin: bytes, **_: object) -> Output:
+        asked.append(stdin.decode())
+        return Output(Exit(0), "[true]", "")
+
+    monkeypatch.setattr(process, "run", run)
+    searcher = Searcher(time.monotonic() + 60, Event())
+    assert searcher.finds(r"^\w$", "ä")
+    assert searcher.finds(r"^(\w)+$", "ä")
+    assert judge_patterns([Expectation("its output", "ä", r"^(\w)+$")], 3.0) == []
+    assert [int(re.findall(r'"flags": (\d+)', one)[0]) for one in asked] == [0, re.ASCII]
 
 
 def test_output_that_was_cut_is_known_to_be() -> None:
