@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import base64
 import binascii
+import codecs
 import re
+from collections import defaultdict
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 from msgspec import Struct, field
@@ -19,6 +22,7 @@ _FETCHES = ("FROM ", "[context ")
 _RESOLVED = re.compile(r"(?:FROM|\[context [^\]]+\]) (?:docker\.io/(?:library/)?)?(?P<ref>\S+)@(?P<digest>sha256:[0-9a-f]{64})")
 _FRACTION = re.compile(r"\.(\d{1,6})\d*")
 _STDERR = 2
+_BEHIND = "did not complete successfully: "
 _PULL = ("pulling", "extracting", "resolve", "sha256:")
 
 
@@ -36,15 +40,31 @@ class Vertex(Struct):
     announced: bool = False  # of this build's own plan; another's step may show up in its place
     moved: tuple[datetime, datetime] | None = None  # first and last moment at which bytes moved or were unpacked
 
+    @property
+    def said(self) -> str:
+        """Give what BuildKit says of a step's failure, without the command that it quotes before: that may say anything."""
+        return (self.error or "").rpartition(_BEHIND)[2]
+
+    @property
+    def cancelled(self) -> bool:
+        """Tell whether it was stopped and has not failed by itself."""
+        return "context canceled" in self.said
+
 
 class LogLine(Struct, frozen=True):
-    """Something that a step printed."""
+    """Something that a step printed: its bytes, and those as text, in which no character is cut where a piece ends."""
 
     vertex: str
     name: str
     text: str
     at: datetime | None = None
     is_error: bool = False  # printed to standard error
+    data: bytes = b""
+
+
+def _make_decoders() -> dict[tuple[str, bool], codecs.IncrementalDecoder]:
+    """Make a decoder for each stream that is asked for, since a character may begin in one piece and end in the next."""
+    return defaultdict(partial(codecs.getincrementaldecoder("utf-8"), "replace"))
 
 
 class Progress(Struct):
@@ -54,6 +74,7 @@ class Progress(Struct):
     warnings: list[str] = field(default_factory=list)
     messages: list[str] = field(default_factory=list)
     current: str | None = None
+    decoders: dict[tuple[str, bool], codecs.IncrementalDecoder] = field(default_factory=_make_decoders)  # of what steps print
 
     def feed(self, line: bytes) -> list[LogLine]:
         """Take one line; give what a step printed in it. What is not progress is a message."""
@@ -72,7 +93,7 @@ class Progress(Struct):
         for raw in items_of(data, "statuses"):
             self._take_status(raw)
         for raw in items_of(data, "warnings"):
-            self.warnings.append(_decode(raw.get("short")))
+            self.warnings.append(_bytes_of(raw.get("short")).decode("utf-8", "replace"))
         return [self._make_log(raw) for raw in items_of(data, "logs")]
 
     def _take_vertex(self, raw: dict[str, Any]) -> None:
@@ -107,7 +128,8 @@ class Progress(Struct):
         digest = str(raw.get("vertex", ""))
         vertex = self.vertices.get(digest)
         name, at = vertex.name if vertex else "", parse_time(raw.get("timestamp"))
-        return LogLine(digest, name, _decode(raw.get("data")), at, raw.get("stream") == _STDERR)
+        data, is_error = _bytes_of(raw.get("data")), raw.get("stream") == _STDERR
+        return LogLine(digest, name, self.decoders[digest, is_error].decode(data), at, is_error, data)
 
     @property
     def told(self) -> list[Vertex]:
@@ -129,7 +151,7 @@ class Progress(Struct):
     @property
     def failed_step(self) -> Vertex | None:
         """Give the step that failed, if one did; cancelled ones are not it."""
-        failed = [vertex for vertex in self.vertices.values() if vertex.error and "context canceled" not in vertex.error]
+        failed = [vertex for vertex in self.vertices.values() if vertex.error and not vertex.cancelled]
         return failed[0] if failed else None
 
 
@@ -223,8 +245,9 @@ def items_of(data: object, key: str) -> list[dict[str, Any]]:
     return [item for item in found if isinstance(item, dict)] if isinstance(found, list) else []
 
 
-def _decode(value: object) -> str:
+def _bytes_of(value: object) -> bytes:
+    """Give what stands there in base64; what is none is taken as it is."""
     try:
-        return base64.b64decode(str(value or ""), validate=True).decode("utf-8", "replace")
+        return base64.b64decode(str(value or ""), validate=True)
     except (binascii.Error, ValueError):
-        return str(value)
+        return str(value).encode("utf-8", "replace")

@@ -84,6 +84,11 @@ def test_a_failed_step_is_found_and_cancelled_ones_are_not_it() -> None:
     )
     assert progress.failed_step is not None
     assert progress.failed_step.name == "[b 2/2] RUN false"
+    quoted = 'process "/bin/sh -c echo context canceled; exit 3" did not complete successfully: exit code: 3'
+    cancelled = 'process "/bin/sh -c make" did not complete successfully: exit code: 137: context canceled: context canceled'
+    progress = progress_of(vertices(vertex("[a 2/2] RUN make", 0, 2, error=cancelled), vertex("[b 2/2] RUN x", 0, 2, error=quoted)))
+    assert progress.failed_step is not None
+    assert progress.failed_step.name == "[b 2/2] RUN x", "a command may hold any words"
     assert Progress().failed_step is None
 
 
@@ -145,12 +150,25 @@ def test_what_a_step_prints_is_decoded() -> None:
         {},
     ]
     assert progress.feed(json.dumps({"logs": logs}).encode()) == [
-        LogLine("sha256:[2/2] RUN x", "[2/2] RUN x", "grüße\n"),
-        LogLine("sha256:gone", "", "\ufffd\ufffd"),
-        LogLine("7", "", "not base64!"),
-        LogLine("None", "", "ä"),
+        LogLine("sha256:[2/2] RUN x", "[2/2] RUN x", "grüße\n", data="grüße\n".encode()),
+        LogLine("sha256:gone", "", "\ufffd\ufffd", data=b"\xff\xfe"),
+        LogLine("7", "", "not base64!", data=b"not base64!"),
+        LogLine("None", "", "ä", data="ä".encode()),
         LogLine("", "", ""),
     ]
+
+
+def test_no_character_breaks_where_a_piece_of_a_log_ends() -> None:
+    """BuildKit hands on what it read, wherever that ends; steps and streams that print beside each other have their own."""
+    progress, printed = Progress(), "grüße 😀\n".encode()
+    texts: dict[tuple[str, bool], str] = {}
+    for byte in printed:
+        data = base64.b64encode(bytes([byte])).decode()
+        logs = [{"vertex": step, "stream": stream, "data": data} for step in "ab" for stream in (1, 2)]
+        for log in progress.feed(json.dumps({"logs": logs}).encode()):
+            assert log.data == bytes([byte])
+            texts[log.vertex, log.is_error] = texts.get((log.vertex, log.is_error), "") + log.text
+    assert texts == dict.fromkeys([("a", False), ("a", True), ("b", False), ("b", True)], printed.decode())
 
 
 def test_warnings_are_kept() -> None:
