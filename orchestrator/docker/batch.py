@@ -11,7 +11,7 @@ from msgspec import Struct, field
 
 from orchestrator.docker.build import run_build
 from orchestrator.docker.containers import KEEP_BYTES, Ended
-from orchestrator.docker.stages import find_step, make_end
+from orchestrator.docker.stages import find_step, is_clipped, make_end
 from orchestrator.errors import EngineError
 from orchestrator.measure.progress import Progress
 
@@ -31,6 +31,7 @@ class _Step(Struct):
 
     out: bytearray = field(default_factory=bytearray)
     err: bytearray = field(default_factory=bytearray)
+    clipped: list[str] = field(default_factory=list)  # the streams of which BuildKit left out a part
     began: float | None = None
     ended: Ended | None = None
 
@@ -123,16 +124,17 @@ class Batch:
             if found := find_step(log.name, self._nonce):
                 step = self._steps[found[0]][found[1]]
                 kept = step.err if log.is_error else step.out
-                kept += log.text.encode("utf-8", "surrogatepass")[: max(0, KEEP_BYTES - len(kept))]
+                kept += log.data[: max(0, KEEP_BYTES - len(kept))]
+                if is_clipped(log.data):
+                    step.clipped.append("stderr" if log.is_error else "stdout")
         for vertex in self._progress.vertices.values():
             found = find_step(vertex.name, self._nonce) if vertex.started else None
             if found is None:
                 continue
             step = self._steps[found[0]][found[1]]
             step.began = step.began or time.monotonic()
-            is_over = vertex.completed is not None and "context canceled" not in (vertex.error or "")
-            if is_over and step.ended is None:
-                ended = make_end(vertex, *_texts(step))
+            if vertex.completed is not None and not vertex.cancelled and step.ended is None:
+                ended = make_end(vertex, *_texts(step), step.clipped)
                 with self._news:
                     step.ended, self._moment = ended, time.monotonic()
                     self._news.notify_all()

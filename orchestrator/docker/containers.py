@@ -61,7 +61,7 @@ class Ended(Struct, frozen=True):
     start_error: str
     stdout: str
     stderr: str
-    clipped: bool = False  # BuildKit left out a part of what was printed
+    clipped: tuple[str, ...] = ()  # the streams of which BuildKit left out a part
     took_s: float | None = None  # by the builder's clock: a step may have waited for others
     repeated: bool = False  # nothing had come of the first time
 

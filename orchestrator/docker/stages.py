@@ -18,10 +18,10 @@ if TYPE_CHECKING:
     from orchestrator.model import Pairs
 
 _LINE = 60_000  # BuildKit reads no longer line of a Dockerfile than 65,535 bytes
-_CODE = re.compile(r"did not complete successfully: exit code: (\d{1,3})\b")
+_CODE = re.compile(r"exit code: (\d{1,3})\b")
 _NOT_FOR_LACK = re.compile(r"unable to find (?:user|group) .*")
 _NOT_STARTED = re.compile(r"(?:runc run failed|crun): .*")
-_CLIPPED = "[output clipped, log limit "
+_CLIPPED = re.compile(rb"\n\[output clipped, log limit [^\]\n]{1,40} reached\]\n\Z")
 
 
 class Task(Struct, frozen=True):
@@ -91,7 +91,15 @@ def find_step(name: str, nonce: str) -> tuple[int, int] | None:
     return (int(found[1]), int(found[2])) if found else None
 
 
-def make_end(vertex: Vertex, stdout: str, stderr: str) -> Ended:
+def is_clipped(piece: bytes) -> bool:
+    """Tell whether BuildKit left out what came after a piece of what a command printed: it says so at the very end of it.
+
+    A command that prints the same there is taken at its word.
+    """
+    return _CLIPPED.search(piece[-100:]) is not None
+
+
+def make_end(vertex: Vertex, stdout: str, stderr: str, clipped: Sequence[str] = ()) -> Ended:
     """Say how a command ended, by BuildKit's word for it; what the command printed has no say in it.
 
     One that could not be started ends with 1 as well: then the only thing
@@ -101,17 +109,16 @@ def make_end(vertex: Vertex, stdout: str, stderr: str) -> Ended:
     if vertex.cached:
         message = "the builder took a check from its cache instead of running it"
         raise EngineError(message)
-    more = {"clipped": _CLIPPED in stdout or _CLIPPED in stderr, "took_s": _seconds_of(vertex)}
+    more = {"clipped": tuple(clipped), "took_s": _seconds_of(vertex)}
     if vertex.error is None:
         return _ended(0, "", stdout, stderr, **more)
-    codes = _CODE.findall(vertex.error)
-    if codes:
-        code, said = int(codes[-1]), stderr.strip()
+    if found := _CODE.match(vertex.said):
+        code, said = int(found[1]), stderr.strip()
         never = code == 1 and not stdout.strip() and "\n" not in said and _NOT_STARTED.fullmatch(said)
         return _ended(code, said if never else "", stdout, stderr, **more)
-    if lacking := _NOT_FOR_LACK.search(vertex.error):
+    if lacking := _NOT_FOR_LACK.search(vertex.said):
         return _ended(None, lacking[0], stdout, stderr, **more)
-    message = f"the builder could not run a check: {vertex.error.rpartition('successfully: ')[2][-300:]}"
+    message = f"the builder could not run a check: {vertex.said[-300:]}"
     raise EngineError(message)
 
 

@@ -172,7 +172,7 @@ def _judge_command(test: CommandTest, ended: Ended, limits: Limits, timeout_s: f
     problems = [failure] if failure else []
     if ended.code is None or ended.start_error:
         return problems
-    expectations = expect_output(test, ended.stdout, ended.stderr, KEEP_BYTES)
+    expectations = expect_output(test, ended.stdout, ended.stderr, KEEP_BYTES, ended.clipped)
     return problems + judge_patterns(expectations, until - time.monotonic())
 
 

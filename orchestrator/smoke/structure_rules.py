@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from orchestrator.smoke.patterns import Expectation
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterator, Mapping, Sequence
 
     from orchestrator.config.structure import CommandTest, FileContentTest, FileExistenceTest, MetadataTest, Variable
     from orchestrator.docker.contents import Entry, ImageConfig
@@ -44,18 +44,20 @@ def summarize_problems(problems: Sequence[Problem]) -> tuple[str, str | None]:
     return worst, "; ".join(words for _, words in problems) or None
 
 
-def expect_output(test: CommandTest, stdout: str, stderr: str, limit: int) -> list[Expectation]:
-    """Give the patterns of a command test, with the output that each is for."""
+def expect_output(test: CommandTest, stdout: str, stderr: str, limit: int, clipped: Collection[str] = ()) -> list[Expectation]:
+    """Give the patterns of a command test, with the output that each is for: what was kept of it, up to a limit."""
+    has_all = {
+        "stdout": len(stdout.encode()) < limit and "stdout" not in clipped,
+        "stderr": len(stderr.encode()) < limit and "stderr" not in clipped,
+    }
     parts = [
-        ("its output", stdout, test.expected_output, True),
-        ("its output", stdout, test.excluded_output, False),
-        ("its error output", stderr, test.expected_error, True),
-        ("its error output", stderr, test.excluded_error, False),
+        ("its output", stdout, test.expected_output, True, has_all["stdout"]),
+        ("its output", stdout, test.excluded_output, False, has_all["stdout"]),
+        ("its error output", stderr, test.expected_error, True, has_all["stderr"]),
+        ("its error output", stderr, test.excluded_error, False, has_all["stderr"]),
     ]
     return [
-        Expectation(where, text, pattern, wanted, whole=len(text.encode()) < limit)
-        for where, text, patterns, wanted in parts
-        for pattern in patterns
+        Expectation(where, text, pattern, wanted, whole) for where, text, patterns, wanted, whole in parts for pattern in patterns
     ]
 
 

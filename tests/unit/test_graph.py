@@ -60,14 +60,20 @@ class FakeBuilder:
                 if cancel.is_set():
                     return Exit(None, cancelled=True)
                 time.sleep(0.001)  # a build under way; it is asked whether to end, and not told
-            if words[0] == "print":
-                data = base64.b64encode(words[1].encode()).decode()
-                tell(on_progress, logs=[{"vertex": step["digest"], "stream": 1, "data": data}])
-            error = {"error": f'process "x" did not complete successfully: exit code: {words[1]}'} if words[0] == "exit" else {}
+            for piece in pieces_of(words):
+                tell(on_progress, logs=[{"vertex": step["digest"], "stream": 1, "data": base64.b64encode(piece).decode()}])
+            quoted = f'process "{" ".join(words)}" did not complete successfully: '
+            error = {"error": f"{quoted}exit code: {words[1]}"} if words[0] == "exit" else {}
             tell(on_progress, vertexes=[{**step, "completed": "2026-01-01T00:00:01Z", **error}])
             if error:
                 return Exit(1)
         return Exit(0)
+
+
+def pieces_of(words: list[str]) -> list[bytes]:
+    """Give what a command prints, as BuildKit hands it on: cut anywhere, also within a character."""
+    printed = words[1].encode() if words[0] == "print" else b""
+    return [printed[:9], printed[9:]] if printed else []
 
 
 def tell(on_progress: Callable[[bytes], None], **data: object) -> None:
@@ -149,6 +155,27 @@ def test_no_verdict_comes_from_what_is_printed(builder: FakeBuilder, tmp_path: P
     graph.foresee([(task("print", fake), 5.0), (task("exit", "1"), 5.0)])
     assert graph.run(task("print", fake), 5.0)[-1].stdout == fake
     assert graph.run(task("exit", "1"), 5.0)[-1].code == 1
+
+
+def test_what_is_printed_is_whole(builder: FakeBuilder, tmp_path: Path) -> None:
+    """A character that is cut between two pieces is one all the same."""
+    assert make_graph(tmp_path).run(task("print", "xääääääää"), 5.0)[-1].stdout == "xääääääää"
+
+
+def test_a_command_may_hold_the_words_for_a_cancelled_build(builder: FakeBuilder, tmp_path: Path) -> None:
+    """BuildKit quotes it where it says how it ended."""
+    graph = make_graph(tmp_path)
+    assert graph.run(task("exit", "3", "context canceled"), 5.0)[-1].code == 3
+    assert graph.run(task("exit", "1", "did not complete successfully: exit code: 0"), 5.0)[-1].code == 1
+    assert len(builder.builds) == 2
+
+
+def test_what_buildkit_left_out_of_a_stream_is_known(builder: FakeBuilder, tmp_path: Path) -> None:
+    """Only what stands where BuildKit puts it."""
+    note = "\n[output clipped, log limit 200KiB/s reached]\n"
+    graph = make_graph(tmp_path)
+    assert graph.run(task("print", f"yyyyyyyyyyyyyyyy{note}"), 5.0)[-1].clipped == ("stdout",)
+    assert graph.run(task("print", f"yyyyyyyyyyyyyyyy{note}y"), 5.0)[-1].clipped == ()
 
 
 def test_a_setup_that_fails_is_the_last_that_was_run(builder: FakeBuilder, tmp_path: Path) -> None:

@@ -268,6 +268,8 @@ def test_a_pattern_that_an_image_keeps_busy_is_a_timeout(monkeypatch: pytest.Mon
 def test_output_that_buildkit_cut_short_is_not_held_against_the_image() -> None:
     """Nor for it."""
     check = RunCheck(("yes",), stdout="^z")
-    cut = lambda _: replace(end_with(0, "y\n"), clipped=True)  # noqa: E731  # short
+    cut = lambda _: replace(end_with(0, "y\n"), clipped=("stdout",))  # noqa: E731  # short
     assert check_one(check, cut) == [("error", "BuildKit left out a part of its output; the rest does not match '^z'")]
     assert check_one(replace(check, stdout="^y"), cut) == [("passed", None)]
+    other = lambda _: replace(end_with(0, "y\n"), clipped=("stderr",))  # noqa: E731  # short
+    assert check_one(check, other) == [("failed", "its output does not match '^z': y")]

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from orchestrator.docker.stages import Task, find_step, make_end, render_dockerfile
+from orchestrator.docker.stages import Task, find_step, is_clipped, make_end, render_dockerfile
 from orchestrator.errors import EngineError
 from orchestrator.measure.progress import Vertex
 
@@ -79,6 +79,7 @@ def vertex(error: str | None = None, **found: bool) -> Vertex:
         (f"{FAILED}exit code: 3", "", "", 3, ""),
         (f"{FAILED}exit code: 137: cannot allocate memory", "", "", 137, ""),
         (f'process "echo did not complete successfully: exit code: 0" {FAILED}exit code: 7', "", "", 7, ""),
+        ('process "echo unable to find user x" did not complete successfully: exit code: 7', "", "", 7, ""),
         (f"{FAILED}exit code: 1", "", NOT_STARTED, 1, NOT_STARTED.strip()),
         (f"{FAILED}exit code: 1", "more\n", NOT_STARTED, 1, ""),
         (f"{FAILED}exit code: 1", "", f"more\n{NOT_STARTED}", 1, ""),
@@ -96,9 +97,13 @@ def test_the_end_of_a_step_is_what_buildkit_says(
 
 
 def test_what_buildkit_leaves_out_is_known() -> None:
-    """A pattern that does not match the rest may have matched the whole."""
-    assert make_end(vertex(), "y\n\n[output clipped, log limit 200KiB/s reached]\n", "").clipped
-    assert not make_end(vertex(), "y\n", "").clipped
+    """A pattern that does not match the rest may have matched the whole; BuildKit says so where a piece ends, images anywhere."""
+    note = b"\n[output clipped, log limit 200KiB/s reached]\n"
+    assert is_clipped(b"y\n" * 10_000 + note)
+    assert is_clipped(b"\n[output clipped, log limit 2MiB reached]\n")
+    assert not any(map(is_clipped, (b"y\n", note + b"y\n", note.strip(), b"y" + note[1:], b"")))
+    assert make_end(vertex(), "y\n", "", ["stdout"]).clipped == ("stdout",)
+    assert make_end(vertex(), note.decode(), "").clipped == ()
 
 
 def test_trouble_of_the_builder_is_not_the_images() -> None:

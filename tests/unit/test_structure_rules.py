@@ -158,12 +158,14 @@ def test_a_pattern_of_a_check_means_what_it_means_in_python(monkeypatch: pytest.
 
 
 def test_output_that_was_cut_is_known_to_be() -> None:
-    """The limit counts bytes."""
+    """The limit counts bytes; what BuildKit left out may have held what must not be there, in that stream and no other."""
     test = CommandTest.model_validate({"name": "x", "command": "x", "expectedOutput": ["a"], "excludedError": ["b"]})
     assert [(one.text, one.wanted, one.whole) for one in expect_output(test, "aa", "b", 2)] == [
         ("aa", True, False),
         ("b", False, True),
     ]
+    for clipped, whole in (((), [True, True]), (("stderr",), [True, False]), (("stdout", "stderr"), [False, False])):
+        assert [one.whole for one in expect_output(test, "aa", "b", 9, clipped)] == whole
 
 
 @pytest.mark.parametrize(
