@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import secrets
 from collections import deque
 from collections.abc import Sequence
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 Foreseen = Sequence[Timed | None]
 _FILES_S = 300.0
 _LOST = "NotFound"
+_LISTS_NO_USERS = re.compile(r"unable to find user \d+: invalid argument")  # BuildKit has no /etc/passwd to read
 
 
 class Place(Struct, frozen=True):
@@ -58,6 +60,7 @@ class Graph:
         self._variants: dict[tuple[object, ...], str] = {}
         self._foreseen: Foreseen = ()
         self._share: Share | None = None
+        self._lists_users = True
 
     def foresee(self, tasks: Foreseen) -> None:
         """Know what is likely to be asked for, with the time limit of each; None stands for what is not known yet."""
@@ -73,8 +76,21 @@ class Graph:
             self._share.wait_for_turn()
 
     def run(self, task: Task, timeout_s: float) -> Ends:
-        """Run a task, or wait for it where it is under way; give the end of each command that was begun."""
+        """Run a task, or wait for it where it is under way; give the end of each command that was begun.
+
+        For a user that is only a number BuildKit looks into /etc/passwd, and
+        gives up where the image has none. The engine then takes the group 0.
+        """
         tasks = [(task, timeout_s), *self._following(task)]
+        ends = self._run(tasks)
+        if self._lists_users and _LISTS_NO_USERS.match(ends[-1].start_error):
+            self._lists_users = False
+            ends = self._run(tasks)
+        return ends
+
+    def _run(self, tasks: Sequence[Timed]) -> Ends:
+        """Run the first of these tasks; the others are likely to follow."""
+        task, timeout_s = tasks[0]
         if self._share is not None and (ends := self._share.wait_for(task, timeout_s)):
             return ends
         share = self._start(tasks)
@@ -122,11 +138,17 @@ class Graph:
 
     def variant(self, task: Task) -> str:
         """Give the digest of the image with the variables and the user of a task."""
-        key = (task.env, task.user)
+        user = task.user if self._lists_users else self._with_group(task.user)
+        key = (task.env, user)
         if key not in self._variants:
-            config = make_variant(self.place.config, task.env, task.user)
+            config = make_variant(self.place.config, task.env, user)
             self._variants[key] = save_variant(self.place.layout, self.place.manifest, config)
         return self._variants[key]
+
+    def _with_group(self, user: str | None) -> str | None:
+        """Name the group of a user that is only a number: that of the image, or that which is asked for."""
+        own = user or str((self.place.config.get("config") or {}).get("User") or "")
+        return f"{own}:0" if own.isdecimal() else user
 
     def _start(self, tasks: Sequence[Timed]) -> Share:
         self.close()

@@ -6,6 +6,7 @@ import base64
 import json
 import re
 import time
+from pathlib import Path
 from threading import Event
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +21,6 @@ from orchestrator.errors import EngineError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-    from pathlib import Path
 
     from orchestrator.docker.process import Signal
 
@@ -37,6 +37,7 @@ class FakeBuilder:
         self.argvs: list[list[str]] = []
         self.says: list[str] = []
         self.most: float = float("inf")  # tasks in a build that it does not refuse
+        self.lists_no_users = False  # in the image's /etc/passwd
 
     def __call__(
         self, argv: list[str], *, on_progress: Callable[[bytes], None], cancel: Signal, dockerfile: bytes, **_: object
@@ -64,10 +65,24 @@ class FakeBuilder:
                 tell(on_progress, logs=[{"vertex": step["digest"], "stream": 1, "data": base64.b64encode(piece).decode()}])
             quoted = f'process "{" ".join(words)}" did not complete successfully: '
             error = {"error": f"{quoted}exit code: {words[1]}"} if words[0] == "exit" else {}
+            if self.lists_no_users and not self.user_of(argv, dockerfile, found[1]).endswith(":0"):
+                error = {"error": f"{quoted}unable to find user 1000: invalid argument"}
             tell(on_progress, vertexes=[{**step, "completed": "2026-01-01T00:00:01Z", **error}])
             if error:
                 return Exit(1)
         return Exit(0)
+
+    def user_of(self, argv: list[str], dockerfile: bytes, stage: str) -> str:
+        """Read the user of a stage's image."""
+        base = re.search(rf"^FROM (\w+) AS check{stage}$", dockerfile.decode(), re.MULTILINE)
+        assert base
+        layout, _, digest = (
+            next(word for word in argv if word.startswith(f"{base[1]}=")).partition("oci-layout://")[2].partition("@")
+        )
+        blobs = Path(layout) / "blobs" / "sha256"
+        manifest = json.loads((blobs / digest.removeprefix("sha256:")).read_bytes())
+        config = json.loads((blobs / manifest["config"]["digest"].removeprefix("sha256:")).read_bytes())
+        return str(config["config"]["User"])
 
 
 def pieces_of(words: list[str]) -> list[bytes]:
@@ -258,6 +273,15 @@ def test_layers_that_the_builder_has_lost_are_brought(builder: FakeBuilder, tmp_
     graph = make_graph(tmp_path, export=builder.says.clear)
     assert graph.run(task("a"), 5.0)[-1].code == 0
     assert len(builder.argvs) == 2
+
+
+def test_a_user_that_is_only_a_number_needs_no_list_of_users(builder: FakeBuilder, tmp_path: Path) -> None:
+    """The engine starts such an image, with the group 0; BuildKit does where the group is named, which is found out once."""
+    builder.lists_no_users = True
+    assert run_all(make_graph(tmp_path), [task("a"), task("exit", "3"), task("b", user="7")]) == [0, 3, 0]
+    assert builder.builds == [[["a"]], [["a"], ["exit", "3"]], [["b"]]]
+    (ended,) = make_graph(tmp_path).run(task("a", user="somebody"), 5.0)
+    assert (ended.code, ended.start_error) == (None, "unable to find user 1000: invalid argument")
 
 
 def test_variables_and_user_of_a_check_are_in_the_images_configuration(builder: FakeBuilder, tmp_path: Path) -> None:
