@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import selectors
 import shutil
@@ -15,6 +16,8 @@ from functools import cache
 from typing import IO, TYPE_CHECKING, Protocol
 
 from msgspec import Struct
+
+from orchestrator.errors import EngineError
 
 if TYPE_CHECKING:
     import socket
@@ -94,14 +97,15 @@ def stream(  # noqa: PLR0913  # each is one independent limit or destination
     with tempfile.TemporaryFile() as source:
         source.write(stdin)
         source.seek(0)
-        child = subprocess.Popen(  # noqa: S603  # an argument list, never a shell
-            [*_tied(), *argv],
-            stdin=source,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            env=None if env is None else dict(env),
-            start_new_session=True,
-        )
+        with _start_errors(argv[0]):
+            child = subprocess.Popen(  # noqa: S603  # an argument list, never a shell
+                [*_tied(), *argv],
+                stdin=source,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                env=None if env is None else dict(env),
+                start_new_session=True,
+            )
     try:
         return _follow(child, on_stdout, on_stderr, timeout_s, cancel)
     finally:
@@ -111,7 +115,7 @@ def stream(  # noqa: PLR0913  # each is one independent limit or destination
 @contextmanager
 def carrying(argv: Sequence[str], connection: socket.socket, said: IO[bytes], env: Mapping[str, str]) -> Iterator[None]:
     """Have a command carry the bytes of a connection, which is its input and its output; its words go to a file."""
-    with connection:
+    with connection, _start_errors(argv[0]):
         child = subprocess.Popen(  # noqa: S603  # as above
             argv, stdin=connection.fileno(), stdout=connection.fileno(), stderr=said, env=dict(env), start_new_session=True
         )
@@ -121,6 +125,17 @@ def carrying(argv: Sequence[str], connection: socket.socket, said: IO[bytes], en
         with suppress(subprocess.TimeoutExpired):
             child.wait(_GRACE_S)  # it ends when whoever is at the other end hangs up
         end_tree(child)
+
+
+@contextmanager
+def _start_errors(program: str) -> Iterator[None]:
+    """Say why a command cannot be started: it is too long, or the system has no room for it."""
+    try:
+        yield
+    except OSError as error:
+        more = "; no argument, label or variable may be longer than 128 KiB" if error.errno == errno.E2BIG else ""
+        message = f"{program} cannot be started: {error.strerror or error}{more}"
+        raise EngineError(message) from error
 
 
 @cache

@@ -7,7 +7,10 @@ import sys
 import threading
 import time
 
+import pytest
+
 from orchestrator.docker import process
+from orchestrator.errors import EngineError
 
 
 def follow(
@@ -36,6 +39,15 @@ def test_lines_arrive_whole_and_on_their_own_stream() -> None:
     ended, out, err = follow("import sys; print('one'); print('two', end=''); sys.stderr.write('three\\n'); sys.exit(5)")
     assert ended.code == 5
     assert (out, err) == ([b"one", b"two"], [b"three"])
+
+
+def test_a_command_that_cannot_be_started_is_no_fault_of_ours() -> None:
+    """One argument that is too long ends a cell, whose record says why, and not the run of all others."""
+    words = "argument list too long; no argument, label or variable may be longer than 128 KiB"
+    with pytest.raises(EngineError, match=f"(?i)^{sys.executable} cannot be started: {words}$"):
+        process.run([sys.executable, "-c", "", "x" * 200_000])
+    with pytest.raises(EngineError, match=r"(?i)cannot be started: argument list too long"):
+        process.run([sys.executable, "-c", ""], env={"A": "x" * 200_000})
 
 
 def test_a_time_limit_ends_the_whole_tree() -> None:
