@@ -14,7 +14,8 @@ if TYPE_CHECKING:
 
     from orchestrator.measure.progress import Vertex
 
-_OF_THE_DOCKERFILE = re.compile(r"did not complete successfully: (?:exit code: (\d+)|cancell?ed)")
+_BEHIND = "did not complete successfully: "  # the command, which may hold the same words
+_OF_THE_DOCKERFILE = re.compile(rf"{_BEHIND}(?:exit code: (\d+)|cancell?ed)(?!.*{_BEHIND})", re.DOTALL)
 _PASSING = re.compile(
     r"connection reset|connection refused|broken pipe|unexpected EOF|: EOF$|i/o timeout|TLS handshake timeout"
     r"|network is unreachable|no route to host"

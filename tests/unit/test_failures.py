@@ -42,6 +42,18 @@ CASES = {
         "what a registry sent is not what its digest says: failed to compute cache key",
         passing=True,
     ),
+    "a command that holds the words of another end": Case(
+        "ERROR: failed to solve: process \"/bin/sh -c echo 'did not complete successfully: exit code: 7'; exit 3\" "
+        "did not complete successfully: exit code: 3",
+        "exit 3",
+        ours=True,
+    ),
+    "a command that holds the words of an end, and was never begun": Case(
+        'ERROR: failed to solve: process "/bin/sh -c echo did not complete successfully: exit code: 7" did not complete '
+        "successfully: failed to dial: connection refused",
+        "failed to dial",
+        passing=True,
+    ),
     "a full disk while a Dockerfile is read": Case(
         "ERROR: failed to solve: ResourceExhausted: failed to read dockerfile: write /cache.db: no space left on device",
         "no room left on the engine's disk: ResourceExhausted: failed to read dockerfile",
