@@ -42,5 +42,5 @@ def _spell(value: Any) -> Any:  # noqa: ANN401  # as above
         case list():
             return [_spell(one) for one in value]
         case dict():
-            return {key: _spell(one) for key, one in value.items()}
+            return {_spell(key): _spell(one) for key, one in value.items()}
     return value

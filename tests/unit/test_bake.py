@@ -102,14 +102,16 @@ def test_bake_is_asked_whether_it_can_go_on(monkeypatch: pytest.MonkeyPatch, sai
 
 
 def test_what_bake_would_take_for_a_variable_is_spelt_as_text(tmp_path: Path) -> None:
-    """In every value, however deep."""
+    """In every value, however deep, and in every name of a label."""
     (cell,) = plan_of(
-        "axes: {base: [a]}\ndefaults: {args: {A: '${ %{ $C', D: '{base}'}}\n", make_files(tmp_path, "Dockerfile")
+        "axes: {base: [a]}\ndefaults: {args: {A: '${ %{ $C', D: '{base}'}, labels: {'who ${x}': y}}\n",
+        make_files(tmp_path, "Dockerfile"),
     ).cells
     assert make_target(cell.settings, tmp_path, output=["${x}"]) == {
         "context": str(tmp_path),
         "dockerfile": str(tmp_path / "Dockerfile"),
         "args": {"A": "$${ %%{ $C", "D": "a"},
+        "labels": {"who $${x}": "y"},
         "output": ["$${x}"],
     }
 
