@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from orchestrator.model import Limits, Pairs
 
 _RUN = f"{LABEL}.run"
-_TMPFS = "rw,nosuid,nodev,size=64m,mode=1777"
+_TMPFS = "rw,exec,nosuid,nodev,size=64m,mode=1777"  # programs are started from an image's own /tmp, too
 _NO_LOG = {"Type": "none"}
 _SHORT_LOG = {"Type": "json-file", "Config": {"max-size": "1m", "max-file": "1"}}
 _MOST_OF_A_LOG = 2 * 1024 * 1024

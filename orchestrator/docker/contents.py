@@ -21,7 +21,9 @@ if TYPE_CHECKING:
     from orchestrator.docker.engine import Engine
 
 _NOT_THERE = re.compile(
-    r"could not find the file|no such container:path|no such file or directory|not a directory|too many links", re.IGNORECASE
+    r"could not find the file|no such container:path|no such file or directory|not a directory"
+    r"|too many links|too many levels of symbolic links",
+    re.IGNORECASE,
 )
 
 

@@ -48,9 +48,13 @@ class Tree:
         self._entries[path] = (entry, member.offset_data)
 
     def read_entry(self, path: str, *, limit: int) -> Entry | None:
-        """Read what lies at a path, links not followed but in the folders that lead there; None when nothing does."""
-        found = self._entries.get(self._resolve(path))
-        if found is None:
+        """Read what lies at a path, links not followed but in the folders that lead there; None when nothing does.
+
+        A path that ends with a slash is that of a folder, and a link there leads to it.
+        """
+        names_folder = path.endswith(("/", "/."))
+        found = self._entries.get(self._resolve(path, through=names_folder))
+        if found is None or (names_folder and not stat.S_ISDIR(found[0].mode)):
             return None
         entry, offset = found
         if not limit or not stat.S_ISREG(entry.mode):
@@ -60,8 +64,8 @@ class Tree:
             content = file.read(min(limit, entry.size_bytes))
         return Entry(entry.mode, entry.uid, entry.gid, None, content, entry.size_bytes)
 
-    def _resolve(self, path: str) -> str:
-        """Give where a path leads inside the image: above its root there is nothing."""
+    def _resolve(self, path: str, *, through: bool) -> str:
+        """Give where a path leads inside the image, perhaps through a link that it ends with: above the root there is nothing."""
         left = [word for word in reversed(path.split("/")) if word not in ("", ".")]
         here: list[str] = []
         links = 0
@@ -71,7 +75,7 @@ class Tree:
                 here = here[:-1]
                 continue
             entry, _ = self._entries.get("/".join([*here, word]), (None, 0))
-            if entry is None or entry.link is None or not left:
+            if entry is None or entry.link is None or not (left or through):
                 here.append(word)
                 continue
             links += 1

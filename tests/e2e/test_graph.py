@@ -65,6 +65,9 @@ CHECKS: list[dict[str, Any]] = [
     {"run": ["sleep", "100"], "timeout": "1s"},
     {"run": ["sh", "-c", "sh -c 'kill -SEGV $$'; exit $?"]},
     {"run": ["sh", "-c", "id -u; pwd; ls /sys/class/net; touch /tmp/x"], "stdout": "^0\n/\nlo\n$"},
+    {"run": ["sh", "-c", "exit 3 # context canceled"]},
+    {"run": ["sh", "-c", "cp /bin/busybox /tmp/true && /tmp/true"]},
+    {"run": ["sh", "-c", "printf x; for i in $(seq 3000); do printf ääääääääää; done"], "stdout": "^xä+$"},
     {"structure": "structure.yaml"},
 ]
 
@@ -104,6 +107,26 @@ def test_steps_and_containers_tell_the_same(project: Project) -> None:
     assert {check["runner"] for check in stepped} == {"graph"}
     assert without(stepped, "runner", "duration_s") == without(contained, "runner", "duration_s")
     assert [check["outcome"] for check in stepped[:10]] == ["passed"] * 3 + ["failed"] * 4 + ["timeout", "failed", "passed"]
+    assert [check["outcome"] for check in stepped[10:13]] == ["failed", "passed", "passed"]
+
+
+def test_a_user_that_is_only_a_number_needs_no_list_of_users(project: Project) -> None:
+    """Without /etc/passwd the engine takes the group 0, and so does a step."""
+    project.folder.joinpath("Dockerfile").write_text(DOCKERFILE + "USER 65534\n")
+    checks: list[dict[str, Any]] = [{"run": ["sh", "-c", "id -u; id -g"], "stdout": "^65534\n0\n$"}, {"run": ["true"], "user": "7"}]
+    contained, stepped = (checks_of(project, smoke, *checks, exit_code=0) for smoke in ("container", "graph"))
+    assert without(stepped, "runner", "duration_s") == without(contained, "runner", "duration_s")
+
+
+def test_what_was_left_out_of_an_output_is_not_missing_from_it(project: Project) -> None:
+    """BuildKit leaves out what comes too fast, and that may be what must not be there."""
+    flood = {"name": "floods", "command": "sh", "args": ["-c", "yes | head -c 250000; echo FORBIDDEN"], "excludedOutput": ["FORB"]}
+    project.folder.joinpath("structure.yaml").write_text(json.dumps({"schemaVersion": "2.0.0", "commandTests": [flood]}))
+    note = "echo '[output clipped, log limit 200KiB/s reached]'; echo more"
+    clipped, said = checks_of(project, "graph", {"structure": "structure.yaml"}, {"run": ["sh", "-c", note], "stdout": "^z"})
+    assert clipped["outcome"] == "error"
+    assert clipped["reason"] == "its output is too long; 'FORB' does not match the part that was kept"
+    assert said["outcome"] == "failed", "that is the image's own word"
 
 
 @pytest.mark.lab

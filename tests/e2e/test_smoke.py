@@ -74,6 +74,15 @@ def test_a_check_that_hangs_or_floods_is_stopped_in_time(project: Project) -> No
     assert project.latest.joinpath("cells/one/smoke.log").stat().st_size < 3_000_000
 
 
+def test_a_pattern_that_an_image_keeps_busy_is_ended(project: Project) -> None:
+    """While Python is at it nothing else would go on: no time limit, no other cell, no Ctrl-C."""
+    trap = {"run": ["echo", "a" * 40 + "!"], "stdout": "^(a+)+$", "timeout": "3s"}
+    checks = smoke(project, trap, {"run": ["echo", "ok"], "stdout": "ok"})
+    assert [check["outcome"] for check in checks] == ["timeout", "passed"]
+    assert "its patterns are still at work after" in checks[0]["reason"]
+    assert checks[0]["duration_s"] < 20
+
+
 def test_the_time_of_all_checks_together_is_limited(project: Project) -> None:
     """What did not get its turn is a timeout too, not a pass."""
     project.write(defaults={"smoke": [{"run": ["sleep", "100"]}, {"run": ["true"]}], "timeout": {"smoke": "2s"}})
@@ -93,6 +102,7 @@ def test_containers_are_shut_in(project: Project) -> None:
         {"run": ["sh", "-c", "ls /sys/class/net"], "stdout": r"^lo\s*$"},
         {"run": ["touch", "/new"], "exit": 1},
         {"run": ["touch", "/tmp/new"]},  # noqa: S108  # inside the container
+        {"run": ["sh", "-c", "cp /bin/busybox /tmp/true && /tmp/true"]},  # noqa: S108  # as above
         {"run": ["touch", "/new"], "writable": True},
         {"run": ["sh", "-c", f"ls /sys/class/net; {way_out}"], "network": "internal", "stdout": "eth0", "exit": 1},
         {"run": ["sh", "-c", "grep CapEff /proc/self/status"], "capabilities": ["NET_BIND_SERVICE"], "stdout": "0400$"},

@@ -126,7 +126,10 @@ def test_files_are_judged_by_what_the_image_holds(placed: Project) -> None:
             {"name": "sticky", "path": "/tmp", "permissions": "dtrwxrwxrwx"},  # noqa: S108  # inside the image
             {"name": "kept", "path": "/tmp/kept"},  # noqa: S108  # as above
             {"name": "through a link", "path": "/config/app.conf"},
+            {"name": "a link and a slash", "path": "/config/", "permissions": "drwxr-xr-x"},
+            {"name": "a file and a slash", "path": "/etc/app.conf/", "shouldExist": False},
             {"name": "absent", "path": "/etc/app.conf/x", "shouldExist": False},
+            {"name": "in a circle", "path": "/circle/x", "shouldExist": False},
             {"name": "missing", "path": "/none"},
             {"name": "present", **conf, "shouldExist": False},
             {"name": "owner", **conf, "uid": 5, "gid": 6, "permissions": "-rw-r--r--"},

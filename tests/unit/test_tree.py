@@ -18,6 +18,7 @@ ITEMS = (
     Item("etc/", kind="dir", mode=0o755),
     Item("etc/motd", b"hello\n"),
     Item("etc/same", kind="link", target="etc/motd"),
+    Item("usr/bin/", kind="dir", mode=0o755),
     Item("usr/bin/tool", b"#!", mode=0o4755),
     Item("bin", kind="symlink", target="usr/bin", mode=0o777),
     Item("up", kind="symlink", target="../../../etc", mode=0o777),
@@ -69,7 +70,15 @@ def test_what_lies_at_a_path_is_itself(tree: Tree) -> None:
     assert stat.S_ISDIR(root.mode)
 
 
-@pytest.mark.parametrize("path", ["/nothing", "/etc/motd/more", "/a/b", "/gone", "/../nothing"])
+@pytest.mark.parametrize("path", ["/bin/", "/bin/.", "/up/", "/usr/bin/"])
+def test_a_path_that_ends_with_a_slash_is_that_of_a_folder(tree: Tree, path: str) -> None:
+    """As the engine has it; a link there is what it leads to."""
+    entry = tree.read_entry(path, limit=0)
+    assert entry is not None
+    assert (stat.filemode(entry.mode), entry.link) == ("drwxr-xr-x", None)
+
+
+@pytest.mark.parametrize("path", ["/nothing", "/etc/motd/more", "/etc/motd/", "/tool/", "/a/", "/a/b", "/gone", "/../nothing"])
 def test_what_is_not_there_is_none(tree: Tree, path: str) -> None:
     """Nor does a circle of links lead anywhere."""
     assert tree.read_entry(path, limit=1) is None
