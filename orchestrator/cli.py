@@ -14,8 +14,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from orchestrator import __version__
-from orchestrator.commands.printing import tell
+from orchestrator.commands.printing import print_result, tell
+from orchestrator.disk import NO_ROOM
 from orchestrator.errors import ConfigError, ExitCode, MatrixError
+from orchestrator.progress.say import open_closed
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -44,7 +46,7 @@ COMMANDS = {  # each with the module of orchestrator/commands that has it, in th
 
 def _version(value: bool) -> None:  # noqa: FBT001  # typer calls it with the flag
     if value:
-        sys.stdout.write(f"matrix {__version__}\n")
+        print_result(f"matrix {__version__}\n", None)
         raise typer.Exit
 
 
@@ -72,6 +74,7 @@ def make_app(names: Iterable[str] = COMMANDS) -> typer.Typer:
 
 def main() -> None:
     """Run the command line; what the user can mend is a sentence, what only we can is a traceback."""
+    open_closed()
     atexit.register(_end)
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")  # it would read about all that is installed to look for some
     gc.set_threshold(100_000, 50, 100)  # looking for circles among what imports bring, and keep, took a fifth of a small run
@@ -81,7 +84,10 @@ def main() -> None:
     except MatrixError as error:
         tell(str(error) if isinstance(error, ConfigError) else f"matrix: {error}")
         sys.exit(error.exit_code)
-    except Exception:  # noqa: BLE001  # the last resort: anything else is our own bug
+    except Exception as error:  # noqa: BLE001  # the last resort: anything else is our own bug
+        if isinstance(error, OSError) and error.errno in NO_ROOM:
+            tell(f"matrix: no room left on the disk for {error.filename or 'standard output'}")
+            sys.exit(ExitCode.ENGINE)
         tell(f"{traceback.format_exc()}matrix {__version__}: this is a bug in matrix; please report the lines above")
         sys.exit(ExitCode.BUG)
 

@@ -16,6 +16,8 @@ from orchestrator.errors import DiskFullError, StoreError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
+_DEVICES = (("/", "dev"), ("/", "proc"))  # a file that is reached by a name there is somebody's output, and stays the same file
 _DRAFT_BYTES = 4
 _DRAFT = re.compile(rf"\..+\.[0-9a-f]{{{2 * _DRAFT_BYTES}}}")
 
@@ -37,6 +39,20 @@ def write_whole(path: Path, data: bytes, mode: int | None = None) -> Path:
     return path
 
 
+def write_result(path: Path, data: bytes) -> None:
+    """Write a file that somebody named: whole or not at all, in the place and with the mode of one that is there.
+
+    Behind a link that is the file itself, and the link stays. A pipe or a device takes what it is given.
+    """
+    with disk_errors(path):
+        is_there = path.exists()
+        if is_there and (not path.is_file() or path.parent.resolve().parts[:2] in _DEVICES):
+            path.write_bytes(data)
+        else:
+            target = Path(os.path.realpath(path)) if path.is_symlink() else path
+            write_whole(target, data, path.stat().st_mode & 0o7777 if is_there else None)
+
+
 def forget_drafts(folder: Path) -> None:
     """Remove what a process that was killed in the middle of `write_whole` has left in a folder."""
     with disk_errors(folder):
@@ -56,13 +72,13 @@ def passing_folder(parent: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def disk_errors(path: Path) -> Iterator[None]:
+def disk_errors(path: Path | str) -> Iterator[None]:
     """Name the folder and the cure when the disk refuses."""
     try:
         yield
     except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            message = f"no room left on the disk for {path}; free some (`matrix clean --runs`), then `matrix run --resume`"
+        if error.errno in NO_ROOM:
+            message = f"no room left on the disk for {path}; free some (`matrix clean --runs`)"
             raise DiskFullError(message) from error
         message = f"{path} cannot be written: {error.strerror or error}"
         raise StoreError(message) from error

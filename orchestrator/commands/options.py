@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import Annotated
 
@@ -36,6 +37,12 @@ ReportsFolder = Annotated[Path | None, typer.Option("--reports", help="Where run
 def reports_folder(reports: Path | None, file: Path) -> Path:
     """Give the folder in which runs are kept."""
     return reports or file.parent / "reports"
+
+
+def repeat_options(file: Path, reports: Path | None) -> str:
+    """Give the options with which a command that is printed finds what this one has found, where they are not the usual ones."""
+    words = [*(["-f", str(file)] if file != DEFAULT_FILE else []), *(["--reports", str(reports)] if reports else [])]
+    return "".join(f" {shlex.quote(word)}" for word in words)
 
 
 def folder_of(out: Path | None) -> Path:

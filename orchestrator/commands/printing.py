@@ -7,7 +7,7 @@ import shutil
 import sys
 from typing import TYPE_CHECKING
 
-from orchestrator.errors import StoreError
+from orchestrator.disk import disk_errors, write_result
 from orchestrator.progress.say import Lasting, say
 from orchestrator.smoke.words import inert, safe
 
@@ -38,15 +38,8 @@ def may_colour(out: Path | None) -> bool:
 def print_result(text: str, out: Path | None) -> None:
     """Print a result on standard output, or write it to a file; a reader that went away changes nothing of how a run ended."""
     if out is None:
-        try:
+        with disk_errors("standard output"):
             Lasting(sys.stdout).write(safe(text))
-        except OSError as error:
-            message = f"standard output cannot be written: {error.strerror}"
-            raise StoreError(message) from error
         return
-    try:
-        out.write_text(text, encoding="utf-8")
-    except OSError as error:
-        message = f"{out} cannot be written: {error.strerror}"
-        raise StoreError(message) from error
+    write_result(out, text.encode(errors="replace"))
     say(f"wrote {out}\n")

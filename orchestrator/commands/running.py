@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -20,10 +19,11 @@ from orchestrator.commands.options import (
     Skip,
     check_one_of,
     folder_of,
+    repeat_options,
     reports_folder,
 )
 from orchestrator.commands.printing import print_result, tell, terminal_width, warn
-from orchestrator.errors import UsageError
+from orchestrator.errors import DiskFullError, UsageError
 
 if TYPE_CHECKING:
     from orchestrator.sampling import Asked
@@ -44,7 +44,7 @@ def bootstrap(
 
     spec = builder_spec(load_matrix(file))
     builder = ensure_builder(connect(is_needed=spec.needs_engine), spec, force=force)
-    sys.stdout.write(f"{builder.did}; driver {builder.driver}, BuildKit {builder.buildkit or 'of the engine'}\n")
+    print_result(f"{builder.did}; driver {builder.driver}, BuildKit {builder.buildkit or 'of the engine'}\n", None)
 
 
 def run(
@@ -137,7 +137,11 @@ def run(
         shard=parse_shard(shard) if shard else None,
     )
     with open_progress(progress, [cell.id for cell in matrix.plan.cells]) as show:
-        record = run_matrix(matrix, folder, options, show, Early(asked, looked))
+        try:
+            record = run_matrix(matrix, folder, options, show, Early(asked, looked))
+        except DiskFullError as error:
+            message = f"{error}, then `matrix run{repeat_options(file, reports)} --resume latest`"
+            raise DiskFullError(message) from error
     stored = folder.find(resume if resume and Path(resume, "run.json").is_file() else record.id)
     print_result(render(record, kind, terminal_width(), find_evidence(stored, folder_of(out))), out)
     if problem := append_summary(record, os.environ):
@@ -147,7 +151,7 @@ def run(
     for line in render_broken(record):
         tell(line)
     if record.interrupted:
-        tell(f"interrupted; `matrix run --resume {record.id}` goes on with the rest")
+        tell(f"interrupted; `matrix run{repeat_options(file, reports)} --resume {record.id}` goes on with the rest")
     raise typer.Exit(exit_code_of(record))
 
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from orchestrator.commands.options import DEFAULT_FILE, RUN_WORDS, File, Out, ReportsFolder, check_one_of, reports_folder
-from orchestrator.commands.printing import print_result
+from orchestrator.commands.printing import print_result, tell
 
 
 def init(
@@ -21,8 +20,8 @@ def init(
     from orchestrator.starter import write_starter
 
     for path in write_starter(folder, force=force):
-        sys.stderr.write(f"wrote {path}\n")
-    sys.stderr.write("next: matrix plan, then matrix run\n")
+        tell(f"wrote {path}")
+    tell("next: matrix plan, then matrix run")
 
 
 def doctor(
@@ -56,9 +55,9 @@ def jaeger(
         template = load_matrix(file).file.traces.ui if file.is_file() else None
         address = door.ui_address(Reports(reports_folder(reports, file)).find(name).trace_path(None), template)
         door.open_address(address)
-        sys.stdout.write(f"{address}\n")
+        print_result(f"{address}\n", None)
     else:
-        sys.stdout.write((door.stop_jaeger() if action == "stop" else door.start_jaeger(image or door.IMAGE)) + "\n")
+        print_result((door.stop_jaeger() if action == "stop" else door.start_jaeger(image or door.IMAGE)) + "\n", None)
 
 
 def clean(
@@ -73,6 +72,6 @@ def clean(
     done = False
     for line in clean_up(file, reports_folder(reports, file) if runs else None):
         done = True
-        sys.stdout.write(f"{line}\n")
+        print_result(f"{line}\n", None)
     if not done:
-        sys.stdout.write("nothing of matrix's is here\n")
+        print_result("nothing of matrix's is here\n", None)

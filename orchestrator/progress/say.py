@@ -1,4 +1,4 @@
-"""Words on standard error, for as long as somebody holds the other end."""
+"""Streams that somebody else may have closed, or closes meanwhile; words on standard error for as long as somebody listens."""
 
 from __future__ import annotations
 
@@ -44,6 +44,19 @@ def say(text: str) -> None:
     """Write to standard error; whatever file, log or image the words came from, a terminal is not rewritten."""
     with suppress(OSError):  # a log on a full disk must not end a run either
         Lasting(sys.stderr).write(safe(text))
+
+
+def open_closed() -> None:
+    """Let streams that the caller has closed lead to nowhere; a file that was opened later would have their numbers else."""
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        if getattr(sys, name) is None:
+            nowhere = os.open(os.devnull, os.O_RDWR)
+            if nowhere == number:
+                os.set_inheritable(number, True)  # noqa: FBT003  # it takes no names
+            else:
+                os.dup2(nowhere, number)
+                os.close(nowhere)
+            setattr(sys, name, os.fdopen(number, "w" if number else "r", encoding="utf-8"))
 
 
 def let_go(*descriptors: int) -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from importlib import resources
 from typing import TYPE_CHECKING
 
-from orchestrator.errors import StoreError, UsageError
+from orchestrator.disk import disk_errors, write_result
+from orchestrator.errors import UsageError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -15,6 +16,9 @@ FILES = ("matrix.yaml", "Dockerfile", "requirements/stdlib.txt", "requirements/h
 
 def write_starter(folder: Path, *, force: bool) -> list[Path]:
     """Write the starter's files; nothing is written when one of them is there already."""
+    if folder.is_file():
+        message = f"{folder} is a file; name a folder"
+        raise UsageError(message)
     there = [name for name in FILES if (folder / name).exists()]
     if there and not force:
         message = f"{', '.join(str(folder / name) for name in there)} is there already; --force overwrites"
@@ -22,12 +26,9 @@ def write_starter(folder: Path, *, force: bool) -> list[Path]:
     written = []
     for name in FILES:
         path = folder / name
-        try:
+        with disk_errors(path):
             path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(_read(name), encoding="utf-8")
-        except OSError as error:
-            message = f"{path} cannot be written: {error.strerror}"
-            raise StoreError(message) from error
+        write_result(path, _read(name).encode())
         written.append(path)
     return written
 

@@ -73,10 +73,13 @@ def test_doctor_misses_a_daemon_that_no_run_can_start(folder: Path, monkeypatch:
 
 
 def test_init_names_a_place_that_cannot_be_written(tmp_path: Path) -> None:
-    """A file in the place of the folder is an error in the system's words."""
-    (tmp_path / "file").touch()
-    with pytest.raises(StoreError, match="cannot be written: "):
-        write_starter(tmp_path / "file", force=False)
+    """A folder below a file is an error in the system's words; a file in the place of the folder is called one."""
+    (tmp_path / "matrix.yaml").touch()
+    with pytest.raises(StoreError, match=r"below/matrix\.yaml cannot be written: Not a directory"):
+        write_starter(tmp_path / "matrix.yaml/below", force=False)
+    with pytest.raises(UsageError) as caught:
+        write_starter(tmp_path / "matrix.yaml", force=True)
+    assert str(caught.value) == f"{tmp_path}/matrix.yaml is a file; name a folder"
 
 
 def test_doctor_finds_a_machine_that_has_everything(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

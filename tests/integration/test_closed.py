@@ -1,0 +1,48 @@
+"""Standard streams that whoever starts matrix has closed, or that have no room: cron, supervisors, `>&-`."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+MATRIX = Path(sys.executable).with_name("matrix")
+ROOT = Path(__file__).parents[2]
+REPORT = f"report --reports {ROOT / 'reports/examples'} --format csv"
+
+
+def run(words: str, tmp_path: Path) -> subprocess.CompletedProcess[str]:
+    """Run the installed command by a shell, which can close what it hands on."""
+    return subprocess.run(["sh", "-c", f"{MATRIX} {words}"], cwd=tmp_path, capture_output=True, text=True, check=False)
+
+
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [
+        (f"{REPORT} >&-", 0),
+        (f"{REPORT} <&- >&- 2>&-", 0),
+        (f"{REPORT} -o page.csv <&- >&- 2>&-", 0),
+        ("plan -f nope 2>&-", 2),
+        ("plan -f nope >&- 2>&-", 2),
+        ("--help >&-", 0),
+        ("init new <&- 2>&-", 0),
+    ],
+)
+def test_closed_streams_change_no_exit_code(words: str, code: int, tmp_path: Path) -> None:
+    """Nobody listens, so nothing is said; all else is as ever."""
+    done = run(words, tmp_path)
+    assert "Traceback" not in done.stdout + done.stderr
+    assert done.returncode == code
+    if "page.csv" in words:
+        assert (tmp_path / "page.csv").read_text().startswith("base,python,cell,outcome,")
+
+
+@pytest.mark.parametrize("words", [REPORT, "--version", "plan --help", "schema"])
+def test_an_output_without_room_is_exit_4(words: str, tmp_path: Path) -> None:
+    """README says 4 for a disk without room, whichever command it is that has something to say."""
+    done = run(f"{words} >/dev/full", tmp_path)
+    assert done.returncode == 4
+    assert done.stderr.startswith("matrix: no room left on the disk for standard output")
+    assert len(done.stderr.splitlines()) == 1
