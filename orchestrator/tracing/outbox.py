@@ -49,7 +49,7 @@ class Outbox(Generic[Item]):
         self._wire: Wire[Item] | None = None
         self._noted: deque[str] = deque(maxlen=20)  # what went wrong with the batch that is under way
         self._failure: tuple[str, ...] | None = None  # what went wrong with the last one that failed
-        self._is_failing = False
+        self._is_failing = self._is_given_up = False
         self.put_in = self.sent = self.left_out = 0
         self._done = threading.Event()
         threading.Thread(target=self._work, name="matrix-outbox", daemon=True).start()
@@ -76,6 +76,7 @@ class Outbox(Generic[Item]):
             if now >= deadline or ((self._is_failing or self._noted) and now >= failing_deadline):
                 break
         if not self._done.is_set():
+            self._is_given_up = True
             self._hang_up()
             self._done.wait(_STOP_S)
 
@@ -92,7 +93,7 @@ class Outbox(Generic[Item]):
     def _work(self) -> None:
         try:
             self._wire = self._connect(self._noted.append)
-            while batch := self._next_batch():
+            while not self._is_given_up and (batch := self._next_batch()):
                 is_last_try = self._closing
                 if not self._deliver(self._wire, batch) and is_last_try:
                     break
@@ -122,7 +123,7 @@ class Outbox(Generic[Item]):
             arrived = None
         self.sent += arrived or 0
         if arrived != len(batch):
-            self._failure = tuple(self._noted)
+            self._failure = tuple(self._noted) or self._failure
         self._is_failing = arrived is None
         self._noted.clear()
         return not self._is_failing

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from orchestrator.tracing.spans import Attributes, Span
 
 _REDIRECTS = range(300, 400)
+_OURS = "Exporter already shutdown"  # said of what it is given after it was stopped here, which tells nothing of the backend
 
 
 class _OtlpWire:
@@ -118,7 +119,7 @@ class _Listener(logging.Handler):
         self._note = note
 
     def emit(self, record: logging.LogRecord) -> None:
-        if record.thread == self._thread:
+        if record.thread == self._thread and not record.getMessage().startswith(_OURS):
             self._note(record.getMessage())
 
 

@@ -13,8 +13,11 @@ import pytest
 from msgspec.structs import replace
 
 from orchestrator.tracing import export
+from orchestrator.tracing.destination import Signal, read_destination
 from orchestrator.tracing.export import BUDGET_S, open_exporter
+from orchestrator.tracing.outbox import NotSentError
 from orchestrator.tracing.spans import Kind, SpanStatus
+from orchestrator.tracing.wires import SpanWire
 from tests.backends import drips, hangs_up, never_accepts, never_answers, nothing_listens
 from tests.integration.exporting import CANARY, GRPC, HTTP, RECEIVERS, REFUSED, environment_of, export_one, fail
 from tests.receivers import Received, grpc_receiver, http_receiver
@@ -101,6 +104,18 @@ def test_a_backend_that_fails_costs_little_and_is_said_once_with_the_likely_caus
     assert CANARY not in problem.text
     assert "\n" not in problem.text
     assert capfd.readouterr() == ("", "")
+
+
+def test_an_exporter_that_was_stopped_says_nothing_of_the_backend(protocol: str) -> None:
+    """It refuses what it is given from then on; that is no cause, and would hide the one that was said before."""
+    destination = read_destination(environment_of(1, protocol), Signal.TRACES, fail)
+    assert destination is not None
+    noted: list[str] = []
+    wire = SpanWire(destination, {}, noted.append)
+    wire.stop()
+    with pytest.raises(NotSentError):
+        wire.send(make_trace())
+    assert noted == []
 
 
 def test_a_host_that_nobody_knows_is_named(protocol: str) -> None:
