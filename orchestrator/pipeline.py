@@ -218,7 +218,8 @@ def _contexts(matrix: Matrix, reports: Reports, emit: Emit) -> Contexts:
 
 def _opening(run: RunFolder, settled: Settled, builder: Builder) -> Event:
     kind = "run-resumed" if settled.earlier else "run-started"
-    return Event(kind, None, {"run": run.id, "cells": len(settled.plan.cells), "builder": builder.did})
+    ids = [cell.id for cell in settled.plan.cells]
+    return Event(kind, None, {"run": run.id, "cells": len(ids), "builder": builder.did, "ids": ids})
 
 
 def _run_all(

@@ -136,7 +136,7 @@ def run(
         skip_unchanged=skip_unchanged,
         shard=parse_shard(shard) if shard else None,
     )
-    with open_progress(progress, [cell.id for cell in matrix.plan.cells]) as show:
+    with open_progress(progress) as show:
         try:
             record = run_matrix(matrix, folder, options, show, Early(asked, looked))
         except DiskFullError as error:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from orchestrator.progress.lines import GithubProgress, JsonProgress, PlainProgress
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator
 
     from orchestrator.events import Event
 
@@ -18,7 +18,7 @@ KINDS = ("auto", "plain", "json", "none")
 
 
 @contextmanager
-def open_progress(kind: str, cells: Sequence[str]) -> Iterator[Callable[[Event], None]]:
+def open_progress(kind: str) -> Iterator[Callable[[Event], None]]:
     """Give what shows events: a live table on a terminal, lines elsewhere."""
     if kind == "none":
         yield lambda _event: None
@@ -29,7 +29,7 @@ def open_progress(kind: str, cells: Sequence[str]) -> Iterator[Callable[[Event],
     elif kind == "auto" and sys.stderr.isatty() and os.environ.get("TERM") != "dumb":
         from orchestrator.progress.live import live_progress  # noqa: PLC0415  # rich is for terminals only
 
-        with live_progress(cells) as show:
+        with live_progress() as show:
             yield show
     else:
         yield PlainProgress()

@@ -12,6 +12,8 @@ from orchestrator.smoke.words import one_line, shorten
 if TYPE_CHECKING:
     from orchestrator.events import Event
 
+BEGINNINGS = ("run-started", "run-resumed")
+
 
 class PlainProgress:
     """A line with a time for everything that changes a cell's state."""
@@ -64,7 +66,7 @@ class GithubProgress(PlainProgress):
 
     def write(self, event: Event, text: str) -> None:
         """Write a line, and the workflow command that goes with it."""
-        if event.kind in ("run-started", "run-resumed"):
+        if event.kind in BEGINNINGS:
             say(f"::group::matrix {_command_text(text)}\n")
         super().write(event, text)
         if event.kind == "cell-finished" and event.data.get("as_expected") is False:

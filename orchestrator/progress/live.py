@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from typing import IO, TYPE_CHECKING, cast
 
@@ -13,6 +13,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from orchestrator.progress.lines import BEGINNINGS
 from orchestrator.progress.say import Lasting
 from orchestrator.smoke.words import one_line, shorten
 
@@ -38,6 +39,10 @@ class LiveTable:
 
     def __init__(self, cells: Sequence[str]) -> None:
         """Start with every cell waiting."""
+        self.begin(cells)
+
+    def begin(self, cells: Sequence[str]) -> None:
+        """Take the cells of the run."""
         self._rows = {cell: _Row() for cell in cells}
 
     def take(self, event: Event) -> None:
@@ -87,13 +92,13 @@ class LiveTable:
 
 def _widths(width: int, longest: int) -> dict[str, int]:
     """Share a terminal's columns out: the state always, then the cell, the time, and what is left for the step."""
-    state, time, gap = 12, 6, 1
+    state, time, gap = 12, 6, 1  # rich keeps a gap behind the last column as well
     if width < _TINY:
-        return {"cell": max(4, width - state - gap), "state": state}
+        return {"cell": max(4, width - state - 2 * gap), "state": state}
     if width < _NARROW:
-        return {"cell": width - state - time - 2 * gap, "state": state, "time": time}
+        return {"cell": width - state - time - 3 * gap, "state": state, "time": time}
     cell = max(12, min(longest, width // 2 - state))
-    return {"cell": cell, "state": state, "time": time, "step": width - cell - state - time - 3 * gap}
+    return {"cell": cell, "state": state, "time": time, "step": width - cell - state - time - 4 * gap}
 
 
 def _rank(row: _Row) -> int:
@@ -109,18 +114,21 @@ def _seconds(row: _Row) -> str:
 
 
 @contextmanager
-def live_progress(cells: Sequence[str]) -> Iterator[Callable[[Event], None]]:
-    """Show the table until the block ends; other words go above it."""
-    table = LiveTable(cells)
+def live_progress() -> Iterator[Callable[[Event], None]]:
+    """Show the table from the moment that the run says which cells it has until the block ends; other words go above it."""
+    table = LiveTable(())
     console = Console(file=cast("IO[str]", Lasting(sys.stderr)))
 
     class Picture:
         def __rich__(self) -> Table:
             return table.draw(console.width, console.height)
 
-    with Live(Picture(), console=console, refresh_per_second=4, transient=True):
+    with ExitStack() as until_the_end:
 
         def take(event: Event) -> None:
+            if event.kind in BEGINNINGS:
+                table.begin(event.data.get("ids", ()))
+                until_the_end.enter_context(Live(Picture(), console=console, refresh_per_second=4, transient=True))
             table.take(event)
             if event.kind == "warning":
                 console.print(f"warning: {one_line(str(event.data.get('text')))}", markup=False, highlight=False)

@@ -149,6 +149,13 @@ def test_the_live_table_reads_as_it_always_did(width: int) -> None:
     assert_golden(f"live-{width}.txt", "\n".join(line.rstrip() for line in draw(table, width, 20)) + "\n")
 
 
+@pytest.mark.parametrize("width", [60, 80, 120])
+def test_an_id_that_there_is_room_for_is_whole(width: int) -> None:
+    """An id that lacks its last letter may be that of another cell."""
+    table = LiveTable(["alpine-3.13-stdlib", "slim"])
+    assert "alpine-3.13-stdlib  waiting" in "\n".join(draw(table, width, 20))
+
+
 @pytest.mark.parametrize("width", [20, 40, 59, 60, 80, 200])
 @pytest.mark.parametrize("height", [1, 5, 20])
 def test_the_live_table_fits_its_terminal(width: int, height: int) -> None:
@@ -218,8 +225,8 @@ def chosen(kind: str, monkeypatch: pytest.MonkeyPatch, *, terminal: bool = False
     monkeypatch.setenv("TERM", "xterm")
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
-    with open_progress(kind, ["slim-3.12"]) as show:
-        tell(show, [STORY[1], STORY[6]])
+    with open_progress(kind) as show:
+        tell(show, [event("run-started", run="r", cells=1, builder="b", ids=["slim-3.12"]), STORY[1], STORY[6]])
     return show, stream.getvalue()
 
 
@@ -243,12 +250,29 @@ def test_a_terminal_gets_a_live_table(monkeypatch: pytest.MonkeyPatch) -> None:
     assert isinstance(show, PlainProgress)
 
 
+def test_a_live_table_is_that_of_the_run_and_begins_with_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """--only, --skip and --shard leave cells out that nobody waits for; a run that never begins has no table."""
+    stream = Terminal()
+    monkeypatch.setattr(sys, "stderr", stream)
+    monkeypatch.setenv("TERM", "xterm")
+    with live_progress() as take:
+        take(event("warning", text="the variable is no list"))
+        assert "waiting" not in stream.getvalue()
+    assert stream.getvalue() == "warning: the variable is no list\n"
+    with live_progress() as take:
+        take(event("run-resumed", run="r", cells=2, builder="b", ids=["slim-3.12", "wolfi-3.12"]))
+        tell(take, STORY[1:7])
+    assert "alpine" not in stream.getvalue()
+    assert "1 of 2 done" in stream.getvalue()
+
+
 def test_warnings_go_above_the_live_table(monkeypatch: pytest.MonkeyPatch) -> None:
     """A warning is not lost in the table, is no markup, and cannot rewrite the terminal."""
     stream = Terminal()
     monkeypatch.setattr(sys, "stderr", stream)
     monkeypatch.setenv("TERM", "xterm")
-    with live_progress(["x"]) as take:
+    with live_progress() as take:
+        take(event("run-started", run="r", cells=1, builder="b", ids=["x"]))
         take(event("warning", text="[red]careful[/red] \x1b[9;9Hgone"))
     assert "warning: [red]careful[/red]" in stream.getvalue()
     assert "\x1b[9;9H" not in stream.getvalue()
