@@ -14,7 +14,7 @@ from orchestrator.docker.engine import find_client
 from orchestrator.docker.references import has_builder, resolve_reference
 from orchestrator.dockerfile import DockerfileError, Image, find_images
 from orchestrator.errors import ConfigError, StoreError, UsageError
-from orchestrator.index.sources import load_sources
+from orchestrator.index.sources import load_sources, with_options_of
 from orchestrator.index.uv import ResolutionError, Resolving, resolve
 from orchestrator.lock.fit import IMAGE, CellFacts, is_pinned
 from orchestrator.lock.nouns import SCHEMA, Lock, LockedBase, LockedRequirements
@@ -182,7 +182,7 @@ def _lock_requirements(
         )
         raise UsageError(message)
     oldest = min((python for python in pythons if python), key=lambda python: [int(part) for part in python.split(".")])
-    sources = load_sources(os.environ, matrix.folder)
+    sources = with_options_of(load_sources(os.environ, matrix.folder), load_requirements(matrix.folder / path).options)
     asked = Resolving(oldest, hashes=True, may_build=making.may_build)
     try:
         pins = resolve(matrix.folder / path, matrix.folder, asked, sources)

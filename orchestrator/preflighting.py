@@ -153,12 +153,12 @@ def images_of(cell: Cell, folder: Path) -> tuple[tuple[Image, ...], tuple[str, .
 def _resolve(look: _Look, folder: Path, path: str, targets: list[Target]) -> _Resolved:
     """Resolve a requirements file once for all its targets; what it asks for directly is known even when that fails."""
     found = load_requirements(folder / path)
-    sources = with_options_of(look.sources, found.texts)
+    sources = with_options_of(look.sources, found.options)
     known = tuple(dict.fromkeys(target for target in targets if not target.lacks))
     if not known:
         return _Resolved(RequirementSet(path, found.digest, "nothing", "no base with it is known well enough"), sources, (), ())
     oldest = min((target.python or "" for target in known), key=_as_numbers)
-    pins, problem = _try_uv(look, folder / path, folder, oldest)
+    pins, problem = _try_uv(look, sources, folder / path, folder, oldest)
     if pins is not None:
         return _Resolved(RequirementSet(path, found.digest, "uv"), sources, pins, known)
     if look.offline and not all("==" in line for line in found.lines):
@@ -167,10 +167,10 @@ def _resolve(look: _Look, folder: Path, path: str, targets: list[Target]) -> _Re
     return _Resolved(RequirementSet(path, found.digest, "the file alone", problem), sources, pins, known)
 
 
-def _try_uv(look: _Look, path: Path, folder: Path, python: str) -> tuple[tuple[Pinned, ...] | None, str | None]:
+def _try_uv(look: _Look, sources: Sources, path: Path, folder: Path, python: str) -> tuple[tuple[Pinned, ...] | None, str | None]:
     for _ in range(2):
         try:
-            return resolve(path, folder, Resolving(python, offline=look.offline), look.sources), None
+            return resolve(path, folder, Resolving(python, offline=look.offline), sources), None
         except (ResolutionError, OfflineError, UsageError) as error:
             return None, str(error)
         except PackageIndexError as error:

@@ -18,11 +18,22 @@ if TYPE_CHECKING:
     from orchestrator.model import Cell
 
 HIDDEN = "***"
-_CREDENTIALS = re.compile(r"://(?<=[A-Za-z0-9+.-]://)[^\s/@\"'<>\\]{1,500}@")  # what it begins with is quick to find
+_CREDENTIALS = re.compile(r"://(?<=[A-Za-z0-9+.-]://)[^\s/\"'<>\\]+@")  # what it begins with is quick to find; to the last @
+_ADDRESS = re.compile(r"://[^\s\"'<>]+")
 _SHORTEST = 6  # a shorter value would blacken words that have nothing to do with it
 _LONGEST = 4096
 _MOST_READ = 1024**2
 _NAMED = re.compile(r"(?i)(?:password|passwd|token|secret|api_?key)\"?\s*[=:\s]\s*\"?([^\s\"]{1,4096})")
+
+
+def hide_queries(text: str) -> str:
+    """Hide what stands behind the question mark of addresses: some are signed there."""
+    return _ADDRESS.sub(_without_query, text)
+
+
+def _without_query(found: re.Match[str]) -> str:
+    place, mark, query = found[0].partition("?")
+    return f"{place}?{HIDDEN}{')' if query.endswith(')') else ''}" if mark else place
 
 
 class Redactor:

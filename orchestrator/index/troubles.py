@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from orchestrator.errors import ExitCode, MatrixError
-from orchestrator.redact import Redactor
+from orchestrator.redact import Redactor, hide_queries
 from orchestrator.smoke.words import one_line
 
 _CAUSES = (
@@ -54,12 +54,25 @@ class OfflineError(PackageIndexError):
     """Without a network the cache does not hold what is asked for."""
 
 
+class RefusedError(PackageIndexError):
+    """The index does not give this page to us: it may not have it, or not let us in."""
+
+    def __init__(self, words: str, status: int) -> None:
+        """Keep the status that it answered with."""
+        super().__init__(words)
+        self.status = status
+
+
 def explain_silence(index: str, words: str) -> PackageIndexError:
     """Say why an index gave nothing; its address is shown without credentials."""
     plain = _ADDRESS.sub("", words)  # a port or a path may look like a status
     cause = next((cause for pattern, cause in _CAUSES if re.search(pattern, plain, re.IGNORECASE)), "it gave no answer")
-    said = one_line(Redactor().text(words)).strip()[-300:]
-    return PackageIndexError(f"the package index {Redactor().text(index)} cannot be used: {cause} ({said or 'no reason given'})")
+    said = one_line(_plain(words)).strip()[-300:]
+    return PackageIndexError(f"the package index {_plain(index)} cannot be used: {cause} ({said or 'no reason given'})")
+
+
+def _plain(words: str) -> str:
+    return hide_queries(Redactor().text(words))
 
 
 def is_offline(words: str) -> bool:

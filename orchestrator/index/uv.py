@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import re
 import sys
+import tempfile
 from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
@@ -14,12 +16,10 @@ from orchestrator.docker import process
 from orchestrator.errors import EngineError, UsageError
 from orchestrator.index.troubles import OfflineError, explain_silence, is_offline, is_unreachable
 from orchestrator.packages import Pinned
-from orchestrator.redact import Redactor
+from orchestrator.redact import Redactor, hide_queries
 from orchestrator.smoke.words import one_line
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from orchestrator.index.sources import Sources
 
 _RESOLVE_S = 300.0
@@ -27,6 +27,7 @@ _OUTPUT = 64 * 1024**2  # of pins with their hashes
 _PIN = re.compile(r"([A-Za-z0-9][A-Za-z0-9._-]*)(?:\[[^\]]*\])?===?([^\s;]+)\s*(?:;\s*(.*\S))?\s*")
 _HASH = re.compile(r"\s--hash=(\S+)")
 _DEFAULT = re.compile(r"package\s+index\s+\(by\s+default:\s+<(https://[^>\s]+)>\)")
+_DIRECT = re.compile(r"Failed to (?:download|build) `[^`]* @ ")  # of an address that the file itself names
 _NO_WHEEL = re.compile(r"Wheels are required for `([^`]+)`")
 
 
@@ -79,19 +80,23 @@ def resolve(requirements: Path, folder: Path, asked: Resolving, sources: Sources
     argv += ["--python-version", asked.python]
     argv += ["--python-platform", asked.platform] if asked.platform else ["--universal"]
     argv += ["--generate-hashes"] * asked.hashes + ["--no-build"] * (not asked.may_build) + ["--offline"] * asked.offline
-    environment = {**os.environ, **sources.uv_environment()}
-    answer = process.run([*argv, str(requirements.absolute())], env=environment, timeout_s=_RESOLVE_S, limit=_OUTPUT)
+    with tempfile.TemporaryDirectory(prefix="matrix-uv-") as place:
+        config = Path(place, "uv.toml")  # instead of the user's own, which may ask elsewhere, or name a file to write to
+        config.write_text(sources.uv_config(), encoding="utf-8")
+        environment = sources.uv_environment(os.environ, config)
+        answer = process.run([*argv, str(requirements.absolute())], env=environment, timeout_s=_RESOLVE_S, limit=_OUTPUT)
     if answer.ok:
         return parse_pins(answer.stdout, requirements)
-    words = Redactor().text(answer.stderr)
+    words = hide_queries(Redactor().text(answer.stderr))
     if answer.exit.timed_out:
         raise explain_silence(sources.default, f"uv timed out after {_RESOLVE_S:.0f} s")
     if asked.offline and is_offline(words):
         message = f"{requirements.name}: not all of its packages are in the cache"
         raise OfflineError(message)
-    if is_unreachable(words):
+    is_answered = "No solution found" in words or "not found in the package registry" in words or bool(_DIRECT.search(words))
+    if not is_answered and is_unreachable(words):
         raise explain_silence(sources.default, _conclusion(words))
-    if "No solution found" in words or "not found in the package registry" in words or "Failed to build" in words:
+    if is_answered or "Failed to build" in words:
         raise ResolutionError(_conclusion(words), tuple(dict.fromkeys(_NO_WHEEL.findall(words))))
     message = f"{requirements}: uv cannot resolve it: {_conclusion(words)}"
     raise UsageError(message)
@@ -112,7 +117,7 @@ def parse_pins(text: str, requirements: Path) -> tuple[Pinned, ...]:
         found = _PIN.fullmatch(_HASH.sub("", line).strip())
         if found is None:
             message = (
-                f"{requirements}: '{one_line(Redactor().text(line))[:200]}' is no version of an index; "
+                f"{requirements}: '{one_line(hide_queries(Redactor().text(line)))[:200]}' is no version of an index; "
                 "folders and repositories have no wheels to look for and no hash to lock: publish it, or leave it out"
             )
             raise UsageError(message)

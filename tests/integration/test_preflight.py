@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.forked import run_forked
-from tests.package_index import Index, make_sdist, serve
+from tests.package_index import Index, make_sdist, make_wheel, serve
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -150,6 +150,47 @@ def test_credentials_of_an_index_are_used_and_never_shown(project: Project) -> N
     assert code == 4
     assert "refuses these credentials; give them in the index's address, in ~/.netrc, or in pip.conf" in err
     assert "wr0ng" not in err
+
+
+@pytest.mark.parametrize("name", ["uv.toml", "pyproject.toml"])
+def test_a_file_that_uv_would_write_to_is_left_alone(project: Project, name: str) -> None:
+    """Nor are versions taken from it: it belongs to another command of uv's."""
+    project.index.wheel("both", "2", "py3-none-any")
+    head = "[pip]" if name == "uv.toml" else "[tool.uv.pip]"
+    (project.folder / name).write_text(f'{head}\noutput-file = "mine.lock"\n')
+    (project.folder / "mine.lock").write_text("both==1\n# my notes\n")
+    project.require("both")
+    assert "both==2" in project.verdicts()
+    assert (project.folder / "mine.lock").read_text() == "both==1\n# my notes\n"
+
+
+def test_uv_looks_where_we_look(project: Project) -> None:
+    """Whoever names the index, in whatever words, with whatever credentials: what one finds the other finds, too."""
+    project.index.password = "s3cr3t"  # noqa: S105  # the test's own
+    wheels = project.folder / "wheels"
+    wheels.mkdir()
+    (wheels / "app-9-py3-none-any.whl").write_bytes(make_wheel("app", "9", "py3-none-any"))
+    project.env = {
+        "UV_INDEX_CORP_USERNAME": "user",
+        "UV_INDEX_CORP_PASSWORD": "s3cr3t",
+        "UV_FIND_LINKS": str(wheels),
+    }
+    index = f'name = "corp"\nurl = "{project.index.url}"\ndefault = true\n'
+    (project.folder / "pyproject.toml").write_text(f"[[tool.uv.index]]\n{index}")
+    project.require("app")
+    assert project.verdicts()["app==1"] == {"glibc": "pure wheel", "musl": "pure wheel"}
+    address = project.index.url.replace("://", "://user:${PW}@")
+    project.env = {"UV_DEFAULT_INDEX": "http://127.0.0.1:9/simple", "PW": "s3cr3t"}
+    project.require(f"--index-url {address}", "app")
+    assert project.verdicts()["app==1"] == {"glibc": "pure wheel", "musl": "pure wheel"}
+    project.require("--find-links ./wheels", f"--index-url {address}", "app")
+    assert project.verdicts() == {"app==9": {"glibc": "pure wheel", "musl": "pure wheel"}}
+
+
+def test_a_package_may_be_called_certificate(project: Project) -> None:
+    """No index has it: that is no trouble with anybody's certificate."""
+    project.require("certificate==9")
+    assert project.verdicts() == {"certificate==9": {"glibc": "nothing", "musl": "nothing"}}
 
 
 def test_without_a_network_the_cache_still_speaks(project: Project) -> None:
