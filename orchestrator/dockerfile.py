@@ -7,27 +7,18 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct, field
 
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+from orchestrator.instructions import DockerfileError, fill, read_instructions, split_words
+from orchestrator.platforms import normal_platform
 
-_ESCAPE = re.compile(r"#\s*escape\s*=\s*([`\\])\s*", re.IGNORECASE)
-_DIRECTIVE = re.compile(r"#\s*[A-Za-z]+\s*=")
-_HEREDOC = re.compile(r"<<-?\s*[\"']?([A-Za-z_][A-Za-z0-9_]*)[\"']?")
-_ARGUMENT = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)(?:=(\"[^\"]*\"|'[^']*'|\S*))?")
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
 _FROM = re.compile(r"(?P<flags>(?:--\S+\s+)*)(?P<image>\S+)(?:\s+AS\s+(?P<name>\S+))?\s*", re.IGNORECASE)
-_VARIABLE = re.compile(
-    r"\\(?P<plain>.)|\$(?:(?P<name>[A-Za-z_][A-Za-z0-9_]*)|\{(?P<braced>[A-Za-z_][A-Za-z0-9_]*)(?P<rest>(?:[^{}]|\{[^{}]*\})*)\})"
-)
 _COPIED_FROM = re.compile(r"(?:^|\s)--from=(\S+)")
 _MOUNTED_FROM = re.compile(r"--mount=\S*?\bfrom=([^\s,]+)")
 _TOOLS = re.compile(
     r"(?<![\w./-])(gcc|g\+\+|clang|build-base|build-essential|musl-dev|cargo|rust|rustc|rustup|gfortran|cmake)(?![\w./-])"
 )
-_MAX_DEPTH = 8  # of variables whose defaults name variables
-
-
-class DockerfileError(ValueError):
-    """A line that cannot be understood; the words name it."""
 
 
 class Image(Struct, frozen=True):
@@ -47,13 +38,20 @@ class _Stage(Struct):
 
 
 def find_images(
-    text: str, args: Mapping[str, str], *, target: str | None = None, platform: str | None = None, contexts: Iterable[str] = ()
+    text: str,
+    args: Mapping[str, str],
+    *,
+    target: str | None = None,
+    platform: str | None = None,
+    here: str | None = None,
+    contexts: Iterable[str] = (),
 ) -> tuple[Image, ...]:
     """Find the images that a build of `target` takes from outside; names in `contexts` come from elsewhere.
 
-    Only stages that the target needs count, as for BuildKit.
+    Only stages that the target needs count, as for BuildKit. `here` is the
+    platform that the builder itself runs on.
     """
-    stages = _parse_stages(text, args, platform)
+    stages = _parse_stages(text, args, platform, here)
     if not stages:
         message = "has no FROM"
         raise DockerfileError(message)
@@ -81,7 +79,7 @@ def find_images(
 
 def find_build_tools(text: str) -> tuple[str, ...]:
     """Name the compilers and their kin that the RUN lines of a Dockerfile mention, most often to install them."""
-    runs = (rest for _, word, rest in _instructions(text) if word == "RUN")
+    runs = (rest for _, word, rest in read_instructions(text) if word == "RUN")
     return tuple(sorted({tool for rest in runs for tool in _TOOLS.findall(rest)}))
 
 
@@ -112,15 +110,17 @@ def _stage_named(stages: list[_Stage], name: str, *, by_number: bool) -> int | N
     return int(name) if by_number and name.isdecimal() and len(name) < 6 and int(name) < len(stages) else None  # noqa: PLR2004  # no Dockerfile has more stages
 
 
-def _parse_stages(text: str, args: Mapping[str, str], platform: str | None) -> list[_Stage]:
-    known = {"TARGETPLATFORM": platform or "", "BUILDPLATFORM": platform or ""} | dict(args)
-    values: dict[str, str] = {name: value for name, value in known.items() if name.endswith("PLATFORM")}
+def _parse_stages(text: str, args: Mapping[str, str], platform: str | None, here: str | None) -> list[_Stage]:
+    values = {**_platform_arguments("TARGET", platform or here), **_platform_arguments("BUILD", here or platform)}
+    values |= {name: args[name] for name in values.keys() & args.keys()}
     stages: list[_Stage] = []
-    for line, word, rest in _instructions(text):
+    for line, word, rest in read_instructions(text):
         if word == "ARG" and not stages:
-            for found in _ARGUMENT.finditer(rest):
-                default = _unquote(found[2] or "")
-                values[found[1]] = known.get(found[1], _fill(default, values))
+            for name, has_default, default in (one.partition("=") for one in split_words(rest)):
+                if name in args:
+                    values[name] = args[name]
+                elif has_default:
+                    values[name] = fill(default, values)
         elif word == "FROM":
             stages.append(_parse_from(line, rest, values))
         elif stages and word in ("COPY", "ADD"):
@@ -130,74 +130,21 @@ def _parse_stages(text: str, args: Mapping[str, str], platform: str | None) -> l
     return stages
 
 
+def _platform_arguments(prefix: str, platform: str | None) -> dict[str, str]:
+    """Give the arguments that BuildKit knows of a platform without being told."""
+    name = normal_platform(platform) if platform else ""
+    system, machine, variant = (*name.split("/"), "", "")[:3]
+    return {f"{prefix}PLATFORM": name, f"{prefix}OS": system, f"{prefix}ARCH": machine, f"{prefix}VARIANT": variant}
+
+
 def _parse_from(line: int, rest: str, values: Mapping[str, str]) -> _Stage:
     found = _FROM.fullmatch(rest.strip())
     if found is None:
         message = f"line {line}: FROM {rest.strip()[:100]}: not `FROM [--platform=P] IMAGE [AS NAME]`"
         raise DockerfileError(message)
-    image = _fill(_unquote(found["image"]), values)
+    image = fill(found["image"], values)
     if not image:
         message = f"line {line}: FROM {found['image'][:100]} names no image; give the argument a default, or a value in `args`"
         raise DockerfileError(message)
     flags = dict(flag.removeprefix("--").partition("=")[::2] for flag in found["flags"].split())
-    return _Stage((found["name"] or "").lower(), image, _fill(flags.get("platform", ""), values) or None, line)
-
-
-def _instructions(text: str) -> Iterator[tuple[int, str, str]]:
-    """Give each instruction with its line; continued lines are joined, comments and here-documents left out."""
-    lines = text.removeprefix("\ufeff").splitlines()
-    escape = _escape_of(lines)
-    at = 0
-    while at < len(lines):
-        start, joined = at, ""
-        while at < len(lines):
-            line = lines[at].strip()
-            at += 1
-            if line.startswith("#") or (joined and not line):
-                continue  # comments and empty lines do not end an instruction
-            continues = line.endswith(escape)
-            joined += (line.removesuffix(escape) if continues else line) + " " * continues
-            if not continues:
-                break
-        word, _, rest = joined.strip().partition(" ")
-        if not word:
-            continue
-        word = word.upper()
-        yield start + 1, word, rest
-        if word in ("RUN", "COPY", "ADD"):
-            for end in _HEREDOC.findall(rest):
-                while at < len(lines) and lines[at].strip() != end:
-                    at += 1
-                at += 1
-
-
-def _escape_of(lines: list[str]) -> str:
-    """Read the directive that names the escape character; directives end with the first other line."""
-    for line in lines:
-        if found := _ESCAPE.fullmatch(line.strip()):
-            return found[1]
-        if not _DIRECTIVE.match(line.strip()):
-            break
-    return "\\"
-
-
-def _unquote(text: str) -> str:
-    return text[1:-1] if len(text) > 1 and text[0] == text[-1] and text[0] in "\"'" else text
-
-
-def _fill(text: str, values: Mapping[str, str], depth: int = 0) -> str:
-    """Put arguments in their places: `$A`, `${A}`, `${A:-other}` and `${A:+other}`; an unknown one is empty."""
-
-    def replace(found: re.Match[str]) -> str:
-        if found["plain"] is not None:
-            return found["plain"]
-        value = values.get(found["name"] or found["braced"], "")
-        rest = found["rest"] or ""
-        other = _fill(rest.lstrip(":")[1:], values, depth + 1) if rest and depth < _MAX_DEPTH else ""
-        if rest.startswith((":-", "-")):
-            return value or other
-        if rest.startswith((":+", "+")):
-            return other if value else ""
-        return value
-
-    return _VARIABLE.sub(replace, text) if "$" in text or "\\" in text else text
+    return _Stage((found["name"] or "").lower(), image, fill(flags.get("platform", ""), values) or None, line)

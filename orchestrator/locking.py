@@ -12,21 +12,23 @@ from msgspec.structs import replace
 
 from orchestrator.docker.engine import find_client
 from orchestrator.docker.references import has_builder, resolve_reference
-from orchestrator.dockerfile import DockerfileError, Image, find_images
+from orchestrator.dockerfile import Image, find_images
 from orchestrator.errors import ConfigError, StoreError, UsageError
 from orchestrator.index.sources import load_sources, with_options_of
 from orchestrator.index.uv import ResolutionError, Resolving, resolve
+from orchestrator.instructions import DockerfileError
 from orchestrator.lock.fit import IMAGE, CellFacts, is_pinned
 from orchestrator.lock.nouns import SCHEMA, Lock, LockedBase, LockedRequirements
 from orchestrator.lock.text import LARGEST, parse_lock
 from orchestrator.places import dockerfile_of, is_remote
+from orchestrator.platforms import normal_platform, split_platforms
 from orchestrator.preflight.judge import architecture
 from orchestrator.preflight.targets import make_target
 from orchestrator.preflighting import platform_here
 from orchestrator.requirements import load_requirements
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping
     from pathlib import Path
 
     from orchestrator.config.load import Matrix
@@ -65,11 +67,14 @@ def read_facts(cells: Iterable[Cell], folder: Path) -> dict[str, CellFacts]:
     read = {path: load_requirements(folder / path) for path in {cell.settings.requirements for cell in cells} if path is not None}
     facts = {}
     for cell in cells:
-        images = images_of(cell, folder)
+        by_platform = {
+            platform: images_of(cell, folder, platform, here) for platform in split_platforms(cell.settings.platform or here)
+        }
+        images = next(iter(by_platform.values()))
         target, _ = make_target(cell, images or (), here)
         found = read.get(cell.settings.requirements or "")
         facts[cell.id] = CellFacts(
-            refs=None if images is None else tuple(_refs_of(cell, images, here)),
+            refs=None if images is None else _refs_of(cell, by_platform),
             requirements_digest=found.digest if found else None,
             requirements_texts=found.texts if found else (),
             python=target.python,
@@ -78,8 +83,8 @@ def read_facts(cells: Iterable[Cell], folder: Path) -> dict[str, CellFacts]:
     return facts
 
 
-def images_of(cell: Cell, folder: Path) -> tuple[Image, ...] | None:
-    """Give the images that a cell is built from; None when its Dockerfile is fetched by the builder."""
+def images_of(cell: Cell, folder: Path, platform: str, here: str) -> tuple[Image, ...] | None:
+    """Give the images that a cell is built from on a platform; None when its Dockerfile is fetched by the builder."""
     settings = cell.settings
     if is_remote(settings.context):
         return None
@@ -87,7 +92,7 @@ def images_of(cell: Cell, folder: Path) -> tuple[Image, ...] | None:
     try:
         text = path.read_text(encoding="utf-8", errors="replace")
         names = [name for name, _ in settings.contexts]
-        return find_images(text, dict(settings.args), target=settings.target, platform=settings.platform, contexts=names)
+        return find_images(text, dict(settings.args), target=settings.target, platform=platform, here=here, contexts=names)
     except OSError as error:
         message = f"{path} cannot be read: {error.strerror}"
         raise StoreError(message) from error
@@ -96,12 +101,16 @@ def images_of(cell: Cell, folder: Path) -> tuple[Image, ...] | None:
         raise UsageError(message) from error
 
 
-def _refs_of(cell: Cell, images: Iterable[Image], here: str) -> Iterable[tuple[str, str]]:
+def _refs_of(cell: Cell, by_platform: Mapping[str, Iterable[Image] | None]) -> tuple[tuple[str, str], ...]:
     """Give every reference that is not pinned by itself, on every platform of the cell."""
-    platforms = (cell.settings.platform or here).split(",")
     named = [Image(value.removeprefix(IMAGE), None, 0) for _, value in cell.settings.contexts if value.startswith(IMAGE)]
-    wanted = [(image.ref, image.platform) for image in (*images, *named) if not is_pinned(image.ref)]
-    return dict.fromkeys((ref, platform) for ref, own in wanted for platform in ([own] if own else platforms))
+    found = [
+        (image.ref, normal_platform(image.platform or platform))
+        for platform, images in by_platform.items()
+        for image in (*(images or ()), *named)
+        if not is_pinned(image.ref)
+    ]
+    return tuple(dict.fromkeys(found))
 
 
 def name_of(target: Target) -> str:

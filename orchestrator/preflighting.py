@@ -12,14 +12,16 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct, field
 
-from orchestrator.dockerfile import DockerfileError, Image, find_build_tools, find_images
+from orchestrator.dockerfile import Image, find_build_tools, find_images
 from orchestrator.errors import UsageError
 from orchestrator.index.sdist import read_sdist
 from orchestrator.index.simple import PackageIndex
 from orchestrator.index.sources import load_sources, with_options_of
 from orchestrator.index.troubles import OfflineError, PackageIndexError
 from orchestrator.index.uv import ResolutionError, Resolving, resolve
+from orchestrator.instructions import DockerfileError
 from orchestrator.places import dockerfile_of, is_remote
+from orchestrator.platforms import split_platforms
 from orchestrator.preflight.forecast import make_forecast
 from orchestrator.preflight.judge import choose_versions, judge
 from orchestrator.preflight.nouns import Judged, Preflight, RequirementSet, Row, Target, Verdict
@@ -143,7 +145,9 @@ def images_of(cell: Cell, folder: Path) -> tuple[tuple[Image, ...], tuple[str, .
     try:
         text = dockerfile_of(settings, folder).read_text(encoding="utf-8", errors="replace")
         names = [name for name, _ in settings.contexts]
-        images = find_images(text, dict(settings.args), target=settings.target, platform=settings.platform, contexts=names)
+        here = platform_here()
+        platform = split_platforms(settings.platform or here)[0]
+        images = find_images(text, dict(settings.args), target=settings.target, platform=platform, here=here, contexts=names)
     except (OSError, DockerfileError):
         return (), None
     tools = find_build_tools(text)

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 from orchestrator.config.load import load_matrix
 from orchestrator.config.structure import load_structure
 from orchestrator.contexts import digest_context
-from orchestrator.dockerfile import DockerfileError, find_build_tools, find_images
+from orchestrator.dockerfile import find_build_tools, find_images
 from orchestrator.dockerignore import Ignore
 from orchestrator.errors import MatrixError
+from orchestrator.instructions import DockerfileError
 from orchestrator.layers.archive import unpack
 from orchestrator.layers.index import make_index
 from orchestrator.layers.stack import stack_layers

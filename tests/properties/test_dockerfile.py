@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator.dockerfile import DockerfileError, find_build_tools, find_images, plain_ref
+from orchestrator.dockerfile import find_build_tools, find_images, plain_ref
+from orchestrator.instructions import DockerfileError
 
 REFS = st.from_regex(r"[a-z][a-z0-9]{0,6}(/[a-z][a-z0-9]{0,6})?(:[a-z0-9][a-z0-9.-]{0,6})?", fullmatch=True).filter(
     lambda ref: ref != "scratch"
@@ -44,11 +45,56 @@ def refs(
         ("FROM a\nARG B=z\nFROM ${B:-b}", ["b"]),
         ("FROM python@sha256:ab", ["python@sha256:ab"]),
         ("\ufeffFROM a\r\n", ["a"]),
+        ("FROM\tscratch\nCOPY\t--from=b / /", ["b"]),
+        ("FROM h2b\\\nase:a", ["h2base:a"]),
+        ("FROM a AS x\nRUN echo \\\\\nFROM b\nCOPY --from=x / /", ["a", "b"]),
+        ("FROM a\nRUN echo \\  \n # no\n\n  b\nFROM b\n", ["b"]),
+        ("FROM a\nLABEL x=\x0cy\x0cFROM=b\nENV y=\u2028FROM\x85z", ["a"]),
+        ("ARG V=x\nARG V\nFROM $V", ["x"]),
+        ("ARG W=\nFROM a${W-other}${W:-more}${X-x}${W+w}${W:+no}", ["amorexw"]),
+        ("ARG V=3.13-slim-x\nFROM p:${V%%-*} AS a\nFROM p:${V%-*}\nCOPY --from=a / /", ["p:3.13", "p:3.13-slim"]),
+        ("ARG V=v1.2.3\nFROM p:${V#v}-${V##*.}-${V/./_}-${V//./_}", ["p:1.2.3-3-v1_2.3-v1_2_3"]),
+        ("ARG C=c\nFROM ${A:-${B:-${C:-x}}}", ["c"]),
+        ('ARG B=\'a$b\'"c"\nFROM x:"$B"', ["x:a$bc"]),
     ],
 )
 def test_the_images_of_a_dockerfile_are_found(text: str, found: list[str]) -> None:
     """In every way in which a Dockerfile can name them, and only those that the last stage needs."""
     assert refs(text) == found
+
+
+@pytest.mark.parametrize(
+    "step",
+    [
+        "RUN n=3; echo $((1<<n)) > /n",
+        'RUN cat <<< "hello"',
+        "RUN python -c 'print(1 <<n)'",
+        "RUN echo '<<EOF'",
+        "RUN it's <<EOF",
+        "RUN cat <<",
+        "LABEL a=<<EOF",
+        "COPY <<robots.txt <<humans.txt /w/\nFROM no\nrobots.txt\nFROM no\nhumans.txt",
+        "RUN <<my-file\nFROM no\nmy-file",
+        "RUN 3<<EOF.txt cat\nFROM no\nEOF.txt",
+        "RUN <<1EOF\nFROM no\n1EOF",
+        "RUN <<E'O'F\n  EOF\nFROM no\n\tEOF\nFROM no\nEOF",
+        "RUN <<-EOF\n EOF\nFROM no\n\t\tEOF",
+        "RUN << \\EOF\nFROM no\nEOF",
+        'RUN cat <<"E F"\nFROM no\nE F',
+        "ONBUILD RUN <<EOF\nFROM no\nEOF",
+        "RUN x=${y:-z} <<EOF>w\r\nFROM no\r\nEOF>w\r",
+    ],
+)
+def test_here_documents_are_told_from_what_looks_like_one(step: str) -> None:
+    """As BuildKit tells them: one that is not seen gives bases that are none, one too many hides those that follow."""
+    assert refs(f"FROM a\n{step}\nFROM b") == ["b"]
+    assert refs(f"FROM a AS one\n{step}\nFROM b\nCOPY --from=one / /") == ["a", "b"]
+
+
+def test_a_here_document_without_an_end_is_said() -> None:
+    """The builder refuses it; what follows must not be passed over in silence."""
+    with pytest.raises(DockerfileError, match="line 2: the here-document has no end: no line that is 'EOF'"):
+        refs("FROM a\nRUN <<EOF\n  EOF\nFROM b")
 
 
 def test_build_arguments_win_over_defaults() -> None:
@@ -80,10 +126,26 @@ def test_a_platform_is_kept() -> None:
     """FROM --platform asks for another platform than the cell's."""
     images = find_images("FROM --platform=$BUILDPLATFORM a AS x\nFROM b\nCOPY --from=x / /\n", {}, platform="linux/arm64")
     assert [(image.ref, image.platform, image.line) for image in images] == [("a", "linux/arm64", 1), ("b", None, 2)]
+    images = find_images("FROM --platform=$BUILDPLATFORM a", {}, platform="linux/arm64", here="linux/amd64")
+    assert images[0].platform == "linux/amd64"
+
+
+def test_the_arguments_of_platforms_are_known() -> None:
+    """Without an ARG, as BuildKit knows them; whoever gives them in `args` is believed."""
+    text = "FROM x:$TARGETOS-$TARGETARCH-$TARGETVARIANT-$BUILDOS-$BUILDARCH-$BUILDVARIANT"
+    found = find_images(text, {}, platform="linux/arm", here="linux/aarch64")
+    assert [image.ref for image in found] == ["x:linux-arm-v7-linux-arm64-"]
+    assert refs("FROM x:$TARGETARCH", platform="linux/arm64", TARGETARCH="mine") == ["x:mine"]
 
 
 @pytest.mark.parametrize(
-    ("text", "words"), [("", "has no FROM"), ("RUN x", "has no FROM"), ("FROM a b c", "line 1: FROM a b c: not")]
+    ("text", "words"),
+    [
+        ("", "has no FROM"),
+        ("RUN x", "has no FROM"),
+        ("FROM a b c", "line 1: FROM a b c: not"),
+        ("# why\n\nFROM a b c", "line 3: FROM a b c"),
+    ],
 )
 def test_what_is_no_dockerfile_is_said(text: str, words: str) -> None:
     """With the line, where there is one."""
