@@ -11,6 +11,7 @@ from msgspec import Struct
 from orchestrator.docker import process
 from orchestrator.docker.api import RefusedError, ask
 from orchestrator.errors import EngineError, UsageError
+from orchestrator.platforms import fitting_platforms, normal_platform
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 _ANSWER_S = 90.0
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 _NOT_THERE = re.compile(r"not found|manifest unknown|does not exist|repository name not known", re.IGNORECASE)
+_TOO_MANY = re.compile(r"toomanyrequests|too many requests|\b429\b", re.IGNORECASE)
 _REFUSED = re.compile(r"unauthorized|denied|forbidden|\b40[13]\b", re.IGNORECASE)
 
 
@@ -35,7 +37,7 @@ class Resolved(Struct, frozen=True):
         """Give the manifest for a platform."""
         if not self.images:
             return self.digest
-        wanted = platform if platform in self.images else next((one for one in self.images if one.startswith(f"{platform}/")), None)
+        wanted = next((one for one in fitting_platforms(normal_platform(platform)) if one in self.images), None)
         if wanted is None:
             message = f"{ref} has no image for {platform}; it has {', '.join(self.images)}"
             raise UsageError(message)
@@ -43,7 +45,11 @@ class Resolved(Struct, frozen=True):
 
 
 def resolve_reference(docker: str, ref: str, builder: str | None, buildx: Sequence[str] = ()) -> Resolved:
-    """Ask the registry, as the builder would with its mirrors; where that gives nothing, the engine's own images."""
+    """Ask the registry, as the builder would with its mirrors; where it has nothing for us, the engine's own images.
+
+    A registry that is silent may have the image as ever: what the engine has
+    would then be locked in its place.
+    """
     chosen = ["--builder", builder] if builder else []
     argv = [*(buildx or (docker, "buildx")), "imagetools", "inspect", *chosen, ref, "--format", "{{json .Manifest}}"]
     answer = process.run(argv, timeout_s=_ANSWER_S)
@@ -51,7 +57,8 @@ def resolve_reference(docker: str, ref: str, builder: str | None, buildx: Sequen
     if _DIGEST.fullmatch(str(found.get("digest"))):
         return Resolved(found["digest"], _images_of(found), "registry")
     why = explain_refusal(ref, answer.stderr, timed_out=answer.exit.timed_out)
-    local = read_engine_digest(docker, ref)
+    has_answered = not _TOO_MANY.search(answer.stderr) and (_NOT_THERE.search(answer.stderr) or _REFUSED.search(answer.stderr))
+    local = read_engine_digest(docker, ref) if has_answered else None
     if local is None:
         raise EngineError(why)
     return Resolved(local, {}, "engine", why)
@@ -85,7 +92,7 @@ def _images_of(found: dict[str, Any]) -> dict[str, str]:
         where = one.get("platform") or {}
         name = "/".join(str(where[key]) for key in ("os", "architecture", "variant") if where.get(key))
         if name and not name.startswith("unknown") and _DIGEST.fullmatch(str(one.get("digest"))):
-            images.setdefault(name.replace("arm64/v8", "arm64"), one["digest"])
+            images.setdefault(normal_platform(name), one["digest"])
     return images
 
 
@@ -104,6 +111,10 @@ def explain_refusal(ref: str, words: str, *, timed_out: bool) -> str:
     said = f" ({lines[-1][-300:]})" if lines else ""
     if timed_out:
         return f"the registry {registry} did not answer within {_ANSWER_S:.0f} s when asked for {ref}; try again"
+    if _TOO_MANY.search(words):
+        return (
+            f"the registry {registry} takes no more requests from here for now; try again later, or `docker login {registry}`{said}"
+        )
     if _REFUSED.search(words):
         return f"the registry {registry} does not give {ref} to us; `docker login {registry}`, or mend the name{said}"
     if _NOT_THERE.search(words):

@@ -166,11 +166,15 @@ def test_what_has_moved_is_said(project: Project) -> None:
 
 
 def test_a_registry_that_gives_nothing_is_named(project: Project) -> None:
-    """With what to do about it, unless the engine has the image: then that is locked, and said."""
+    """With what to do about it, unless it has no such image and the engine has: then that is locked, and said."""
     for words, expected in (
         (
             "ERROR: failed to do request: dial tcp: lookup registry-1.docker.io: no such host",
             "cannot be reached for python:3.12-alpine",
+        ),
+        (
+            "ERROR: toomanyrequests: You have reached your pull rate limit",
+            "takes no more requests from here for now; try again later",
         ),
         ("ERROR: docker.io/library/python: not found", "has no python:3.12-alpine; mend the name, or build it here"),
         ("ERROR: 401 Unauthorized", "does not give python:3.12-alpine to us; `docker login docker.io`"),
@@ -192,6 +196,9 @@ def test_a_registry_that_gives_nothing_is_named(project: Project) -> None:
         "image": digest(77),
         "source": "engine",
     }
+    (project.tools / "refusal").write_text("ERROR: failed to do request: dial tcp: i/o timeout")
+    code, _, err = project.matrix("lock", "--check")
+    assert (code, "cannot be reached for python:3.12-alpine" in err) == (4, True)
     project.file("engine", "python:3.12-alpine").write_text(digest(78) + "\n")
     code, _, err = project.matrix("run", "--locked", "--only", "alpine-3.12-app")
     assert code == 2

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from contextlib import suppress
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given
@@ -18,8 +19,13 @@ from orchestrator.lock.compare import find_moves
 from orchestrator.lock.fit import CellFacts, fit_cell
 from orchestrator.lock.nouns import SCHEMA, Lock, LockedBase, LockedRequirements
 from orchestrator.lock.text import parse_lock, render_lock
+from orchestrator.locking import read_facts
 from orchestrator.model import Cell, Settings
+from orchestrator.preflighting import platform_here
 from tests.unit.docker_fake import Answer, FakeDocker
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 A, B, C = (f"sha256:{mark * 64}" for mark in "abc")
 SLIM = LockedBase("python:3.13-slim", "linux/amd64", A, B)
@@ -169,7 +175,7 @@ def test_a_digest_is_asked_of_the_registry_then_of_the_engine(monkeypatch: pytes
     """With the builder's mirrors; an index has a manifest for each platform, an image alone is for any."""
     index = {"digest": A, "manifests": [{"digest": B, "platform": {"os": "linux", "architecture": "arm64", "variant": "v8"}}]}
     answers: list[Answer] = [json.dumps(index), json.dumps({"digest": C}), (1, "ERROR: x: not found"), "{"]
-    docker = FakeDocker(buildx_imagetools=answers, image_inspect=[f"{B}\n", ""])
+    docker = FakeDocker(buildx_imagetools=answers, image_inspect=f"{B}\n")
     monkeypatch.setattr(process, "run", docker)
     found = resolve_reference("docker", "x", "matrix")
     assert found == Resolved(A, {"linux/arm64": B}, "registry")
@@ -183,6 +189,38 @@ def test_a_digest_is_asked_of_the_registry_then_of_the_engine(monkeypatch: pytes
     assert (local.digest, local.source) == (B, "engine")
     with pytest.raises(EngineError, match="cannot be reached for x"):
         resolve_reference("docker", "x", None)
+
+
+@pytest.mark.parametrize(
+    ("said", "words"),
+    [
+        ("ERROR: failed to do request: Head: dial tcp 1.2.3.4:443: i/o timeout", "r.io cannot be reached for r.io/x"),
+        ("ERROR: toomanyrequests: not found in your plan", "r.io takes no more requests from here for now; try again later, or"),
+        ("ERROR: unexpected status: 503 Service Unavailable", "r.io cannot be reached for r.io/x"),
+    ],
+)
+def test_an_outage_does_not_turn_a_base_into_one_of_the_engine(monkeypatch: pytest.MonkeyPatch, said: str, words: str) -> None:
+    """Or the lock of everybody would name an id that only this machine knows, because a registry was down for a minute."""
+    monkeypatch.setattr(process, "run", FakeDocker(buildx_imagetools=(1, said), image_inspect=f"{B}\n"))
+    with pytest.raises(EngineError, match=f"the registry {words}"):
+        resolve_reference("docker", "r.io/x", None)
+
+
+def test_a_platform_has_the_image_that_docker_takes_for_it() -> None:
+    """However it is written, and where there is none of its own variant, that of a lesser one."""
+    found = Resolved(A, {"linux/amd64": "1", "linux/arm64": "2", "linux/arm/v5": "3", "linux/arm/v7": "4"}, "registry")
+    wanted = {"linux/arm64/v8": "2", "aarch64": "2", "linux/arm": "4", "linux/arm/v6": "3", "linux/amd64/v2": "1", "x86_64": "1"}
+    assert {platform: found.image_on("x", platform) for platform in wanted} == wanted
+    with pytest.raises(UsageError, match="x has no image for linux/s390x"):
+        found.image_on("x", "linux/s390x")
+
+
+def test_each_platform_of_a_cell_has_its_own_bases(tmp_path: Path) -> None:
+    """An image that only builds is needed on the builder's platform, once; a list of platforms is no platform."""
+    (tmp_path / "Dockerfile").write_text("FROM --platform=$BUILDPLATFORM go AS b\nFROM base-${TARGETARCH}\nCOPY --from=b / /\n")
+    facts = read_facts([Cell("c", (), Settings(platform="linux/amd64,linux/arm64/v8"))], tmp_path)
+    here = platform_here()
+    assert facts["c"].refs == (("go", here), ("base-amd64", "linux/amd64"), ("base-arm64", "linux/arm64"))
 
 
 def test_a_registry_that_does_not_answer_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
