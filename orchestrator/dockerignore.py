@@ -13,7 +13,8 @@ if TYPE_CHECKING:
 
 _GLOB = re.compile(r"[*?\[\\]")
 _ANYWHERE = re.compile(r"(?:\*\*/)+")
-_SPECIAL = ".+()|{}$^"
+_SPECIAL = ".+()|{}$"
+_EXPRESSION = re.compile(r"[?\[\]\\]")
 _MOST_LOOSE = 4  # each may be tried at every place of a path
 _IN_CLASS = "[&|~"  # what Python keeps for sets of its own
 
@@ -39,10 +40,17 @@ class Ignore:
         return (False,) * len(self._patterns)
 
     def match(self, path: str, parent: Sequence[bool]) -> tuple[bool, ...]:
-        """Tell which patterns match a path or, as its folder found, a folder around it."""
-        return tuple(
-            above or pattern.match.fullmatch(path) is not None for above, pattern in zip(parent, self._patterns, strict=True)
-        )
+        """Tell which patterns match a path or, as its folder found, a folder around it.
+
+        One that could not change what those before it say of the path is not
+        tried, and so it does not count for what lies inside either.
+        """
+        is_out, found = False, list[bool]()
+        for above, pattern in zip(parent, self._patterns, strict=True):
+            matches = above or (pattern.lets_in == is_out and pattern.match.fullmatch(path) is not None)
+            is_out = not pattern.lets_in if matches else is_out
+            found.append(matches)
+        return tuple(found)
 
     def leaves_out(self, matched: Sequence[bool]) -> bool:
         """Tell whether what matches these is left out: the last one decides."""
@@ -84,14 +92,17 @@ _WILD = {"*": "[^/]*?", "**": ".*?", "**/": "(?:.*?/)??"}
 
 
 def _translate(text: str) -> str:
-    """Write a pattern as a regular expression: `**` crosses folders, `*` and `?` do not.
+    """Write a pattern as a regular expression: `**` crosses whole folders, `*` and `?` do not.
+
+    Only at the end, and before an ending without further marks, `**` stands for
+    the rest of a name as well.
 
     What follows a `*` is looked for at its first place only, and what follows a
     `**` as well, up to the next one: what comes after can only begin there or
     later. So a pattern of a hundred stars, which others may have written, takes
     no longer than its path is long, squared.
     """
-    parts = list(_split(text))
+    parts = _read(text)
     loose = _find_loose(parts)
     lasts = {wild: max((at for at, (one, _) in enumerate(parts) if one.startswith(wild)), default=0) for wild in ("*", "**")}
     found, open_groups = "", list[str]()
@@ -108,6 +119,16 @@ def _translate(text: str) -> str:
     return found + ")" * len(open_groups)
 
 
+def _read(text: str) -> list[tuple[str, str]]:
+    """Cut a pattern before its stars, with each `**` that crosses whole folders as `**/`."""
+    parts = list(_split(text, _SPECIAL))
+    is_ended = len(parts) == 2 and (text.startswith("**") or text.endswith("**"))  # noqa: PLR2004  # one star
+    if not _EXPRESSION.search(text) and (len(parts) == 1 or is_ended):
+        return list(_split(text, f"{_SPECIAL}^"))  # the builder compares a beginning, an ending or the whole
+    inner = [("**/" if wild == "**" else wild, literal) for wild, literal in parts]
+    return [*inner[:-1], parts[-1]] if parts[-1] == ("**", "") else inner
+
+
 def _find_loose(parts: list[tuple[str, str]]) -> set[int]:
     """Find the stars behind which not only the first place counts: those before a `**/` that stands within a name, `a**/b`."""
     loose: set[int] = set()
@@ -122,8 +143,12 @@ def _find_loose(parts: list[tuple[str, str]]) -> set[int]:
     return loose
 
 
-def _split(text: str) -> Iterator[tuple[str, str]]:
-    """Cut a pattern before each of its stars, and write what stands between them as a regular expression."""
+def _split(text: str, special: str) -> Iterator[tuple[str, str]]:
+    """Cut a pattern before each of its stars, and write what stands between them as a regular expression.
+
+    Special are the marks that stand for themselves. `^` is none of them where
+    the builder reads the pattern as a regular expression, too.
+    """
     wild, literal, at, in_class = "", "", 0, False
     while at < len(text):
         mark = text[at]
@@ -145,6 +170,6 @@ def _split(text: str) -> Iterator[tuple[str, str]]:
         elif mark == "?":
             literal += "[^/]"
         else:
-            literal += re.escape(mark) if mark in _SPECIAL else mark
+            literal += re.escape(mark) if mark in special else mark
         at += 1
     yield wild, literal

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import os
+import posixpath
+import re
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from orchestrator import contexts as module
 from orchestrator.contexts import Contexts, digest_context, find_left_out
@@ -16,6 +20,9 @@ from orchestrator.model import Cell, RunCheck, Secret, Settings
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+
+WILD = {"*": "[^/]*", "?": "[^/]"}
 
 
 @pytest.fixture
@@ -67,6 +74,61 @@ def kept(root: Path, ignore: str) -> set[str]:
 def test_patterns_mean_what_they_mean_to_the_builder(root: Path, ignore: str, left: set[str]) -> None:
     """The last pattern that matches a path, or a folder around it, decides; names count from the context's folder."""
     assert kept(root, ignore) == left
+
+
+@pytest.mark.parametrize(
+    ("ignore", "path"),
+    [
+        ("**/node_modules\n!src", "src/node_modules/p/x.js"),
+        ("*/*\n!b", "b/a/x"),
+        ("**/a*\n!c", "c/ab/x"),
+    ],
+)
+def test_a_pattern_is_tried_only_where_it_can_change_something(ignore: str, path: str, tmp_path: Path) -> None:
+    """An exception for a folder lets in nothing below that a line before it leaves out by its own name."""
+    (tmp_path / path).parent.mkdir(parents=True)
+    (tmp_path / path).touch()
+    assert kept(tmp_path, ignore) == set()
+
+
+@pytest.mark.parametrize(
+    ("pattern", "matching", "other"),
+    [
+        ("src/**.pyc", ["src/.pyc", "src/sub/.pyc"], ["src/x.pyc", "src/sub/x.pyc"]),
+        ("**.pyc", ["x.pyc", "src/sub/x.pyc"], ["x.pyo"]),
+        ("a**b", ["ab", "a/b", "ax/b", "a/x/b"], ["axb", "a/xb"]),
+        ("a**", ["a", "ab", "a/b"], ["b/a"]),
+        ("**b/**", ["b/x", "a/b/x"], ["ab/x"]),
+        ("/*b/**foo", ["b/foo", "ab/foo", "ab/x/foo"], ["ab/xfoo"]),
+        ("x*a**b", ["xab", "xaab", "xaba/b", "xa/a/b"], ["xaxb"]),
+        ("a^", ["a^"], ["a"]),
+        ("**/a^", ["a^", "x/a^"], ["a"]),
+        ("^a?", ["ab"], ["^ab"]),
+        ("a^*", [], ["a^", "ab"]),
+        ("[^a]^\\^", [], ["b^^"]),
+    ],
+)
+def test_stars_cross_what_the_builder_lets_them_cross(pattern: str, matching: list[str], other: list[str]) -> None:
+    """Two stars are whole folders, but for the rest of a name at the end; elsewhere `^` is the beginning, not a letter."""
+    patterns = Ignore(pattern)
+    found = [path for path in (*matching, *other) if patterns.match(path, patterns.nothing_matched)[0]]
+    assert found == matching
+
+
+@given(st.text("ab*/", min_size=1, max_size=9), st.lists(st.text("ab/", min_size=1, max_size=9), max_size=20))
+def test_no_match_is_lost_by_looking_at_first_places_only(pattern: str, paths: list[str]) -> None:
+    """However the stars stand, a pattern matches what the builder's own expression would match, tried in full."""
+    try:
+        patterns = Ignore(f"a/{pattern}?*")
+    except ValueError:
+        return
+    text = posixpath.normpath(f"a/{pattern}?*").lstrip("/")
+    in_full = re.compile(
+        re.sub(r"\*\*/?$|\*\*/?|\*|\?", lambda found: WILD.get(found[0], ".*" if found.end() == len(text) else "(?:.*/)?"), text)
+    )
+    for path in (posixpath.normpath(f"a/{path}") for path in paths):
+        found = patterns.match(path, patterns.nothing_matched)[0]
+        assert found == (in_full.fullmatch(path) is not None), path
 
 
 @pytest.mark.parametrize(
