@@ -198,6 +198,7 @@ def test_the_door_to_docker_knows_nothing_of_what_is_behind_it() -> None:
         "disk",
         "paths",
         "places",
+        "platforms",
         "baking",
         "events",
         "measure",
