@@ -20,6 +20,10 @@ _HALVES = re.compile("[\ud800-\udfff]")
 _SPECIAL = yaml.SafeLoader.NON_PRINTABLE  # what YAML has no place for
 
 
+_MERGE = "tag:yaml.org,2002:merge"
+_COLLECTIONS = ("tag:yaml.org,2002:map", "tag:yaml.org,2002:seq")
+
+
 class _Loader(yaml.SafeLoader):
     """YAML 1.2's core words, and no numbers but plain integers.
 
@@ -33,7 +37,7 @@ class _Loader(yaml.SafeLoader):
 _Loader.add_implicit_resolver("tag:yaml.org,2002:bool", re.compile(r"^(?:true|True|TRUE|false|False|FALSE)$"), list("tTfF"))
 _Loader.add_implicit_resolver("tag:yaml.org,2002:int", re.compile(r"^-?(?:0|[1-9][0-9]{0,17})$"), list("-0123456789"))
 _Loader.add_implicit_resolver("tag:yaml.org,2002:null", re.compile(r"^(?:~|null|Null|NULL|)$"), ["~", "n", "N", ""])
-_Loader.add_implicit_resolver("tag:yaml.org,2002:merge", re.compile(r"^<<$"), ["<"])
+_Loader.add_implicit_resolver(_MERGE, re.compile(r"^<<$"), ["<"])
 
 
 class Source(Struct):
@@ -97,6 +101,8 @@ class _Reader:
         if depth > MAX_DEPTH:
             raise ConfigError([f"{self.source.name}:{line}: nested deeper than {MAX_DEPTH} levels"])
         self.source.lines.setdefault(path, line)
+        if not isinstance(node, yaml.ScalarNode) and node.tag not in _COLLECTIONS:
+            self._refuse_tag(node.tag, line)
         if isinstance(node, yaml.MappingNode):
             return self._mapping(node, path, depth)
         if isinstance(node, yaml.SequenceNode):
@@ -104,10 +110,7 @@ class _Reader:
         return self._scalar(node, line)
 
     def _scalar(self, node: yaml.Node, line: int) -> str | int | bool | None:
-        text = str(node.value)
-        if _HALVES.search(text):
-            self.source.problems.append((line, "half of a surrogate pair is no character; write the whole one"))
-            return _HALVES.sub("?", text)
+        text = self._text(node)
         match node.tag.removeprefix("tag:yaml.org,2002:"):
             case "str" | "merge":
                 return text
@@ -117,33 +120,47 @@ class _Reader:
                 return text.lower() == "true"
             case "int" if re.fullmatch(r"-?[0-9]{1,18}", text):
                 return int(text)
-        self.source.problems.append((line, f"tag {node.tag} is not known here; matrix.yaml holds plain values only"))
+        self._refuse_tag(node.tag, line)
         return text
+
+    def _refuse_tag(self, tag: str, line: int) -> None:
+        self.source.problems.append((line, f"tag {tag} is not known here; matrix.yaml holds plain values only"))
+
+    def _text(self, node: yaml.Node) -> str:
+        """Give the text of a value or a key, without what no command could be given."""
+        text = str(node.value)
+        line = node.start_mark.line + 1
+        if _HALVES.search(text):
+            self.source.problems.append((line, "half of a surrogate pair is no character; write the whole one"))
+        if "\0" in text:
+            self.source.problems.append((line, "a NUL (\\0) can be in no argument, name or variable; remove it"))
+        return _HALVES.sub("?", text).replace("\0", "")
 
     def _mapping(self, node: yaml.MappingNode, path: Path, depth: int) -> dict[str, Any]:
         found: dict[str, Any] = {}
         merged: list[tuple[yaml.Node, yaml.Node]] = []
+        first: dict[str, int] = {}
         for key_node, value_node in node.value:
             line = key_node.start_mark.line + 1
-            if key_node.tag == "tag:yaml.org,2002:merge":
-                merged += self._merged_pairs(value_node, depth)
-            elif not isinstance(key_node, yaml.ScalarNode):
+            if not isinstance(key_node, yaml.ScalarNode):
                 self.source.problems.append((line, "a key must be a plain word"))
-            elif (key := str(key_node.value)) in found:
-                first = self.source.lines[(*path, key)]
-                self.source.problems.append((line, f"key '{key}' is there twice; the first is on line {first}"))
+            elif (key := self._text(key_node)) in first:
+                self.source.problems.append((line, f"key '{key}' is there twice; the first is on line {first[key]}"))
+            elif key_node.tag == _MERGE:
+                first[key] = line
+                merged += self._merged_pairs(value_node, depth)
             else:
-                self.source.lines[(*path, key)] = line
+                first[key] = self.source.lines[(*path, key)] = line
                 found[key] = self.read(value_node, (*path, key), depth + 1)
         for key_node, value_node in merged:
-            key = str(key_node.value)
+            key = self._text(key_node)
             if key not in found:
                 self.source.lines[(*path, key)] = key_node.start_mark.line + 1
                 found[key] = self.read(value_node, (*path, key), depth + 1)
         return found
 
     def _merged_pairs(self, value: yaml.Node, depth: int) -> list[tuple[yaml.Node, yaml.Node]]:
-        """Give the pairs of the mappings that a merge key names, the nearest first."""
+        """Give the pairs of the mappings that a merge key names, the nearest first: a mapping's own come before those it merges."""
         line = value.start_mark.line + 1
         if depth > MAX_DEPTH:
             raise ConfigError([f"{self.source.name}:{line}: merge keys nested deeper than {MAX_DEPTH} levels"])
@@ -152,14 +169,16 @@ class _Reader:
             if not isinstance(parent, yaml.MappingNode):
                 self.source.problems.append((line, "'<<' takes a mapping or a list of mappings"))
                 continue
+            inherited: list[tuple[yaml.Node, yaml.Node]] = []
             for key, item in parent.value:
                 self.seen += 1
                 if not isinstance(key, yaml.ScalarNode):
                     self.source.problems.append((key.start_mark.line + 1, "a key must be a plain word"))
-                elif key.tag == "tag:yaml.org,2002:merge":
-                    pairs += self._merged_pairs(item, depth + 1)
+                elif key.tag == _MERGE:
+                    inherited += self._merged_pairs(item, depth + 1)
                 else:
                     pairs.append((key, item))
+            pairs += inherited
             if self.seen > MAX_NODES:
                 raise ConfigError([f"{self.source.name}:{line}: more than {MAX_NODES} values once merged"])
         return pairs
