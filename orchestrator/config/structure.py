@@ -9,7 +9,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 from pydantic.alias_generators import to_camel
 
 from orchestrator.config.source import MAX_BYTES, Source, decode, parse_source
-from orchestrator.config.words import Text as PlainText
+from orchestrator.config.words import Text
 from orchestrator.errors import ConfigError, did_you_mean
 
 if TYPE_CHECKING:
@@ -29,16 +29,6 @@ _UNSUPPORTED = {
     "bindMounts": "the engine may be on another machine; bring the files in with `setup`, or in the image",
 }
 
-
-def _without_nul(value: str) -> str:
-    """Refuse what no argument of a process can hold."""
-    if "\0" in value:
-        message = "must not hold a NUL"
-        raise ValueError(message)
-    return value
-
-
-Text = Annotated[PlainText, AfterValidator(_without_nul)]
 Word = Annotated[Text, Field(min_length=1)]
 Command = Annotated[list[Text], Field(min_length=1)]
 

@@ -83,7 +83,10 @@ REFUSED = {
         HEAD + "fileExistenceTests: [{name: x, path: /, isExecutableBy: me}]",
         "2: fileExistenceTests[0].isExecutableBy: 'me' must be 'owner', 'group', 'other' or 'any'",
     ),
-    "a NUL": (HEAD + 'commandTests: [{name: x, command: "a\\0b"}]', "2: commandTests[0].command: must not hold a NUL"),
+    "a NUL": (
+        HEAD + 'commandTests: [{name: x, command: "a\\0b"}]',
+        "2: a NUL (\\0) can be in no argument, name or variable; remove it",
+    ),
     "half a character": (
         HEAD + 'commandTests: [{name: x, command: "\\ud83d"}]',
         "2: half of a surrogate pair is no character; write the whole one",
