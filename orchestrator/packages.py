@@ -12,6 +12,7 @@ class Pinned(Struct, frozen=True):
     version: str
     marker: str | None = None
     hashes: tuple[str, ...] = ()
+    is_direct: bool = False  # fetched from an address of its own, so no index knows it
 
     @property
     def label(self) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import platform
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from datetime import UTC, datetime
 from functools import partial
 from threading import Lock
@@ -17,13 +18,15 @@ from orchestrator.errors import UsageError
 from orchestrator.index.sdist import read_sdist
 from orchestrator.index.simple import PackageIndex
 from orchestrator.index.sources import load_sources, with_options_of
-from orchestrator.index.troubles import OfflineError, PackageIndexError
+from orchestrator.index.troubles import OfflineError, PackageIndexError, RefusedError
 from orchestrator.index.uv import ResolutionError, Resolving, resolve
 from orchestrator.instructions import DockerfileError
 from orchestrator.places import dockerfile_of, is_remote
 from orchestrator.platforms import split_platforms
+from orchestrator.preflight.choose import choose_versions, names_of
 from orchestrator.preflight.forecast import make_forecast
-from orchestrator.preflight.judge import choose_versions, judge
+from orchestrator.preflight.formats import Formats, find_formats
+from orchestrator.preflight.judge import ELSEWHERE, judge
 from orchestrator.preflight.nouns import Judged, Preflight, RequirementSet, Row, Target, Verdict
 from orchestrator.preflight.targets import has_compiler, make_target
 from orchestrator.redact import Redactor
@@ -71,8 +74,21 @@ class _Look(Struct):
             self.problem = self.problem or str(error)
         self.offline = True
 
+    def meet(self, sources: Sources, names: Iterable[str]) -> None:
+        """Ask for packages a first time: an index that refuses one and answers for another has only not got the first."""
+        for name in names:
+            with suppress(RefusedError):
+                self._find(sources, name)
+
     def offers_of(self, sources: Sources, name: str) -> tuple[Offer, ...] | None:
         """Give a package's files; None when nobody can be asked and nothing is remembered."""
+        try:
+            return self._find(sources, name)
+        except RefusedError as error:
+            self.give_up(error)
+            return self._find(sources, name)
+
+    def _find(self, sources: Sources, name: str) -> tuple[Offer, ...] | None:
         key = (sources, name)
         if key not in self._known:
             found = self._ask(sources, name)
@@ -86,6 +102,8 @@ class _Look(Struct):
                 return self.index(sources).offers_of(name)
             except OfflineError:
                 return None
+            except RefusedError:
+                raise
             except PackageIndexError as error:
                 self.give_up(error)
         return None
@@ -99,12 +117,15 @@ class _Look(Struct):
 
 
 class _Resolved(Struct, frozen=True):
-    """A requirements file with its versions."""
+    """A requirements file with its versions, each with the targets that it is for."""
 
     noun: RequirementSet
     sources: Sources
-    pins: tuple[Pinned, ...]
-    targets: tuple[Target, ...]
+    formats: Formats
+    pins: tuple[tuple[Pinned, tuple[Target, ...]], ...] = ()
+
+
+_Wanted = tuple[_Resolved, "Pinned", "tuple[Target, ...]"]
 
 
 def look_ahead(plan: Plan, folder: Path, *, offline: bool = False) -> Preflight:
@@ -119,7 +140,9 @@ def look_ahead(plan: Plan, folder: Path, *, offline: bool = False) -> Preflight:
             wanted.setdefault(cell.settings.requirements, []).append(targets[cell.id][0])
     with ThreadPoolExecutor(_AT_ONCE) as pool:
         found = list(pool.map(partial(_resolve, look, folder), wanted, wanted.values()))
-        rows = list(pool.map(partial(_judge, look), *zip(*_packages(found), strict=True))) if any(one.pins for one in found) else []
+        packages = _packages(found)
+        list(pool.map(partial(_meet, look), packages.values()))
+        rows = [row for some in pool.map(partial(_judge, look), packages, packages.values()) for row in some]
     sets = {one.noun.path: one.noun for one in found}
     cells = tuple(
         make_forecast(cell, *targets[cell.id], rows, sets.get(cell.settings.requirements or ""), images[cell.id][1])
@@ -157,18 +180,29 @@ def images_of(cell: Cell, folder: Path) -> tuple[tuple[Image, ...], tuple[str, .
 def _resolve(look: _Look, folder: Path, path: str, targets: list[Target]) -> _Resolved:
     """Resolve a requirements file once for all its targets; what it asks for directly is known even when that fails."""
     found = load_requirements(folder / path)
-    sources = with_options_of(look.sources, found.options)
+    sources, formats = with_options_of(look.sources, found.options), find_formats(found.options)
     known = tuple(dict.fromkeys(target for target in targets if not target.lacks))
     if not known:
-        return _Resolved(RequirementSet(path, found.digest, "nothing", "no base with it is known well enough"), sources, (), ())
+        nothing = RequirementSet(path, found.digest, "nothing", "no base with it is known well enough")
+        return _Resolved(nothing, sources, formats)
     oldest = min((target.python or "" for target in known), key=_as_numbers)
     pins, problem = _try_uv(look, sources, folder / path, folder, oldest)
     if pins is not None:
-        return _Resolved(RequirementSet(path, found.digest, "uv"), sources, pins, known)
+        return _Resolved(RequirementSet(path, found.digest, "uv"), sources, formats, tuple((pin, known) for pin in pins))
     if look.offline and not all("==" in line for line in found.lines):
-        return _Resolved(RequirementSet(path, found.digest, "nothing", problem), sources, (), ())
-    pins = choose_versions(found.lines, lambda name: look.offers_of(sources, name) or ())
-    return _Resolved(RequirementSet(path, found.digest, "the file alone", problem), sources, pins, known)
+        return _Resolved(RequirementSet(path, found.digest, "nothing", problem), sources, formats)
+    look.meet(sources, names_of(found.lines))
+    chosen: dict[Pinned, list[Target]] = {}
+    for target in known:
+        offers_of = partial(_offers_of, look, sources)
+        for pin in choose_versions(found.lines, found.constraints, offers_of, target, formats):
+            chosen.setdefault(pin, []).append(target)
+    noun = RequirementSet(path, found.digest, "the file alone", problem)
+    return _Resolved(noun, sources, formats, tuple((pin, tuple(targets)) for pin, targets in chosen.items()))
+
+
+def _offers_of(look: _Look, sources: Sources, name: str) -> tuple[Offer, ...]:
+    return look.offers_of(sources, name) or ()
 
 
 def _try_uv(look: _Look, sources: Sources, path: Path, folder: Path, python: str) -> tuple[tuple[Pinned, ...] | None, str | None]:
@@ -186,30 +220,51 @@ def _as_numbers(python: str) -> tuple[int, ...]:
     return tuple(int(part) for part in python.split("."))
 
 
-def _packages(found: Iterable[_Resolved]) -> list[tuple[tuple[str, str], list[tuple[_Resolved, Pinned]]]]:
+def _packages(found: Iterable[_Resolved]) -> dict[tuple[str, str], list[_Wanted]]:
     """Give each version of each package once, with the files that want it."""
-    packages: dict[tuple[str, str], list[tuple[_Resolved, Pinned]]] = {}
+    packages: dict[tuple[str, str], list[_Wanted]] = {}
     for one in found:
-        for pin in one.pins:
-            packages.setdefault((pin.name, pin.version), []).append((one, pin))
-    return sorted(packages.items())
+        for pin, targets in one.pins:
+            packages.setdefault((pin.name, pin.version), []).append((one, pin, targets))
+    return dict(sorted(packages.items()))
 
 
-def _judge(look: _Look, package: tuple[str, str], wanted: list[tuple[_Resolved, Pinned]]) -> Row:
-    """Judge a package for every target of the files that want it."""
+def _meet(look: _Look, wanted: list[_Wanted]) -> None:
+    for one, pin, _ in wanted:
+        if not pin.is_direct:
+            look.meet(one.sources, [pin.name])
+
+
+def _judge(look: _Look, package: tuple[str, str], wanted: list[_Wanted]) -> list[Row]:
+    """Judge a package for every target of the files that want it; files of which the same is to be said share a row."""
     name, version = package
-    judged: dict[Target, Judged] = {}
-    for one, pin in wanted:
-        offers = look.offers_of(one.sources, name)
-        for target in one.targets:
+    by_file: dict[str, dict[Target, Judged]] = {}
+    for one, pin, targets in wanted:
+        offers = () if pin.is_direct else look.offers_of(one.sources, name)
+        judged = by_file.setdefault(one.noun.path, {})
+        for target in targets:
             if target in judged and judged[target].verdict is not Verdict.NOT_WANTED:
                 continue
             if offers is None:
                 judged[target] = Judged(Verdict.UNKNOWN, how="the index was not asked, and the cache does not have it")
             else:
-                judged[target] = judge(pin, offers, target, partial(look.facts_of, one.sources))
-    paths = tuple(dict.fromkeys(one.noun.path for one, _ in wanted))
-    return Row(f"{name}=={version}" if version[:1].isdigit() else f"{name} {version}", name, version, paths, tuple(judged.items()))
+                judged[target] = judge(pin, offers, target, partial(look.facts_of, one.sources), one.formats)
+    label = f"{name}=={version}" if version[:1].isdigit() else f"{name} {version}"
+    return [Row(label, name, version, tuple(paths), tuple(judged.items())) for paths, judged in _alike(by_file)]
+
+
+def _alike(by_file: dict[str, dict[Target, Judged]]) -> list[tuple[list[str], dict[Target, Judged]]]:
+    """Put files together that have no target of which different things are to be said."""
+    groups: list[tuple[list[str], dict[Target, Judged]]] = []
+    for path, judged in by_file.items():
+        for paths, known in groups:
+            if all(known.get(target, found) == found for target, found in judged.items()):
+                paths.append(path)
+                known.update(judged)
+                break
+        else:
+            groups.append(([path], dict(judged)))
+    return groups
 
 
 def _bases_of(plan: Plan, targets: dict[str, Target]) -> tuple[tuple[Target, tuple[str, ...]], ...]:
@@ -222,5 +277,6 @@ def _bases_of(plan: Plan, targets: dict[str, Target]) -> tuple[tuple[Target, tup
 
 def is_certain(found: Preflight) -> bool:
     """Tell whether the index, or what is remembered of it, answered all that was asked."""
-    known = all(judged.verdict is not Verdict.UNKNOWN for row in found.rows for _, judged in row.judged)
+    judged = [one for row in found.rows for _, one in row.judged]
+    known = all(one.verdict is not Verdict.UNKNOWN or one.how == ELSEWHERE for one in judged)
     return found.problem is None and known and all(one.resolved_by != "nothing" or not one.problem for one in found.sets)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import gzip
 import hashlib
 import io
 import json
@@ -48,6 +49,8 @@ class Index:
         self.as_json = True
         self.password: str | None = None
         self.status: int | None = None  # instead of every answer
+        self.missing = 404  # the status of what is not there
+        self.packs = False  # its pages come as gzip, asked for or not
         self.asked: list[str] = []
         self.url = ""
 
@@ -70,7 +73,7 @@ class Index:
         if kind == "simple" and name in self.files:
             return 200, *self._page(name)
         content = next((files[name] for files in self.files.values() if kind == "files" and name in files), None)
-        return (200, "application/octet-stream", content) if content is not None else (404, "text/plain", b"nothing here")
+        return (200, "application/octet-stream", content) if content is not None else (self.missing, "text/plain", b"nothing here")
 
     def _page(self, name: str) -> tuple[str, bytes]:
         hashes = {filename: hashlib.sha256(content).hexdigest() for filename, content in self.files[name].items()}
@@ -90,6 +93,9 @@ def serve(index: Index) -> Iterator[str]:
         def do_GET(self) -> None:
             status, kind, body = index.answer(self.path, self.headers.get("Authorization") or "")
             self.send_response(status)
+            if index.packs and status == 200:
+                body = gzip.compress(body)
+                self.send_header("Content-Encoding", "gzip")
             self.send_header("Location" if status == 302 else "Content-Type", kind)
             self.send_header("Content-Length", str(len(body)))
             if status == 401:

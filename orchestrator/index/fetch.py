@@ -6,6 +6,7 @@ import base64
 import netrc
 import ssl
 import time
+import zlib
 from http.client import HTTPException
 from typing import TYPE_CHECKING
 from urllib.error import HTTPError, URLError
@@ -15,12 +16,13 @@ from urllib.request import HTTPRedirectHandler, HTTPSHandler, OpenerDirector, Re
 from msgspec import Struct
 
 from orchestrator.index.sources import local_path
-from orchestrator.index.troubles import explain_silence
+from orchestrator.index.troubles import RefusedError, explain_silence
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from http.client import HTTPMessage
-    from typing import IO
+    from typing import IO, Any
+    from urllib.parse import SplitResult
 
     from orchestrator.index.sources import Sources
 
@@ -28,6 +30,10 @@ _SILENCE_S = 20.0
 _TOTAL_S = 120.0
 _CHUNK = 1024**2
 _NOT_THERE = (404, 410)
+_REFUSED = (401, 403)
+_BUSY = (429, 502, 503, 504)
+_WAITS_S = (0.5, 1.5)  # before an index that is busy is asked again
+_PACKED = ("gzip", "x-gzip")  # sent by some whether or not they are asked for it
 
 
 class Fetched(Struct, frozen=True):
@@ -38,14 +44,15 @@ class Fetched(Struct, frozen=True):
     body: bytes
 
 
-class _KeepToHost(HTTPRedirectHandler):
+class KeepToHost(HTTPRedirectHandler):
     """Follows redirects, but hands the credentials of one host to no other."""
 
     def redirect_request(  # as urllib calls it
         self, req: Request, fp: IO[bytes], code: int, msg: str, headers: HTTPMessage, newurl: str
     ) -> Request | None:
+        """Make the request that follows."""
         found = super().redirect_request(req, fp, code, msg, headers, newurl)
-        if found is not None and urlsplit(newurl).netloc != urlsplit(req.full_url).netloc:
+        if found is not None and not _may_know(urlsplit(req.full_url), urlsplit(newurl)):
             found.remove_header("Authorization")
         return found
 
@@ -56,7 +63,7 @@ class Fetcher:
     def __init__(self, sources: Sources) -> None:
         """Take the certificates; proxies come from the environment."""
         context = ssl.create_default_context(cafile=sources.certificates)
-        self._opener: OpenerDirector = build_opener(HTTPSHandler(context=context), _KeepToHost())
+        self._opener: OpenerDirector = build_opener(HTTPSHandler(context=context), KeepToHost())
         self._known = [urlsplit(place) for place in (*sources.indices, *sources.find_links) if "@" in place]
 
     def get(self, url: str, accept: str, limit: int) -> Fetched | None:
@@ -64,26 +71,40 @@ class Fetcher:
         if (path := local_path(url)) is not None:
             path = path / "index.html" if path.is_dir() else path
             return Fetched(url, "text/html", path.read_bytes()[:limit]) if path.is_file() else None
-        address, headers = self._address_of(url)
+        address, headers = self.address_of(url)
         try:
             request = Request(address, headers={"Accept": accept, "User-Agent": "matrix", **headers})  # noqa: S310  # checked above
-            with self._opener.open(request, timeout=_SILENCE_S) as answer:
-                return Fetched(answer.url, answer.headers.get_content_type(), _read(answer, limit))
+            with self._open(request) as answer:
+                body = _read(answer, limit, answer.headers.get("Content-Encoding", "").strip().lower())
+                return Fetched(answer.url, answer.headers.get_content_type(), body)
         except HTTPError as error:
             with error:
                 if error.code in _NOT_THERE:
                     return None
-            raise explain_silence(url, f"HTTP status {error.code}") from None
-        except (URLError, HTTPException, OSError, ValueError) as error:
+            silence = explain_silence(url, f"HTTP status {error.code}")
+            raise (RefusedError(str(silence), error.code) if error.code in _REFUSED else silence) from None
+        except (URLError, HTTPException, OSError, ValueError, zlib.error) as error:
             raise explain_silence(url, str(getattr(error, "reason", error)) or type(error).__name__) from None
 
-    def _address_of(self, url: str) -> tuple[str, Mapping[str, str]]:
+    def _open(self, request: Request) -> Any:  # noqa: ANN401  # as urllib has it
+        """Open an address, once more after a while where it is busy."""
+        for wait in _WAITS_S:
+            try:
+                return self._opener.open(request, timeout=_SILENCE_S)
+            except HTTPError as error:
+                if error.code not in _BUSY:
+                    raise
+                error.close()
+            time.sleep(wait)
+        return self._opener.open(request, timeout=_SILENCE_S)
+
+    def address_of(self, url: str) -> tuple[str, Mapping[str, str]]:
         """Take the credentials out of an address, or find those of its host, and make a header of them."""
         parts = urlsplit(url)
         if parts.scheme not in ("http", "https"):
             raise explain_silence(url, f"an address of the kind '{parts.scheme}' is not supported")
         host = parts.netloc.rpartition("@")[2]
-        owner = next((one for one in (parts, *self._known) if one.username and one.netloc.rpartition("@")[2] == host), None)
+        owner = next((one for one in (parts, *self._known) if one.username and _may_know(one, parts)), None)
         name, password = (
             (unquote(owner.username or ""), unquote(owner.password or "")) if owner else _from_netrc(parts.hostname or "")
         )
@@ -93,11 +114,18 @@ class Fetcher:
         return urlunsplit(parts._replace(netloc=host)), {"Authorization": f"Basic {word}"}
 
 
-def _read(answer: IO[bytes], limit: int) -> bytes:
-    """Read up to the limit, in no more than the time that a whole file may take."""
+def _may_know(owner: SplitResult, other: SplitResult) -> bool:
+    """Tell whether credentials for one address may go to another: the same host, and never from https to http."""
+    is_same_host = owner.netloc.rpartition("@")[2] == other.netloc.rpartition("@")[2]
+    return is_same_host and other.scheme in (owner.scheme, "https")
+
+
+def _read(answer: IO[bytes], limit: int, encoding: str) -> bytes:
+    """Read and unpack up to the limit, in no more than the time that a whole file may take."""
     until, body = time.monotonic() + _TOTAL_S, bytearray()
+    unpack = zlib.decompressobj(wbits=zlib.MAX_WBITS | 16).decompress if encoding in _PACKED else None
     while chunk := answer.read(_CHUNK):
-        body += chunk
+        body += chunk if unpack is None else unpack(chunk, limit + 1 - len(body))
         if len(body) > limit:
             message = f"larger than {limit // 1024**2} MiB"
             raise ValueError(message)

@@ -13,7 +13,7 @@ from urllib.parse import unquote, urljoin, urlsplit
 
 from orchestrator.index.fetch import Fetcher
 from orchestrator.index.sources import local_path
-from orchestrator.index.troubles import OfflineError, explain_silence
+from orchestrator.index.troubles import OfflineError, RefusedError, explain_silence
 from orchestrator.packages import Offer
 from orchestrator.paths import cache_folder
 from orchestrator.strict import parse_json
@@ -38,6 +38,7 @@ class PackageIndex:
         """Take the indices; offline, only what is remembered is known."""
         self._sources, self.offline = sources, offline
         self._fetcher = Fetcher(sources)
+        self._answering: set[str] = set()  # indices that have answered for some package
 
     @property
     def fetcher(self) -> Fetcher:
@@ -47,11 +48,21 @@ class PackageIndex:
     def offers_of(self, name: str) -> tuple[Offer, ...]:
         """Give all files that any index has for a package; none is an answer, too."""
         plain = normal_name(name)
-        pages = [urljoin(f"{index.rstrip('/')}/", f"{plain}/") for index in self._sources.indices]
-        found = [offer for page in pages for offer in self._page(page)]
+        found = [offer for index in self._sources.indices for offer in self._project(index, plain)]
         flat = [offer for place in self._sources.find_links for offer in self._flat(place)]
         found += [offer for offer in flat if normal_name(re.split(r"-\d", offer.filename)[0]) == plain]
         return tuple({offer.filename: offer for offer in reversed(found)}.values())[::-1]
+
+    def _project(self, index: str, plain: str) -> tuple[Offer, ...]:
+        """Ask an index for a package; some refuse what they do not have."""
+        try:
+            found = self._page(urljoin(f"{index.rstrip('/')}/", f"{plain}/"))
+        except RefusedError as error:
+            if index in self._answering or (index, error.status) in self._sources.passed_over:
+                return ()
+            raise
+        self._answering.add(index)
+        return found
 
     def _flat(self, place: str) -> tuple[Offer, ...]:
         path = local_path(place)

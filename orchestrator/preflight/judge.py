@@ -5,21 +5,20 @@ from __future__ import annotations
 from functools import cache
 from typing import TYPE_CHECKING
 
-from packaging.markers import InvalidMarker, Marker, UndefinedEnvironmentName
-from packaging.requirements import InvalidRequirement, Requirement
+from packaging.markers import InvalidMarker, Marker, UndefinedComparison, UndefinedEnvironmentName
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.tags import Tag, compatible_tags, cpython_tags
 from packaging.utils import InvalidSdistFilename, InvalidWheelFilename, parse_sdist_filename, parse_wheel_filename
 from packaging.version import InvalidVersion, Version
 
-from orchestrator.packages import Offer, Pinned
+from orchestrator.preflight.formats import ANY, Formats
 from orchestrator.preflight.needs import find_needs
 from orchestrator.preflight.nouns import Judged, Target, Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from orchestrator.packages import SourceFacts
+    from orchestrator.packages import Offer, Pinned, SourceFacts
 
 GLIBC = 36  # 2.36, Debian 12's: a wheel for a newer one does not fit everywhere
 MUSL = 2  # 1.2, Alpine's since 3.13
@@ -34,17 +33,27 @@ _ARCHITECTURES = {
     "riscv64": "riscv64",
 }
 _OLD_NAMES = {17: "manylinux2014", 12: "manylinux2010", 5: "manylinux1"}
+_WITHOUT_M = (3, 8)  # the first Python whose extensions do not carry pymalloc's mark
+ELSEWHERE = "it is fetched from an address of its own, and no index is asked"
 _PATCH = 99  # of a Python of which only X.Y is known: an image's tag X.Y is the newest there is
 
 
-def judge(pinned: Pinned, offers: Sequence[Offer], target: Target, read: Callable[[Offer], SourceFacts | None]) -> Judged:
+def judge(
+    pinned: Pinned,
+    offers: Sequence[Offer],
+    target: Target,
+    read: Callable[[Offer], SourceFacts | None],
+    formats: Formats = ANY,
+) -> Judged:
     """Judge one package for one target; `read` looks into a source archive when that decides."""
     if target.lacks or target.python is None:
         return Judged(Verdict.UNKNOWN, how=target.lacks)
     if not is_wanted(pinned.marker, target):
         return Judged(Verdict.NOT_WANTED)
+    if pinned.is_direct:
+        return Judged(Verdict.UNKNOWN, how=ELSEWHERE)
     mine = [offer for offer in offers if version_of(offer) == _version(pinned.version)]
-    fitting = [offer for offer in mine if _takes_python(offer, target.python)]
+    fitting = [offer for offer in mine if _takes_python(offer, target.python) and formats.take(pinned.name, offer)]
     wheels = {offer.filename: tags_of(offer.filename) for offer in mine if offer.filename.endswith(".whl")}
     wanted = supported_tags(target)
     best = min(
@@ -57,10 +66,16 @@ def judge(pinned: Pinned, offers: Sequence[Offer], target: Target, read: Callabl
     source = next((offer for offer in fitting if offer.filename not in wheels), None)
     others = sorted({_family(tag.platform) for tags in wheels.values() for tag in tags} - {"any"})
     if source is None:
-        return Judged(
-            Verdict.NOTHING, how=f"wheels for {', '.join(others)} only, no source" if others else "no file of this version"
-        )
+        return Judged(Verdict.NOTHING, how=_lack(others, is_ruled_out=len(wheels) < len(mine) and not formats.sources(pinned.name)))
     return _judge_source(source, others, read(source))
+
+
+def _lack(others: list[str], *, is_ruled_out: bool) -> str:
+    """Say what there is instead of what would fit."""
+    wheels = f"wheels for {', '.join(others)} only" if others else "no wheel"
+    if is_ruled_out:
+        return f"{wheels}, and the file rules out sources"
+    return f"{wheels}, no source" if others else "no file of this version"
 
 
 def _judge_source(source: Offer, others: list[str], facts: SourceFacts | None) -> Judged:
@@ -96,7 +111,7 @@ def is_wanted(marker: str | None, target: Target) -> bool:
     }
     try:
         return Marker(marker).evaluate(environment)
-    except (InvalidMarker, UndefinedEnvironmentName):
+    except (InvalidMarker, UndefinedComparison, UndefinedEnvironmentName):
         return True
 
 
@@ -121,7 +136,7 @@ def supported_tags(target: Target) -> dict[Tag, int]:
     major, minor = (int(part) for part in python.split("."))
     short = f"cp{major}{minor}"
     tags = [
-        *cpython_tags((major, minor), abis=[short], platforms=platforms),
+        *cpython_tags((major, minor), abis=[f"{short}m" if (major, minor) < _WITHOUT_M else short], platforms=platforms),
         *compatible_tags((major, minor), interpreter=short, platforms=platforms),
     ]
     return {tag: place for place, tag in reversed(list(enumerate(tags)))}
@@ -141,7 +156,7 @@ def _version_of(filename: str) -> Version | None:
     try:
         if filename.endswith(".whl"):
             return parse_wheel_filename(filename)[1]
-        return parse_sdist_filename(filename)[1]
+        return parse_sdist_filename(f"{filename.removesuffix('.tar.bz2')}.tar.gz" if filename.endswith(".bz2") else filename)[1]
     except (InvalidWheelFilename, InvalidSdistFilename, InvalidVersion):
         return None
 
@@ -151,13 +166,6 @@ def version_of(offer: Offer) -> Version | None:
     return _version_of(offer.filename)
 
 
-def _version(text: str) -> Version | None:
-    try:
-        return Version(text)
-    except InvalidVersion:
-        return None
-
-
 def _takes_python(offer: Offer, python: str) -> bool:
     try:
         return not offer.requires_python or f"{python}.{_PATCH}" in SpecifierSet(offer.requires_python)
@@ -165,25 +173,21 @@ def _takes_python(offer: Offer, python: str) -> bool:
         return True
 
 
+def fits(offer: Offer, target: Target) -> bool:
+    """Tell whether a file is for a target: a source archive is for any."""
+    if not _takes_python(offer, target.python or ""):
+        return False
+    return not offer.filename.endswith(".whl") or not tags_of(offer.filename).isdisjoint(supported_tags(target))
+
+
+def _version(text: str) -> Version | None:
+    try:
+        return Version(text)
+    except InvalidVersion:
+        return None
+
+
 def _family(platform: str) -> str:
     """Name a platform tag's family: glibc, musl, macOS, Windows."""
     families = {"manylinux": "glibc", "musllinux": "musl", "macosx": "macOS", "win": "Windows", "linux": "Linux"}
     return next((name for start, name in families.items() if platform.startswith(start)), platform)
-
-
-def choose_versions(lines: Sequence[str], offers_of: Callable[[str], Sequence[Offer]]) -> tuple[Pinned, ...]:
-    """Pin what requirements ask for directly, where no resolution is to be had: the newest version that fits."""
-    found = []
-    for line in lines:
-        try:
-            wanted = Requirement(line)
-        except InvalidRequirement:
-            continue
-        known = {one for offer in offers_of(wanted.name) if not offer.yanked and (one := version_of(offer))}
-        fitting = sorted(wanted.specifier.filter(known), reverse=True)
-        exact = next(
-            (spec.version for spec in wanted.specifier if spec.operator in ("==", "===") and "*" not in spec.version), None
-        )
-        version = exact or (str(fitting[0]) if fitting else str(wanted.specifier) or "any")
-        found.append(Pinned(wanted.name, version, str(wanted.marker) if wanted.marker else None))
-    return tuple(found)

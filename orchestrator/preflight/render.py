@@ -78,11 +78,11 @@ def _as_table(found: Preflight, width: int) -> str:
     from tabulate import tabulate  # noqa: PLC0415  # JSON does not need it
 
     targets = _known_targets(found)
-    rows = [[one_line(row.label), *(_word(row, target) for target, _ in targets)] for row in _telling_rows(found)]
+    rows = [[_label(row, found), *(_word(row, target) for target, _ in targets)] for row in _telling_rows(found)]
     headers = ["dependency", *(_heading(target, targets) for target, _ in targets)]
     drawn = tabulate(rows, headers=headers, tablefmt="simple", disable_numparse=True) if rows else ""
     if max(map(len, drawn.splitlines()), default=0) > width:
-        drawn = "\n".join(line for row in _telling_rows(found) for line in _wrapped([_in_a_line(row)], width))
+        drawn = "\n".join(line for row in _telling_rows(found) for line in _wrapped([_in_a_line(row, found)], width))
     parts = [_wrapped(_legend(found), width), drawn.splitlines(), _wrapped(_notes(found), width), _wrapped(_outlooks(found), width)]
     return "\n\n".join("\n".join(part) for part in parts if part) + "\n"
 
@@ -100,12 +100,22 @@ def _word(row: Row, target: Target) -> str:
     return WORDS[judged.verdict] if judged else ""
 
 
-def _in_a_line(row: Row) -> str:
+def _label(row: Row, found: Preflight) -> str:
+    """Name a dependency, with its files where others have it too and another thing is to be said of it."""
+    is_alone = sum(one.label == row.label for one in found.rows) == 1
+    return one_line(row.label if is_alone else f"{row.label} ({_files_of(row)})")
+
+
+def _files_of(row: Row) -> str:
+    return ", ".join(_name_of(path) for path in row.requirements)
+
+
+def _in_a_line(row: Row, found: Preflight) -> str:
     """Put a dependency in a line of its own, where the columns have no room."""
     by_word: dict[str, list[str]] = {}
     for target, judged in row.judged:
         by_word.setdefault(WORDS[judged.verdict], []).append(target.label)
-    return f"{one_line(row.label)}: " + "; ".join(f"{word} on {', '.join(targets)}" for word, targets in by_word.items())
+    return f"{_label(row, found)}: " + "; ".join(f"{word} on {', '.join(targets)}" for word, targets in by_word.items())
 
 
 def _legend(found: Preflight) -> list[str]:
@@ -121,11 +131,7 @@ def _legend(found: Preflight) -> list[str]:
 
 def _notes(found: Preflight) -> list[str]:
     lines = [f"The package index could not be asked; this is what its cache still says. {found.problem}"] if found.problem else []
-    lines += [
-        f"{one_line(row.label)} ({', '.join(_name_of(path) for path in row.requirements)}): {text}"
-        for row in _telling_rows(found)
-        for text in _reasons(row)
-    ]
+    lines += [f"{one_line(row.label)} ({_files_of(row)}): {text}" for row in _telling_rows(found) for text in _reasons(row)]
     lines += [
         f"{one.path}: versions from {one.resolved_by}" + (f"; uv says: {one_line(one.problem)}" if one.problem else "")
         for one in found.sets
@@ -180,7 +186,7 @@ def _as_markdown(found: Preflight) -> str:
     ]
     lines += ["", "| " + " | ".join(map(escape_markdown, heads)) + " |", "|" + " --- |" * len(heads)]
     for row in _telling_rows(found):
-        words = [one_line(row.label), *(_word(row, target) for target, _ in targets)]
+        words = [_label(row, found), *(_word(row, target) for target, _ in targets)]
         lines.append("| " + " | ".join(map(escape_markdown, words)) + " |")
     lines += ["", *(f"- {escape_line(line)}" for line in [*_notes(found), *_outlooks(found)])]
     return "\n".join(lines) + "\n"

@@ -187,6 +187,91 @@ def test_uv_looks_where_we_look(project: Project) -> None:
     assert project.verdicts() == {"app==9": {"glibc": "pure wheel", "musl": "pure wheel"}}
 
 
+def test_a_marker_of_one_file_is_nothing_to_another(project: Project) -> None:
+    """Each cell is foretold by its own requirements, though both name the same version."""
+    (project.folder / "matrix.yaml").write_text(MATRIX.replace("deps: [app]", "deps: [app, other]"))
+    project.require("glibcy==1")
+    (project.folder / "other.txt").write_text('both==1\nglibcy==1; platform_machine == "aarch64"\n')
+    code, out, err = project.matrix("preflight", "--format", "json", "--only", "python=3.12", "--skip", "base=odd")
+    assert code == 0, err
+    assert {cell["cell"]: cell["outlook"] for cell in json.loads(out)["cells"]} == {
+        "alpine-3.12-app": "build-failed",
+        "alpine-3.12-other": "wheels only",
+        "slim-3.12-app": "wheels only",
+        "slim-3.12-other": "wheels only",
+    }
+
+
+def test_an_index_of_one_file_is_nothing_to_another(project: Project) -> None:
+    """What it has for musl helps only the cells whose requirements name it."""
+    (project.folder / "matrix.yaml").write_text(MATRIX.replace("deps: [app]", "deps: [app, other]"))
+    project.require("glibcy==1")
+    more = Index()
+    more.wheel("glibcy", "1", MUSL.format(python="cp312"))
+    with serve(more):
+        (project.folder / "other.txt").write_text(f"--extra-index-url {more.url}\nglibcy==1\n")
+        code, out, err = project.matrix("preflight", "--format", "json", "--only", "alpine-3.12-*")
+    assert code == 0, err
+    outlooks = {cell["cell"]: cell["outlook"] for cell in json.loads(out)["cells"]}
+    assert outlooks == {"alpine-3.12-app": "build-failed", "alpine-3.12-other": "wheels only"}
+
+
+def test_what_lies_at_an_address_of_its_own_is_not_foretold(project: Project) -> None:
+    """No index is asked for its name, which may be nobody's business; the other dependencies are looked up."""
+    project.index.offer("elsewhere", "mylib-1-py3-none-any.whl", make_wheel("mylib", "1", "py3-none-any"))
+    host = project.index.url.removesuffix("/simple")
+    for path in ("mylib-1-py3-none-any.whl", "gone-1-py3-none-any.whl"):
+        project.require("both", f"mylib @ {host}/files/{path}?sig=s3cr3t")
+        assert project.verdicts() == {
+            "both==1": {"glibc": "wheel", "musl": "wheel"},
+            "mylib==at an address of its own": {"glibc": "unknown", "musl": "unknown"},
+        }
+        out = project.matrix("preflight")[1]
+        assert "mylib at an address of its own (app): on musl 3.12, " in out
+        assert "s3cr3t" not in out
+    assert not [path for path in project.index.asked if path.startswith("/simple/mylib")]
+
+
+@pytest.mark.parametrize("way", ["pip", "uv", "file"])
+def test_an_index_may_refuse_what_it_does_not_have(project: Project, way: str) -> None:
+    """Some answer 403 for that; pip passes over it, and uv does where it is told to."""
+    more = Index()
+    more.missing = 403
+    more.wheel("extra", "2", "py3-none-any")
+    with serve(more):
+        project.require("both", "extra")
+        if way == "pip":
+            project.env = {"PIP_INDEX_URL": project.index.url, "PIP_EXTRA_INDEX_URL": more.url}
+        elif way == "uv":
+            codes = f'[[index]]\nurl = "{more.url}"\nignore-error-codes = [403]\n'
+            (project.folder / "uv.toml").write_text(codes)
+        else:
+            project.require(f"--extra-index-url {more.url}", "both", "extra")
+        assert set(project.verdicts()) == {"both==1", "extra==2"}
+
+
+def test_the_only_index_may_refuse_what_it_does_not_have(project: Project) -> None:
+    """As long as it answers for anything else, its word is that there is no such package."""
+    project.index.missing = 403
+    project.require("absent==3", "both")
+    assert project.verdicts() == {
+        "absent==3": {"glibc": "nothing", "musl": "nothing"},
+        "both==1": {"glibc": "wheel", "musl": "wheel"},
+    }
+
+
+def test_constraints_count_where_nothing_can_be_resolved(project: Project) -> None:
+    """As for pip, which sees no version that is for another Python either."""
+    project.index.offer("legacy", "legacy-1.tar.gz", make_sdist("legacy", "1", {"setup.py": ""}))
+    project.index.wheel("both", "2", "py3-none-any")
+    project.index.wheel("both", "3", "cp314-cp314-musllinux_1_2_x86_64")
+    project.require("legacy==1", "both")
+    assert set(project.verdicts()) == {"both==2", "legacy==1"}
+    (project.folder / "c.txt").write_text("both<2\n")
+    project.require("-c c.txt", "legacy==1", "both")
+    assert set(project.verdicts()) == {"both==1", "legacy==1"}
+
+
 def test_a_package_may_be_called_certificate(project: Project) -> None:
     """No index has it: that is no trouble with anybody's certificate."""
     project.require("certificate==9")

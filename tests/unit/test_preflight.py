@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import pytest
+from msgspec.structs import replace
 
 from orchestrator.dockerfile import Image
 from orchestrator.index.sdist import parse_sdist
 from orchestrator.model import Cell, Settings
 from orchestrator.packages import Offer, Pinned, SourceFacts
+from orchestrator.preflight.choose import choose_versions
 from orchestrator.preflight.forecast import make_forecast
-from orchestrator.preflight.judge import choose_versions, is_wanted, judge
+from orchestrator.preflight.formats import Formats, find_formats
+from orchestrator.preflight.judge import is_wanted, judge
 from orchestrator.preflight.needs import find_needs
 from orchestrator.preflight.nouns import CellForecast, Judged, Outlook, Preflight, RequirementSet, Row, Target, Verdict
 from orchestrator.preflight.render import FORMATS, render_preflight
@@ -79,12 +82,27 @@ def test_a_file_for_another_python_does_not_count() -> None:
         assert judge(Pinned("p", "1.0"), offers, MUSL, lambda _: None).verdict is verdict
 
 
+def test_wheels_for_old_pythons_fit() -> None:
+    """Before 3.8 their tags carried an m."""
+    old = Target("glibc", "linux/amd64", "3.7")
+    assert verdict_of("p-1.0-cp37-cp37m-manylinux1_x86_64.whl", target=old).verdict is Verdict.WHEEL
+    assert verdict_of("p-1.0-cp36-abi3-manylinux1_x86_64.whl", target=old).verdict is Verdict.WHEEL
+    assert verdict_of("p-1.0-cp312-cp312m-manylinux1_x86_64.whl", target=GLIBC).verdict is Verdict.NOTHING
+
+
+def test_a_source_archive_packed_with_bzip2_counts() -> None:
+    """Old projects have no other."""
+    assert verdict_of("p-1.0.tar.bz2", facts=SourceFacts()).verdict is Verdict.BUILD
+
+
 def test_markers_are_evaluated_for_the_target() -> None:
     """Not for the machine that asks."""
     assert is_wanted("platform_machine == 'aarch64' and sys_platform == 'linux'", ARM)
     assert not is_wanted("platform_machine == 'aarch64'", MUSL)
     assert is_wanted("python_full_version >= '3.12.4' and python_version < '3.13'", MUSL)
     assert is_wanted("nonsense", MUSL)
+    assert is_wanted("platform_machine ~= 'x86'", MUSL)
+    assert is_wanted("python_version ~= '3'", MUSL)
     assert is_wanted(None, MUSL)
 
 
@@ -122,8 +140,73 @@ def test_a_source_archive_is_read_and_not_run() -> None:
 def test_versions_are_chosen_where_nothing_can_be_resolved() -> None:
     """The newest that fits and is neither yanked nor a pre-release; an exact one as it is."""
     offers = [Offer(f"p-{version}.tar.gz", yanked=version == "3.0") for version in ("1.0", "2.0", "3.0", "4.0rc1")]
-    found = choose_versions(["p>=1 ; python_version > '3'", "p==9", "q<1", "-e ."], lambda name: offers if name == "p" else ())
+    lines = ["p>=1 ; python_version > '3'", "p==9", "q<1", "-e ."]
+    found = choose_versions(lines, (), lambda name: offers if name == "p" else (), MUSL)
     assert [(pin.label, pin.marker) for pin in found] == [("p==2.0", 'python_version > "3"'), ("p==9", None), ("q==<1", None)]
+
+
+def test_only_what_pip_would_take_is_chosen() -> None:
+    """A version for another Python, without a file for the target, or outside of constraints is none that pip sees."""
+    offers = [
+        Offer("p-5-py3-none-any.whl", requires_python=">=3.13"),
+        Offer("p-4-cp312-cp312-macosx_11_0_arm64.whl"),
+        Offer("p-3.tar.gz"),
+        Offer("p-2-cp312-cp312-manylinux_2_17_x86_64.whl"),
+        Offer("p-2-cp312-cp312-musllinux_1_2_x86_64.whl"),
+        Offer("p-1.tar.gz"),
+        Offer("p-6a1.tar.gz"),
+    ]
+
+    def chosen(formats: Formats, *constraints: str, target: Target = GLIBC) -> str:
+        (found,) = choose_versions(["p"], constraints, lambda _: offers, target, formats)
+        return found.version
+
+    assert chosen(Formats()) == "3"
+    assert chosen(Formats(), target=Target("glibc", "linux/amd64", "3.13")) == "5"
+    assert chosen(Formats(), "P<2") == "1"
+    assert chosen(Formats(), "p<2; python_version < '3.12'", "q<1") == "3"
+    assert chosen(Formats(), "p==2.5") == "2.5"
+    assert chosen(Formats(), "p>3,<5") == "4"
+    assert chosen(find_formats([("only-binary", ":all:")])) == "2"
+    assert chosen(find_formats([("prefer-binary", "")])) == "2"
+    assert chosen(find_formats([("pre", "")])) == "6a1"
+
+
+def test_an_address_of_its_own_is_asked_of_no_index() -> None:
+    """The name of a private package is nobody's business; nothing is known of what lies there."""
+    (pin,) = choose_versions(
+        ["p @ https://h/p-1-py3-none-any.whl ; python_version > '3'"], (), lambda _: pytest.fail("asked"), MUSL
+    )
+    assert (pin.label, pin.is_direct, pin.marker) == ("p==at an address of its own", True, 'python_version > "3"')
+    assert judge(pin, (), MUSL, lambda _: None).verdict is Verdict.UNKNOWN
+
+
+@pytest.mark.parametrize(
+    ("options", "wheels", "sources"),
+    [
+        ([("only-binary", ":all:")], True, False),
+        ([("no-binary", "P_q")], False, True),
+        ([("only-binary", ":all:"), ("no-binary", "p-q")], False, True),
+        ([("no-binary", ":all:"), ("only-binary", "other,P.q")], True, False),
+        ([("no-binary", ":all:"), ("only-binary", ":all:")], True, False),
+        ([("no-binary", "p-q"), ("no-binary", ":none:")], True, True),
+    ],
+)
+def test_a_file_may_rule_out_wheels_or_sources(options: list[tuple[str, str]], *, wheels: bool, sources: bool) -> None:
+    """For all packages or for some, the later word counting, as for pip."""
+    found = find_formats(options)
+    assert (found.wheels("p-q"), found.sources("p-q")) == (wheels, sources)
+
+
+def test_what_a_file_rules_out_is_not_taken() -> None:
+    """A source archive that may not be taken is as good as none, and this is said."""
+    offers = [Offer("p-1.0-cp312-cp312-manylinux_2_17_x86_64.whl"), Offer("p-1.0.tar.gz")]
+    for options, target, verdict, how in (
+        ([("only-binary", "p")], MUSL, Verdict.NOTHING, "wheels for glibc only, and the file rules out sources"),
+        ([("no-binary", "p")], GLIBC, Verdict.COMPILE, "it has wheels for glibc"),
+    ):
+        found = judge(Pinned("p", "1.0"), offers, target, lambda _: None, find_formats(options))
+        assert (found.verdict, found.how) == (verdict, how)
 
 
 @pytest.mark.parametrize(
@@ -209,6 +292,17 @@ def make_preflight(problem: str | None = None) -> Preflight:
 def test_a_forecast_reads_as_it_always_did(kind: str) -> None:
     """Each format, word for word."""
     assert_golden(f"preflight-{kind}.txt", render_preflight(make_preflight(), kind, 80))
+
+
+def test_a_dependency_of_which_two_things_are_to_be_said_has_two_rows() -> None:
+    """Each names its files: what one file's marker or index does is nothing to the cells of another."""
+    rows = (
+        Row("nat==1", "nat", "1", ("a.txt",), ((MUSL, Judged(Verdict.NOTHING)),)),
+        Row("nat==1", "nat", "1", ("b.txt", "c.txt"), ((MUSL, Judged(Verdict.BUILD)),)),
+    )
+    text = render_preflight(replace(make_preflight(), rows=rows), "table", 80)
+    assert ["nat==1", "(a)", "NOTHING"] in [line.split() for line in text.splitlines()]
+    assert ["nat==1", "(b,", "c)", "source"] in [line.split() for line in text.splitlines()]
 
 
 def test_a_narrow_terminal_gets_a_line_for_each_dependency() -> None:
