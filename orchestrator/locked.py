@@ -89,10 +89,11 @@ def _let_in(cell: Cell, folder: Path) -> Cell:
     ignore = own if own.is_file() else folder / settings.context / ".dockerignore"
     if not ignore.is_file() or settings.requirements is None:
         return cell
-    text = f"{ignore.read_text(encoding='utf-8').rstrip()}\n!{inside_context(settings.requirements, settings.context)}\n"
+    more = f"\n!{inside_context(settings.requirements, settings.context)}\n"
+    text = ignore.read_bytes().rstrip() + more.encode()  # its comments may be in any encoding
     content = dockerfile.read_bytes()
-    copy = cache_folder("locked", hashlib.sha256(content + b"\0" + text.encode()).hexdigest()[:24]) / dockerfile.name
-    for path, data in ((copy, content), (copy.with_name(f"{copy.name}.dockerignore"), text.encode())):
+    copy = cache_folder("locked", hashlib.sha256(content + b"\0" + text).hexdigest()[:24]) / dockerfile.name
+    for path, data in ((copy, content), (copy.with_name(f"{copy.name}.dockerignore"), text)):
         draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
         with disk_errors(path):
             draft.write_bytes(data)

@@ -10,6 +10,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from orchestrator.dockerfile import plain_ref
+from orchestrator.requirements import logical_lines
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -18,7 +19,9 @@ if TYPE_CHECKING:
     from orchestrator.model import Cell
 
 IMAGE = "docker-image://"
-_KEPT_OPTION = re.compile(r"^\s*(?:--(?:index-url|extra-index-url|find-links|trusted-host|no-index|pre)|-i|-f)\b")
+_KEPT_OPTION = re.compile(
+    r"^\s*(?:--(?:index-url|extra-index-url|find-links|trusted-host|no-index|pre|only-binary|no-binary|prefer-binary)|-i|-f)\b"
+)
 
 
 class CellFacts(Struct, frozen=True):
@@ -101,7 +104,7 @@ def _numbers(version: str) -> tuple[int, ...]:
 def render_requirements(found: LockedRequirements, hashes: Mapping[str, Sequence[str]], texts: Sequence[str]) -> str:
     """Write what pip installs with every hash checked; where it looks is said as in the original."""
     lines = ["# Written by `matrix run --locked` from matrix.lock; it goes away when the run ends."]
-    lines += [line.strip() for text in texts for line in text.splitlines() if _KEPT_OPTION.match(line)]
+    lines += [line.strip() for text in texts for line in logical_lines(text) if _KEPT_OPTION.match(line)]
     for package in found.packages:
         values = sorted(hashes.get(package.partition(" ;")[0], ()))
         lines.append(" \\\n    ".join([package, *(f"--hash={value}" for value in values)]))

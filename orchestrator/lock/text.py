@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 LARGEST = 8 * 1024**2
 _LONGEST_LINE = 4000  # a key of thousands of parts takes minutes to read
+_MOST_DOTS = 20  # the same
+_QUOTED = re.compile(r"\"(?:[^\"\\]++|\\.)*+(?:\"|$)|'[^']*+(?:'|$)")
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 _HASH = re.compile(r"sha(?:256|384|512):[0-9a-f]{64,128}")
 _PACKAGE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*==[A-Za-z0-9][A-Za-z0-9.!+_-]*(?: ; (?!.*--)[^\r\n\\#]+)?")
@@ -53,6 +55,8 @@ def parse_lock(text: str, name: str) -> Lock:
             raise ConfigError(
                 [f"{name}:{number}: this line is longer than {_LONGEST_LINE} characters; `matrix lock` writes it anew"]
             )
+        if line.count(".") > _MOST_DOTS and _QUOTED.sub("", line).count(".") > _MOST_DOTS:
+            raise ConfigError([f"{name}:{number}: a key of more than {_MOST_DOTS} parts; `matrix lock` writes it anew"])
     try:
         data = tomllib.loads(text)
     except (ValueError, RecursionError) as error:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.forked import run_forked
-from tests.package_index import Index, serve
+from tests.package_index import Index, make_wheel, serve
 from tests.unit.golden import assert_golden
 
 if TYPE_CHECKING:
@@ -239,6 +239,27 @@ def test_an_ignore_file_does_not_keep_the_locked_requirements_out(project: Proje
     assert dockerfile.read_text() == DOCKERFILE
     assert dockerfile.with_name("Dockerfile.dockerignore").read_text() == f"*\n!deps/app.txt\n!{name}\n"
     assert words[-1] == "."
+
+
+def test_an_ignore_file_may_be_in_any_encoding(project: Project) -> None:
+    """Its comments are nobody's business."""
+    (project.folder / ".dockerignore").write_bytes("# caf\xe9\n*.pyc\n".encode("latin-1"))
+    project.matrix("lock")
+    assert project.matrix("run", "--locked", "--only", "slim-3.12-app", "--no-trace", "--progress", "none")[0] == 1
+    words = project.asked("buildx build")[0].split()
+    copy = Path(words[words.index("--file") + 1]).with_name("Dockerfile.dockerignore")
+    assert copy.read_bytes().startswith("# caf\xe9\n*.pyc\n!deps/.app.".encode("latin-1"))
+
+
+def test_a_lock_is_made_of_what_uv_finds_at_our_indices(project: Project) -> None:
+    """Wheels in a folder of this machine would be locked, and no container could install them; no file of uv's is written."""
+    (project.folder / "wheels").mkdir()
+    (project.folder / "wheels/app-9-py3-none-any.whl").write_bytes(make_wheel("app", "9", "py3-none-any"))
+    (project.folder / "uv.toml").write_text('find-links = ["./wheels"]\n[pip]\noutput-file = "mine.lock"\n')
+    (project.folder / "mine.lock").write_text("part==0.5\n")
+    assert project.matrix("lock")[0] == 0
+    assert project.lock["requirements"][0]["packages"][0] == "app==1"
+    assert (project.folder / "mine.lock").read_text() == "part==0.5\n"
 
 
 def test_a_run_says_where_its_forecast_was_right(project: Project) -> None:

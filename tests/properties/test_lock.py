@@ -69,6 +69,10 @@ def test_any_name_can_be_locked(name: str) -> None:
             render_lock(LOCK).replace('"a==1",', '"a==1 ; x --config-settings=y",'),
             "'a==1 ; x --config-settings=y' is no version of a pa",
         ),
+        ("\n" + "a." * 21 + "b = 1", "matrix.lock:2: a key of more than 20 parts; `matrix lock` writes it anew"),
+        ('"\\"".' + "'b'." * 21 + "b = 1", "matrix.lock:1: a key of more than 20 parts"),
+        ("[" + "a." * 21 + "b]", "matrix.lock:1: a key of more than 20 parts"),
+        ('x = {"' + "a." * 21 + '" = 1, ' + "a." * 21 + "b = 1}", "matrix.lock:1: a key of more than 20 parts"),
         (render_lock(LOCK).replace('"a==1",', '"c==3",'), "deps/x.txt: c==3 has no hash"),
         (render_lock(LOCK).replace(f'  "{C}",\n]', '  "sha256:x --evil",\n]'), "b==2: 'sha256:x --evil' is no hash"),
     ],
@@ -78,6 +82,12 @@ def test_what_is_no_lock_is_refused(text: str, words: str) -> None:
     with pytest.raises(ConfigError) as caught:
         parse_lock(text, "matrix.lock")
     assert words in str(caught.value)
+
+
+def test_any_number_of_dots_may_stand_in_a_text() -> None:
+    """Only keys of many parts take long to read."""
+    dotted = replace(LOCK, name=".".join("abcdefghijklmnopqrstuvwxyz") + '"')
+    assert parse_lock(render_lock(dotted), "matrix.lock") == dotted
 
 
 @given(st.text(max_size=100), st.integers(0, 900), st.integers(0, 50))
@@ -139,6 +149,20 @@ def test_a_cell_is_pinned_without_a_change_to_its_dockerfile() -> None:
         f"    --hash={C}",
     ]
     assert fit_cell(CELL, LOCK, FACTS) == fitted
+
+
+def test_what_the_installer_may_take_stays_as_it_is() -> None:
+    """Sources that the original rules out are not built from a lock either; a line may go on below."""
+    text = "--only-binary :all:\n--no-binary=a,b\n--prefer-binary\n--extra-index-url \\\n  https://i/simple\n--pre\n# --pre \\\na\n"
+    fitted = fit_cell(CELL, LOCK, replace(FACTS, requirements_texts=(text,)))
+    assert fitted.file is not None
+    assert [line for line in fitted.file[1].splitlines() if line.startswith("--")] == [
+        "--only-binary :all:",
+        "--no-binary=a,b",
+        "--prefer-binary",
+        "--extra-index-url   https://i/simple",
+        "--pre",
+    ]
 
 
 def test_a_context_that_names_an_image_is_pinned_in_its_place() -> None:

@@ -185,6 +185,17 @@ def test_sources_that_were_ruled_out_are_not_said_to_be_missing() -> None:
     ]
 
 
+def test_a_long_list_of_versions_is_read_to_its_end() -> None:
+    """Some projects have thousands; the newest is the last, and half a version is none."""
+    versions = [f"1.{minor}.{patch}" for minor in range(30, 45) for patch in range(160)]
+    printed = "ERROR: Could not find a version that satisfies the requirement boto3=={} (from versions: {})"
+    within, beyond = (
+        diagnose(*failed_build(printed.format(version, ", ".join(versions))))[0] for version in ("1.40.999", "1.44.160")
+    )
+    assert (within.code, beyond.code) == ("no-distribution", "no-such-version")
+    assert "are offered is 1.44.159." in beyond.remedy
+
+
 def test_a_library_that_no_table_has_is_asked_for_by_its_own_name() -> None:
     """Shared objects are known to apk by name, and to apt-file."""
     check = failed_check("ImportError: Error loading shared library libnever.so.7: No such file or directory (needed by /x.so)")

@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+import gzip
+import io
+import tarfile
+import tracemalloc
+import zipfile
+from typing import TYPE_CHECKING
+
 import pytest
 from msgspec.structs import replace
 
 from orchestrator.dockerfile import Image
-from orchestrator.index.sdist import parse_sdist
+from orchestrator.index.fetch import Fetched
+from orchestrator.index.sdist import parse_sdist, read_sdist
 from orchestrator.model import Cell, Settings
 from orchestrator.packages import Offer, Pinned, SourceFacts
 from orchestrator.preflight.choose import choose_versions
@@ -19,6 +27,9 @@ from orchestrator.preflight.render import FORMATS, render_preflight
 from orchestrator.preflight.targets import find_python, has_compiler
 from tests.package_index import make_sdist
 from tests.unit.golden import assert_golden
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 MUSL = Target("musl", "linux/amd64", "3.12")
 GLIBC = Target("glibc", "linux/amd64", "3.12")
@@ -135,6 +146,63 @@ def test_a_source_archive_is_read_and_not_run() -> None:
         ("setuptools", "cffi"), ("C",), ("openssl/ssl.h",), declares_extension=True
     )
     assert parse_sdist(make_sdist("p", "1", {"pyproject.toml": "["})) == SourceFacts()
+
+
+def packed(files: dict[str, bytes], kind: str) -> bytes:
+    """Pack files as a source archive of this kind."""
+    file = io.BytesIO()
+    if kind == "zip":
+        with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+            for path, content in files.items():
+                archive.writestr(path, content)
+        return file.getvalue()
+    with tarfile.open(fileobj=file, mode=f"w:{kind}") as archive:  # type: ignore[call-overload]  # a kind is a mode
+        for path, content in files.items():
+            info = tarfile.TarInfo(path)
+            info.size = len(content)
+            archive.addfile(info, io.BytesIO(content))
+    return file.getvalue()
+
+
+@pytest.mark.parametrize("kind", ["", "gz", "bz2", "zip"])
+def test_a_source_archive_of_any_kind_is_read(kind: str) -> None:
+    """Each that an index offers, files of a whole number of blocks and large ones in it, too."""
+    files = {
+        "p-1/large.txt": b"x" * 3_000_000,
+        "p-1/whole.c": b"#include <a.h>\n".ljust(512),
+        "p-1/empty.c": b"",
+        "p-1/setup.py": b"ext_modules",
+    }
+    assert parse_sdist(packed(files, kind)) == SourceFacts((), ("C",), ("a.h",), declares_extension=True)
+
+
+def test_a_damaged_archive_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever is wrong with it, it could not be read; nothing else comes to grief."""
+    monkeypatch.setenv("MATRIX_CACHE_DIR", str(tmp_path))
+    whole = packed({"p-1/setup.py": b"print(1)\n" * 500}, "zip")
+    broken = whole[:45] + bytes(byte ^ 0xFF for byte in whole[45:60]) + whole[60:]
+
+    class Door:
+        def get(self, url: str, _accept: str, _limit: int) -> Fetched:
+            return Fetched(url, "", broken)
+
+    assert read_sdist(Offer("p-1.zip", "https://h/p-1.zip"), Door()) is None  # type: ignore[arg-type]  # all that is called
+
+
+def test_an_archive_takes_no_memory_by_its_headers() -> None:
+    """A header of hundreds of megabytes packs to a few bytes, and a path may have any number of parts."""
+    header = tarfile.TarInfo("p-1/x")
+    header.type, header.size = tarfile.XHDTYPE, 64 * 1024**2
+    record = b"%d comment=" % header.size
+    body = gzip.compress(header.tobuf(tarfile.USTAR_FORMAT) + record.ljust(header.size, b"a"), 1)
+    deep = packed({f"p-1/{'a/' * 30_000}x.c": b"", "p-1/setup.py": b"ext_modules"}, "gz")
+    tracemalloc.start()
+    with pytest.raises(tarfile.ReadError, match="larger than any archive of sources"):
+        parse_sdist(body)
+    assert parse_sdist(deep) == SourceFacts(declares_extension=True)
+    most = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert most < 16 * 1024**2
 
 
 def test_versions_are_chosen_where_nothing_can_be_resolved() -> None:

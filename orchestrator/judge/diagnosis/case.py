@@ -44,7 +44,8 @@ def _failed_build(cell: CellRecord, evidence: Evidence) -> Said | None:
     if text is None:
         quoted = list(_QUOTED.finditer(evidence.build_log))
         text = evidence.build_log[: quoted[-1].start()] if quoted else evidence.build_log
-    return Said(f"step {plain_step(evidence.step)}" if evidence.step else "the build", _clip(text))
+    where = f"step {plain_step(evidence.step)}" if evidence.step else "the build"
+    return Said(where, _clip(text), whole=inert(text))
 
 
 def _failed_checks(cell: CellRecord, log: str) -> Iterator[Said]:

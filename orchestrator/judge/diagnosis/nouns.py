@@ -34,6 +34,7 @@ class Said(Struct, frozen=True):
     text: str
     check: CheckResult | None = None
     detail: Mapping[str, Any] = field(default_factory=dict)  # what a probe answered
+    whole: str = ""  # what a build printed, with lines of any length: for a rule that reads long lists
 
 
 class Hit(Struct, frozen=True):

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from msgspec.structs import replace
+
 from orchestrator.judge.diagnosis.nouns import Case, Rule, make_finding, search
 from orchestrator.providers import ALPINE
 
@@ -16,7 +18,7 @@ if TYPE_CHECKING:
 
 _PIP = re.compile(
     r"^[ \t]*ERROR: Could not find a version that satisfies the requirement (?P<wanted>[^\n(]{1,200}?) "
-    r"\(from versions: (?P<offered>[^)\n]{0,2000})",
+    r"\(from versions: (?P<offered>[^)\n]{0,200000})",
     re.MULTILINE,
 )
 _OTHER_PYTHON = re.compile(
@@ -121,7 +123,8 @@ def find_no_system_package(case: Case) -> Iterator[Finding]:
 
 
 def _pip_hits(case: Case) -> list[Hit]:
-    return list(search([case.build], _PIP))[:1] if case.build else []
+    """Find pip's list of versions, which is a line of many thousand characters for some projects."""
+    return list(search([replace(case.build, text=case.build.whole or case.build.text)], _PIP))[:1] if case.build else []
 
 
 def _asks_other_python(case: Case) -> bool:
