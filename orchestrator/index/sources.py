@@ -108,6 +108,7 @@ def _from_pip(environ: Mapping[str, str], pip: Mapping[str, list[str]]) -> Sourc
 
 def with_options_of(sources: Sources, options: Iterable[tuple[str, str]]) -> Sources:
     """Add the indices that a requirements file itself names: it is what the build in a container is told."""
+    options = tuple(options)
     for name, value in options:
         match name:
             case "index-url":
@@ -117,12 +118,10 @@ def with_options_of(sources: Sources, options: Iterable[tuple[str, str]]) -> Sou
                 sources = replace(sources, extra=(*sources.extra, value), passed_over=passed_over)
             case "find-links":
                 sources = replace(sources, find_links=(*sources.find_links, value))
-            case "no-index":
-                return replace(sources, default="", extra=())
             case _:
                 continue
         split_address(value)
-    return sources
+    return replace(sources, default="", extra=()) if ("no-index", "") in options else sources
 
 
 def _from_uv(environ: Mapping[str, str], files: list[dict[str, Any]], folder: Path) -> Sources | None:
@@ -136,6 +135,8 @@ def _from_uv(environ: Mapping[str, str], files: list[dict[str, Any]], folder: Pa
         plain += [{"url": url} for url in data["extra-index-url"]] + [{"url": url, "default": True} for url in data["index-url"]]
         links += data["find-links"]
     tables = [table for table in _each_name_once([*tables, *plain]) if not table.get("explicit")]
+    links += [_address_of(table, environ) for table in tables if table.get("format") == "flat"]
+    tables = [table for table in tables if table.get("format") != "flat"]
     defaults = [_address_of(table, environ) for table in tables if table.get("default")]
     extra = {_address_of(table, environ): table for table in reversed(tables) if not table.get("default")}
     network = _on_the_network(reversed(extra))

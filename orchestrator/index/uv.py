@@ -88,14 +88,15 @@ def resolve(requirements: Path, folder: Path, asked: Resolving, sources: Sources
     if answer.ok:
         return parse_pins(answer.stdout, requirements)
     words = hide_queries(Redactor().text(answer.stderr))
+    asked_at = sources.default or ", ".join(sources.find_links)
     if answer.exit.timed_out:
-        raise explain_silence(sources.default, f"uv timed out after {_RESOLVE_S:.0f} s")
+        raise explain_silence(asked_at, f"uv timed out after {_RESOLVE_S:.0f} s")
     if asked.offline and is_offline(words):
         message = f"{requirements.name}: not all of its packages are in the cache"
         raise OfflineError(message)
     is_answered = "No solution found" in words or "not found in the package registry" in words or bool(_DIRECT.search(words))
     if not is_answered and is_unreachable(words):
-        raise explain_silence(sources.default, _conclusion(words))
+        raise explain_silence(asked_at, _conclusion(words))
     if is_answered or "Failed to build" in words:
         raise ResolutionError(_conclusion(words), tuple(dict.fromkeys(_NO_WHEEL.findall(words))))
     message = f"{requirements}: uv cannot resolve it: {_conclusion(words)}"

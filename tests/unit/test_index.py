@@ -88,7 +88,8 @@ def test_requirements_may_name_indices_themselves() -> None:
     options = (("index-url", "https://a/simple"), ("find-links", "https://flat/"), ("extra-index-url", "https://b/simple"))
     found = with_options_of(Sources("https://mine/simple"), options)
     assert (found.indices, found.find_links) == (("https://b/simple", "https://a/simple"), ("https://flat/",))
-    assert with_options_of(found, [("no-index", "")]).indices == ()
+    alone = with_options_of(found, [("no-index", ""), ("index-url", "https://c/simple"), ("find-links", "https://more/")])
+    assert (alone.indices, alone.find_links) == ((), ("https://flat/", "https://more/"))
 
 
 def test_uv_is_told_where_to_look_by_nobody_else() -> None:
@@ -168,6 +169,15 @@ def test_folders_of_wheels_and_settings_of_uv_are_kept_apart(tmp_path: Path) -> 
     found = load_sources({**environ, "UV_FIND_LINKS": f"{tmp_path},https://flat/x"}, tmp_path)
     assert found.find_links == ("https://flat/x",)
     assert dict(found.settings) == {"index-strategy": '"unsafe-first-match"', "prerelease": '"allow"'}
+
+
+def test_a_flat_index_is_a_list_of_files(tmp_path: Path) -> None:
+    """As uv has it; it is asked for no package's page."""
+    flat = '[[index]]\nurl = "https://flat/y"\nformat = "flat"\n'
+    (tmp_path / "uv.toml").write_text(f'{flat}[[index]]\nurl = "https://b/s"\n')
+    environ = {"HOME": str(tmp_path), "PIP_CONFIG_FILE": "/dev/null", "UV_DEFAULT_INDEX": "https://a/s"}
+    found = load_sources(environ, tmp_path)
+    assert (found.indices, found.find_links) == (("https://b/s", "https://a/s"), ("https://flat/y",))
 
 
 def test_an_address_that_is_none_is_the_users_to_mend(tmp_path: Path) -> None:
