@@ -29,6 +29,7 @@ from orchestrator.measure.installs import InstallLog, Origin
 from orchestrator.measure.progress import Progress, export_seconds, find_bases, make_steps, pull_seconds, start_of
 from orchestrator.measure.usage import with_usage
 from orchestrator.model import Cell, Status
+from orchestrator.paths import cache_folder
 from orchestrator.record import Build
 from orchestrator.smoke.words import inert
 from orchestrator.tracing.trace import write_traceparent
@@ -175,7 +176,7 @@ def _judge(shop: Workshop, cell: Cell, followed: Followed, metadata_file: Path) 
     if ended.code is not None and ended.code < 0:
         name = signal.Signals(-ended.code).name
         return Built(build, BuildMetadata(), BuildFailure(f"buildx was ended by {name}", is_ours=False, passing=True), Status.ERROR)
-    failure = classify_failure(progress.failed_step, progress.messages, followed.tail)
+    failure = classify_failure(progress.failed_step, progress.messages, followed.tail, str(cache_folder()))
     return Built(build, BuildMetadata(), failure, Status.BUILD_FAILED if failure.is_ours else Status.ERROR)
 
 

@@ -51,9 +51,12 @@ class BuildFailure(Struct, frozen=True):
 
 
 def classify_failure(  # noqa: PLR0911  # one for each kind of cause
-    step: Vertex | None, messages: Sequence[str], log_tail: Sequence[str]
+    step: Vertex | None, messages: Sequence[str], log_tail: Sequence[str], cache: str | None = None
 ) -> BuildFailure:
-    """Read the last error of a build; what its steps printed is evidence, never the judge."""
+    """Read the last error of a build; what its steps printed is evidence, never the judge.
+
+    With matrix's own cache folder, where images leave the builder, a full disk of that one is told from the engine's.
+    """
     text = inert("\n".join(messages))
     errors = _ERROR.findall(text)
     error = errors[-1] if errors else (step.error if step and step.error else text.strip().rpartition("\n")[2])
@@ -61,9 +64,7 @@ def classify_failure(  # noqa: PLR0911  # one for each kind of cause
     if found := _OF_THE_DOCKERFILE.search(error):
         return BuildFailure(_step_reason(step, found[1], log_tail), is_ours=True, passing=False)
     if _DISK.search(error) and "dockerfile parse error" not in error:
-        return BuildFailure(
-            f"no room left on the engine's disk: {shorten(words)}; `docker buildx prune` frees some", is_ours=False, passing=False
-        )
+        return _disk_failure(words, cache)
     if step is not None and step.name == _BOOTING:
         return BuildFailure(f"the builder did not start: {shorten(words)}", is_ours=False, passing=True)
     if "dockerfile parse error" in error or "failed to read dockerfile" in error:
@@ -84,6 +85,14 @@ def classify_failure(  # noqa: PLR0911  # one for each kind of cause
     if _PASSING.search(error):
         return BuildFailure(shorten(words), is_ours=False, passing=True, spoilt=bool(_SPOILT.search(error)))
     return BuildFailure(shorten(words) or "buildx gave no reason", is_ours=bool(words), passing=False)
+
+
+def _disk_failure(words: str, cache: str | None) -> BuildFailure:
+    if cache and f"{cache.rstrip('/')}/" in words:
+        reason = f"no room left on the disk of matrix's own cache, {cache}: {shorten(words)}; MATRIX_CACHE_DIR names another folder"
+    else:
+        reason = f"no room left on the engine's disk: {shorten(words)}; `docker buildx prune` frees some"
+    return BuildFailure(reason, is_ours=False, passing=False)
 
 
 def _base_failure(words: str) -> BuildFailure:

@@ -254,6 +254,23 @@ def test_the_last_error_of_a_build_is_judged(case: Case) -> None:
     assert case.words in failure.reason
 
 
+@pytest.mark.parametrize(
+    ("cache", "where"),
+    [
+        ("/home/me/.cache/matrix", "the disk of matrix's own cache, /home/me/.cache/matrix: "),
+        ("/home/me/.cache/matri", "the engine's disk: "),
+        (None, "the engine's disk: "),
+    ],
+)
+def test_a_full_disk_of_the_cache_is_not_the_engines(cache: str | None, where: str) -> None:
+    """Images leave the builder there: to prune the builder would free nothing."""
+    words = "write /home/me/.cache/matrix/images/x/blobs/sha256/ab: no space left on device"
+    failure = classify_failure(None, [f"ERROR: failed to solve: {words}"], (), cache)
+    assert failure.reason.startswith(f"no room left on {where}{words}; ")
+    assert ("MATRIX_CACHE_DIR names another folder" in failure.reason) == (cache == "/home/me/.cache/matrix")
+    assert (failure.is_ours, failure.passing) == (False, False)
+
+
 def test_a_reason_is_one_harmless_line_of_bounded_length() -> None:
     """Whatever a build prints, its reason is a line for a table, without what could rewrite a terminal."""
     hostile = f"\x1b[31merror\x1b[0m {'x' * 5000} \u202e failed"
