@@ -45,7 +45,7 @@ class Received:
     raw: list[bytes] = field(default_factory=list)  # bodies as they came, over HTTP
     status: int | grpc.StatusCode | None = None  # to refuse with
     reason: str = "refused"
-    answer: bytes | None = None  # in the place of the protocol's own, over HTTP
+    answer: bytes | None = None  # in the place of the protocol's own
     content_type: str = "application/x-protobuf"
     before: Callable[[], object] = lambda: None  # called before each answer
     refused: int = 0  # requests, over HTTP
@@ -205,7 +205,7 @@ def http_receiver(certificate: LeafCert | None = None, clients: CA | None = None
 class _Service(TraceServiceServicer, MetricsServiceServicer):
     """Both services of OTLP, whose method has the same name."""
 
-    def __init__(self, received: Received, answer: Callable[[], object]) -> None:
+    def __init__(self, received: Received, answer: Any) -> None:
         self._received = received
         self._answer = answer
 
@@ -216,10 +216,10 @@ class _Service(TraceServiceServicer, MetricsServiceServicer):
         if isinstance(received.status, grpc.StatusCode):
             context.abort(received.status, received.reason)
         received.take(request, ((str(key), str(value)) for key, value in context.invocation_metadata()))
-        return self._answer()
+        return self._answer.FromString(received.answer or b"")
 
 
-_SERVICES: tuple[tuple[Any, Callable[[], object]], ...] = (  # generated code without types
+_SERVICES: tuple[tuple[Any, Any], ...] = (  # generated code without types
     (add_TraceServiceServicer_to_server, ExportTraceServiceResponse),
     (add_MetricsServiceServicer_to_server, ExportMetricsServiceResponse),
 )

@@ -19,6 +19,7 @@ _NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")  # what HTTP allows in the na
 _PRINTABLE = re.compile(r"[\x20-\x7e]*")
 _TIMEOUT_S = 10.0
 _GRPC_PORT = 4317
+_SOCKETS = ("unix:", "unix-abstract:")  # of a target in gRPC's own words, which needs no //
 
 
 class Signal(StrEnum):
@@ -127,7 +128,7 @@ def _make(asked: _Asked, environment: Mapping[str, str], warn: Warn) -> Destinat
 
 def _split(endpoint: str) -> SplitResult:
     try:
-        parts = urlsplit(endpoint if "://" in endpoint else f"//{endpoint}")
+        parts = urlsplit(endpoint if "://" in endpoint or endpoint.startswith(_SOCKETS) else f"//{endpoint}")
         _ = parts.port  # read here, because it is only checked when it is read
     except ValueError as error:
         message = "it is not an address (its host or port cannot be read)"
@@ -137,6 +138,8 @@ def _split(endpoint: str) -> SplitResult:
 
 def _address(parts: SplitResult) -> str:
     """Give what may be shown of an address: no user, no password, no path, no query."""
+    if f"{parts.scheme}:" in _SOCKETS:
+        return f"{parts.scheme}:{parts.path}"
     host = parts.netloc.rpartition("@")[2]
     return f"{parts.scheme}://{host}" if parts.scheme else host
 

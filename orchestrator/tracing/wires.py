@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 _REDIRECTS = range(300, 400)
 _OURS = "Exporter already shutdown"  # said of what it is given after it was stopped here, which tells nothing of the backend
+_PROTOBUF = "application/x-protobuf"
 
 
 class _OtlpWire:
@@ -31,7 +32,9 @@ class _OtlpWire:
         self._note = note
         self._rejected = 0
         self._session = _make_session(note, self._check) if destination.protocol is Protocol.HTTP else None
-        self._exporter: Any = _make_grpc(destination) if self._session is None else _make_http(destination, self._session)
+        self._exporter: Any = (
+            _make_grpc(destination, self._read) if self._session is None else _make_http(destination, self._session)
+        )
 
     def _export(self, batch: Any, count: int) -> int:  # noqa: ANN401  # spans or metrics, as the exporter takes them
         self._rejected = 0
@@ -61,10 +64,14 @@ class _OtlpWire:
         if wrong is not None:
             response.close()
             raise RequestException(wrong)
-        if response.ok and response.headers.get("content-type", "") == "application/x-protobuf":
-            self._rejected, words = _rejected(response.content)
-            if self._rejected:
-                self._note(f"reason: it rejected {self._rejected}: {words or 'no reason given'}")
+        if response.ok and response.headers.get("content-type", "").partition(";")[0].strip().lower() == _PROTOBUF:
+            self._read(response.content)
+
+    def _read(self, answer: bytes) -> None:
+        """Count what a backend has left out, though it took the rest."""
+        self._rejected, words = _rejected(answer)
+        if self._rejected:
+            self._note(f"reason: it rejected {self._rejected}: {words or 'no reason given'}")
 
 
 class SpanWire(_OtlpWire):
@@ -123,14 +130,24 @@ class _Listener(logging.Handler):
             self._note(record.getMessage())
 
 
-def _make_grpc(destination: Destination) -> object:
+def _make_grpc(destination: Destination, read: Callable[[bytes], None]) -> object:
     from grpc import Compression, ssl_channel_credentials  # noqa: PLC0415  # 0.3 s that only this way of sending needs
     from opentelemetry.exporter.otlp.proto.grpc.metric_exporter import OTLPMetricExporter  # noqa: PLC0415  # as above
     from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter  # noqa: PLC0415  # as above
 
     files = (destination.certificate, destination.client_key, destination.client_certificate)
-    make = OTLPSpanExporter if destination.signal is Signal.TRACES else OTLPMetricExporter
-    return make(
+    base: Any = OTLPSpanExporter if destination.signal is Signal.TRACES else OTLPMetricExporter
+
+    class Reading(base):  # type: ignore[misc]  # of either
+        """An exporter that hands on what it is answered, which it would throw away."""
+
+        _client: Any
+
+        def _initialize_channel_and_stub(self) -> None:
+            super()._initialize_channel_and_stub()
+            self._client = _Client(self._client, read)
+
+    return Reading(
         endpoint=destination.endpoint,
         insecure=destination.insecure,
         credentials=None
@@ -140,6 +157,18 @@ def _make_grpc(destination: Destination) -> object:
         timeout=destination.timeout_s,
         compression=Compression.Gzip if destination.compression == "gzip" else Compression.NoCompression,
     )
+
+
+class _Client:
+    """What sends for an exporter, with somebody who reads the answers."""
+
+    def __init__(self, client: Any, read: Callable[[bytes], None]) -> None:  # noqa: ANN401  # generated code without types
+        self._client, self._read = client, read
+
+    def Export(self, **named: Any) -> Any:  # noqa: ANN401, N802  # as the exporter has it
+        answer = self._client.Export(**named)
+        self._read(answer.SerializeToString())
+        return answer
 
 
 def _make_http(destination: Destination, session: Session) -> object:

@@ -157,11 +157,12 @@ def test_a_backend_that_comes_back_gets_what_comes_after() -> None:
     assert "code: 400" in problem.text
 
 
-def test_spans_that_a_backend_rejects_are_counted_with_its_reason() -> None:
-    """A backend may answer 200 and yet leave spans out, and says so in its answer."""
-    with http_receiver() as received:
-        received.answer = b"\n\x0c\x08\x02\x12\x08too\x1b old"
-        problem, _ = export_one(environment_of(received.port, HTTP))
+@pytest.mark.parametrize("content_type", ["application/x-protobuf", "application/X-Protobuf; charset=utf-8"])
+def test_spans_that_a_backend_rejects_are_counted_with_its_reason(content_type: str, protocol: str) -> None:
+    """A backend may take a request and yet leave spans out, and says so in its answer."""
+    with RECEIVERS[protocol](None) as received:
+        received.answer, received.content_type = b"\n\x0c\x08\x02\x12\x08too\x1b old", content_type
+        problem, _ = export_one(environment_of(received.port, protocol))
     assert problem is not None
     assert "traces (2 of 6 spans) have not arrived" in problem.text
     assert problem.text.endswith("it rejected 2: too old")

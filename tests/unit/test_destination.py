@@ -48,6 +48,9 @@ def where(variables: dict[str, str], signal: Signal = Signal.TRACES) -> Destinat
         ({"ENDPOINT": "h:4317", "PROTOCOL": "grpc"}, Protocol.GRPC, "h:4317", False),
         ({"ENDPOINT": "h:4317", "PROTOCOL": "grpc", "INSECURE": "True"}, Protocol.GRPC, "h:4317", True),
         ({"ENDPOINT": "unix:///run/otlp", "PROTOCOL": "GRPC", "INSECURE": "true"}, Protocol.GRPC, "unix:///run/otlp", True),
+        ({"ENDPOINT": "unix:/run/otlp", "PROTOCOL": "grpc", "INSECURE": "true"}, Protocol.GRPC, "unix:/run/otlp", True),
+        ({"ENDPOINT": "unix:run/otlp", "PROTOCOL": "grpc"}, Protocol.GRPC, "unix:run/otlp", False),
+        ({"ENDPOINT": "unix-abstract:otlp", "PROTOCOL": "grpc"}, Protocol.GRPC, "unix-abstract:otlp", False),
         ({"ENDPOINT": "http://[::1]:4317", "PROTOCOL": "grpc"}, Protocol.GRPC, "[::1]:4317", True),
         (
             {"ENDPOINT": "http://h", "PROTOCOL": "grpc", "TRACES_PROTOCOL": "http/protobuf"},
