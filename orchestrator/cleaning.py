@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -13,7 +12,7 @@ from orchestrator.docker.engine import connect
 from orchestrator.docker.images import list_images, remove_image
 from orchestrator.environment import builder_spec
 from orchestrator.model import BuilderSpec
-from orchestrator.paths import cache_folder, is_held, run_lock
+from orchestrator.paths import cache_folder, is_held, remove_folder, run_lock
 from orchestrator.store import Reports
 
 if TYPE_CHECKING:
@@ -54,4 +53,4 @@ def _things(engine: Engine) -> Iterator[tuple[str, list[tuple[str, str]], Callab
         yield "container", list_containers(engine), partial(remove_container, engine)
         yield "network", list_networks(engine), partial(remove_network, engine)
         yield "image", list_images(engine), partial(remove_image, engine)
-    yield "image folder", [(folder.name, folder.name) for folder in folders.iterdir()], lambda name: shutil.rmtree(folders / name)
+    yield "image folder", [(folder.name, folder.name) for folder in folders.iterdir()], lambda name: remove_folder(folders / name)

@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 import secrets
 import shutil
+from contextlib import suppress
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING
 
 from orchestrator.disk import disk_errors
+from orchestrator.paths import open_up, remove_folder
 from orchestrator.places import inside_context
 
 if TYPE_CHECKING:
@@ -76,6 +78,7 @@ class Mirrors:
         with disk_errors(self._place):
             changed = original.read_bytes() + _white(number)
             draft = _beside(copy)  # the copy is a hard link: writing into it would change the user's own file
+            open_up(copy.parent.resolve())
             draft.write_bytes(changed)
             shutil.copymode(original, draft)
             draft.replace(copy)
@@ -90,8 +93,9 @@ class Mirrors:
             draft.replace(copy)
 
     def remove(self) -> None:
-        """Remove all copies."""
-        shutil.rmtree(self._place, ignore_errors=True)
+        """Remove all copies, as far as the disk allows: `matrix clean` removes what is left."""
+        with suppress(OSError):
+            remove_folder(self._place)
 
     def _ignored(self, folder: str, names: list[str]) -> set[str]:
         """Leave out what no context can hold: sockets, pipes and devices; and what a copy must not hold: itself."""

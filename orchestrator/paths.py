@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import fcntl
 import os
+import shutil
+import stat
 import time
 from contextlib import contextmanager
 from pathlib import Path
@@ -34,6 +36,21 @@ def cache_folder(*parts: str) -> Path:
         message = f"the cache folder {folder} cannot be made: {error.strerror}; MATRIX_CACHE_DIR names another"
         raise StoreError(message) from error
     return folder
+
+
+def remove_folder(folder: Path) -> None:
+    """Remove a folder of the cache; a folder that was copied into it may not let even its owner remove what it holds."""
+    open_up(folder)
+    for path, names, _ in os.walk(folder):
+        for name in names:
+            open_up(Path(path, name))
+    shutil.rmtree(folder)
+
+
+def open_up(folder: Path) -> None:
+    """Let the owner of a folder change what it holds."""
+    if not folder.is_symlink():  # else it is another that would be changed
+        folder.chmod(folder.stat().st_mode | stat.S_IRWXU)
 
 
 @contextmanager

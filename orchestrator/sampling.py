@@ -112,6 +112,7 @@ def measure_cells(shop: Workshop, plan: Plan, records: Mapping[str, CellRecord],
     seed = secrets.randbits(32)
     place = shop.store.folder / "mirrors"  # the run's own folder: `matrix clean` leaves it alone
     mirrors = Mirrors(shop.folder, place, (cache_folder(), shop.run.path.parent))
+    mirrors.remove()  # of a process that was killed
     bench = _Bench(shop, asked, cells, mirrors, seed)
     try:
         _warm_up(bench)

@@ -132,3 +132,17 @@ def test_a_copy_does_not_hold_itself(tmp_path: Path) -> None:
     copy = mirrors.of(Settings(context="."))
     assert sorted(path.name for path in copy.iterdir()) == ["link", "main.py", "reports"]
     assert list((copy / "reports").iterdir()) == []
+
+
+def test_a_file_in_a_folder_that_can_only_be_read_is_changed_in_the_copy(tmp_path: Path) -> None:
+    """The copy of the folder lets its owner write; the user's own stays as it is."""
+    project = tmp_path / "project"
+    (project / "app").mkdir(parents=True)
+    (project / "app" / "main.py").write_text("print(1)\n")
+    (project / "app").chmod(0o555)
+    mirrors = Mirrors(project, tmp_path / "mirrors")
+    copy = mirrors.change(Settings(context="."), "app/main.py", 1)
+    assert (copy / "app").stat().st_mode & 0o777 == 0o755
+    assert (project / "app").stat().st_mode & 0o777 == 0o555
+    mirrors.remove()
+    assert not (tmp_path / "mirrors").exists()

@@ -10,7 +10,7 @@ import pytest
 
 from orchestrator.errors import EngineError, StoreError, UsageError
 from orchestrator.model import Cell, Settings
-from orchestrator.paths import cache_folder, forget_lock, held, is_held, run_lock
+from orchestrator.paths import cache_folder, forget_lock, held, is_held, remove_folder, run_lock
 from orchestrator.places import dockerfile_of, inside_context, is_remote
 from orchestrator.standins import VARIABLE, StandIns, find_stand_ins, lacking_reason
 from tests.unit.folders import make_files
@@ -143,3 +143,26 @@ def test_a_lock_that_cannot_be_opened_names_the_variable_that_moves_it() -> None
         pytest.fail("there is no such lock")
     with pytest.raises(StoreError, match=words):
         is_held("in-the-way")
+
+
+def test_a_folder_goes_away_whatever_was_copied_into_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Contexts have folders that can only be read, and links to folders of others, which stay as they are."""
+    theirs, ours = tmp_path / "theirs", tmp_path / "ours"
+    (ours / "closed" / "inner").mkdir(parents=True)
+    (ours / "closed" / "inner" / "file").touch()
+    theirs.mkdir(0o500)
+    (ours / "link").symlink_to(theirs)
+    (ours / "closed" / "inner").chmod(0)
+    (ours / "closed").chmod(0o500)
+    changed: list[Path] = []
+    chmod = Path.chmod
+
+    def keep(path: Path, mode: int) -> None:
+        changed.append(path)
+        chmod(path, mode)
+
+    monkeypatch.setattr(Path, "chmod", keep)
+    remove_folder(ours)
+    assert not ours.exists()
+    assert {path.name for path in changed} == {"ours", "closed", "inner"}, "root may remove anything, and tests may run as root"
+    assert theirs.stat().st_mode & 0o777 == 0o500
