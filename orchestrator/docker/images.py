@@ -19,7 +19,7 @@ from orchestrator.disk import disk_errors
 from orchestrator.docker.api import RefusedError, ask
 from orchestrator.docker.client import client, engine_errors
 from orchestrator.errors import EngineError
-from orchestrator.measure.image import RawImage, clean_instruction, instructions_of, makes_layer
+from orchestrator.measure.image import RawImage, clean_history, instructions_of, makes_layer
 from orchestrator.model import LABEL
 
 if TYPE_CHECKING:
@@ -198,7 +198,7 @@ def read_from_engine(engine: Engine, image: str) -> RawImage:
     if missing := set(diff_ids) - set(layers):
         with engine_errors(f"the image {image} cannot be read from the engine"):
             layers |= _read_saved(image, missing)
-    made = [clean_instruction(words) for words in _history(engine, image) if makes_layer(words)]
+    made = [words for words in clean_history(_history(engine, image)) if makes_layer(words)]
     return RawImage(
         digest=found["Id"],
         diff_ids=diff_ids,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import deque
 from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
@@ -10,7 +11,7 @@ from msgspec import Struct
 from orchestrator.record import Image, Layer
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from orchestrator.layers.index import LayerIndex
 
@@ -18,7 +19,11 @@ _NO_LAYER = re.compile(
     r"^(?:/bin/sh -c #\(nop\)\s+)?"
     r"(?:ENV|LABEL|CMD|ENTRYPOINT|EXPOSE|USER|ARG|HEALTHCHECK|STOPSIGNAL|SHELL|VOLUME|MAINTAINER|ONBUILD)\b"
 )
-_SHELL = re.compile(r"^(?:RUN )?(?:\|\d+ .*?)?/bin/sh -c (?!#\(nop\))", re.DOTALL)
+_SHELL = "/bin/sh -c"  # unless a SHELL says otherwise
+_ARGUMENTS = re.compile(r"(?:RUN )?\|\d+ ")
+_ARGUMENT = re.compile(r"[A-Za-z_]\w*=")
+_NOTHING = "#(nop)"  # as the classic builder begins what runs nothing
+_MOST_VALUES = 200  # of ARG and ENV, that are looked for before a command
 
 
 class LayerSize(Struct, frozen=True):
@@ -97,7 +102,8 @@ def count_base_layers(diff_ids: Sequence[str], bases: Sequence[Sequence[str]]) -
 
 def instructions_of(history: Sequence[Mapping[str, Any]], layers: int) -> tuple[str | None, ...]:
     """Give the instruction behind each layer, or None for all when the history does not fit."""
-    made = [clean_instruction(str(entry.get("created_by", ""))) for entry in history if not entry.get("empty_layer")]
+    words = clean_history(str(entry.get("created_by", "")) for entry in history)
+    made = [one for one, entry in zip(words, history, strict=True) if not entry.get("empty_layer")]
     return tuple(made) if len(made) == layers else (None,) * layers
 
 
@@ -106,9 +112,34 @@ def makes_layer(created_by: str) -> bool:
     return not _NO_LAYER.match(created_by)
 
 
-def clean_instruction(created_by: str) -> str:
-    """Write a history entry as the Dockerfile has it."""
-    text = created_by.removesuffix("# buildkit").strip()
-    text = _SHELL.sub("RUN ", text)
-    text = text.removeprefix("/bin/sh -c #(nop)").strip()
-    return " ".join(text.split())
+def clean_history(words: Iterable[str]) -> list[str]:
+    """Write history entries, the oldest first, as the Dockerfile has them; SHELL, ARG and ENV say what stands before a command."""
+    shell, values = _SHELL, deque[str](maxlen=_MOST_VALUES)
+    made = []
+    for one in words:
+        text = _clean(one, shell, values)
+        name, _, rest = text.partition(" ")
+        if name == "SHELL":
+            shell = rest.removeprefix("[").removesuffix("]")
+        elif name in ("ARG", "ENV"):
+            values.append(rest if "=" in rest else f"{rest}=")
+        made.append(text)
+    return made
+
+
+def _clean(created_by: str, shell: str, values: Iterable[str]) -> str:
+    text = " ".join(created_by.removesuffix("# buildkit").split())
+    if text.startswith(f"{shell} {_NOTHING}"):
+        return text.removeprefix(f"{shell} {_NOTHING}").strip()
+    if start := _ARGUMENTS.match(text):
+        text = f"RUN {_without_values(text[start.end() :], shell, values)}"
+    command = text.removeprefix("RUN ")
+    return f"RUN {command.removeprefix(f'{shell} ')}" if command.startswith(f"{shell} ") else text
+
+
+def _without_values(text: str, shell: str, values: Iterable[str]) -> str:
+    """Take the build arguments off a command; of one whose value nothing tells, the shell says where it ends."""
+    while known := next((value for value in values if text.startswith(f"{value} ")), None):
+        text = text[len(known) + 1 :]
+    rest = text.partition(f" {shell} ")[2] if _ARGUMENT.match(text) else ""
+    return rest or text

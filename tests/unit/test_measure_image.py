@@ -7,7 +7,7 @@ import pytest
 from orchestrator.measure.image import (
     LayerSize,
     RawImage,
-    clean_instruction,
+    clean_history,
     count_base_layers,
     instructions_of,
     make_image,
@@ -39,7 +39,27 @@ A, B, C = "sha256:a", "sha256:b", "sha256:c"
 )
 def test_history_reads_as_the_dockerfile_does(created_by: str, instruction: str) -> None:
     """What BuildKit and the classic builder write into the history becomes the instruction that a person wrote."""
-    assert clean_instruction(created_by) == instruction
+    assert clean_history([created_by]) == [instruction]
+
+
+def test_what_stands_before_a_command_is_not_taken_for_it() -> None:
+    """Build arguments may hold anything, a shell's name, too, and a Dockerfile may have a shell of its own."""
+    words = {
+        "ARG B": "ARG B",
+        "ARG A=x /bin/sh -c  y C=zzz": "ARG A=x /bin/sh -c y C=zzz",
+        "RUN |3 B= A=x /bin/sh -c  y C=zzz /bin/sh -c true # buildkit": "RUN true",
+        "SHELL [/bin/ash -e -c]": "SHELL [/bin/ash -e -c]",
+        "RUN |3 B= A=x /bin/sh -c  y C=zzz /bin/ash -e -c echo 1 # buildkit": "RUN echo 1",
+        "RUN |3 B= A=x /bin/sh -c  y C=zzz /bin/busybox true # buildkit": "RUN /bin/busybox true",
+        "RUN /bin/sh -c exec # buildkit": "RUN /bin/sh -c exec",
+        "ENV A=other": "ENV A=other",
+        "RUN |3 B= A=other C=zzz /bin/ash -e -c echo 2 # buildkit": "RUN echo 2",
+        "|1 D=1 /bin/ash -e -c foo": "RUN foo",
+        "/bin/ash -e -c #(nop)  USER me": "USER me",
+        "/bin/ash -e -c #(nop)  SHELL [/bin/sh -c]": "SHELL [/bin/sh -c]",
+        "/bin/sh -c bar": "RUN bar",
+    }
+    assert dict(zip(words, clean_history(words), strict=True)) == words
 
 
 @pytest.mark.parametrize(
