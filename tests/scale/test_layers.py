@@ -156,14 +156,14 @@ def test_any_stack_is_what_applying_the_layers_gives(layers: list[list[Item]]) -
 @settings(max_examples=1000, deadline=None)
 @given(st.data())
 def test_a_damaged_layer_is_an_index_or_a_named_problem(data: st.DataObject) -> None:
-    """Bytes that are lost, changed or put in anywhere never raise anything."""
+    """Bytes that are lost, changed or put in anywhere never raise anything; what no longer begins as a tar has no length."""
     tar = make_tar(
         Item("a" * 150, b"x" * 700), Item("b", kind="link", target="a" * 150), Item("etc/passwd", b"root:x:0:0::/:/bin/sh\n")
     )
     at = data.draw(st.integers(0, len(tar)))
     damaged = tar[:at] + data.draw(st.binary(max_size=30)) + tar[at + data.draw(st.integers(0, 600)) :]
     found = make_index(iter([damaged] if damaged else []))
-    assert found.uncompressed_bytes == len(damaged)
+    assert found.uncompressed_bytes == len(damaged) or (found.problem and found.uncompressed_bytes is None)
     if found.problem is None:
         stack_layers([found])
 
