@@ -27,9 +27,14 @@ def inside_context(path: str, context: str) -> str:
     return path if is_remote(context) else Path(os.path.relpath(path, context)).as_posix()
 
 
+def is_folder(named: str) -> bool:
+    """Tell whether a further context is a folder of this machine: no address, no image and no other target."""
+    return not (is_remote(named) or "://" in named or named.startswith("target:"))
+
+
 def named_context(value: str, folder: Path) -> str:
     """Make a folder that is named as a further context independent of the working folder."""
-    return value if "://" in value or value.startswith("target:") else str(folder / value)
+    return str(folder / value) if is_folder(value) else value
 
 
 def secret_source(secret: Secret, folder: Path) -> str | None:

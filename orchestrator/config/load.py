@@ -15,7 +15,8 @@ from orchestrator.config.source import MAX_BYTES, Source, decode, parse_source
 from orchestrator.errors import ConfigError, did_you_mean
 from orchestrator.plan.claimed import find_judging_problems
 from orchestrator.plan.expand import make_plan
-from orchestrator.plan.problems import find_file_problems, find_name_problems, find_plan_problems
+from orchestrator.plan.files import find_file_problems
+from orchestrator.plan.problems import find_name_problems, find_plan_problems
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -69,8 +70,7 @@ def parse_matrix(text: str, name: str, folder: Path) -> tuple[schema.MatrixFile,
         plan = make_plan(file)
         found = [*find_name_problems(file), *find_plan_problems(file, plan), *find_judging_problems(file, plan)]
         found += find_file_problems(file, plan.cells, folder)
-        places = [(repair.original_path(where), words) for where, words in found]
-        places = [(place, words) for place, words in places if not repair.explains(place)]
+        places = [(repair.original_path(one.where), one.words) for one in found if not repair.explains(one)]
         problems += [(source.line_of(place), f"{_render_path(place)}: {words}") for place, words in places]
     if problems or file is None or plan is None:
         raise ConfigError(f"{name}:{line}: {words}" for line, words in sorted(set(problems)))

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from orchestrator.config.source import Path
+    from orchestrator.plan.problem import Problem
 
 _STAND_INS = {"version": 1, "name": "matrix"}  # for a file that lacks them; nothing is built from a repaired file
 
@@ -44,12 +45,21 @@ class Repair:
             return [self._copy(value[at], (*path, at)) for at in self._kept[path]]
         return value
 
-    def explains(self, place: Path) -> bool:
-        """Tell whether a problem at a place only follows from what was left out.
+    def explains(self, problem: Problem) -> bool:
+        """Tell whether a problem only follows from what was left out: whether one of the parts that it is about was.
 
         An included cell without its refused value lacks an axis, and settings of a
         refused value belong to none: one mistake is one error.
         """
-        inside = any(refused[: len(place)] == place for refused in self._refused if refused)
-        axes = {refused[1] for refused in self._refused if len(refused) > 1 and refused[0] == "axes"}
-        return inside or (len(place) > 1 and place[0] == "settings" and place[1] in axes)
+        refused = self._refused | {self._by_value(path) for path in self._refused}
+        about = [self.original_path(part) for part in problem.after]
+        return any(part[: len(one)] == one[: len(part)] for one in refused if one for part in about)
+
+    def _by_value(self, path: Path) -> Path:
+        """Name a refused value of an axis as itself, wherever the file has it."""
+        match path:
+            case ("axes", axis, int() as at):
+                return ("axes", axis, str(self._original["axes"][axis][at]))
+            case ("include", int() as at, axis):
+                return ("axes", axis, str(self._original["include"][at][axis]))
+        return path

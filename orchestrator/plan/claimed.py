@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from orchestrator.config.rules import parse_value
 from orchestrator.plan.expand import matches
+from orchestrator.plan.problem import Problem
 from orchestrator.rules import METRICS, OF_AMOUNTS, OF_OUTCOMES, OF_TIMES, OUTCOME, SECONDS
 
 if TYPE_CHECKING:
@@ -14,18 +15,17 @@ if TYPE_CHECKING:
     from orchestrator.config.schema import Claim, Decide, MatrixFile
     from orchestrator.model import Cell, ExcludedCell, Plan
 
-Problem = tuple[tuple[str | int, ...], str]
-
 _TURNED = {"smaller": "faster", "larger": "slower", "faster": "smaller", "slower": "larger"}
 
 
 def find_judging_problems(matrix: MatrixFile, plan: Plan) -> Iterator[Problem]:
     """Find claims that cannot be put to the test, and preferences that decide nothing."""
     for at, claim in enumerate(matrix.claims):
+        sides = (("claims", at, "left"), ("claims", at, "right"))
         for key, words in _claim_problems(claim):
-            yield ("claims", at, *key), words
+            yield Problem(("claims", at, *key), words, (*sides, ("claims", at, "metric"), ("claims", at, "value")))
         if claim.right is not None and (both := _find_both(claim, plan)):
-            yield ("claims", at, "right"), f"both sides name the cell {both}; a claim compares different cells"
+            yield Problem(("claims", at, "right"), f"both sides name the cell {both}; a claim compares different cells", sides)
     if matrix.decide:
         yield from _decide_problems(matrix.decide)
 
@@ -75,7 +75,7 @@ def _decide_problems(decide: Decide) -> Iterator[Problem]:
     for at, preference in enumerate(decide.prefer):
         if METRICS[preference.metric] == OUTCOME:
             words = "an outcome is no figure to weigh; `require: [smoke]` takes only cells that passed"
-            yield ("decide", "prefer", at, "metric"), words
+            yield Problem(("decide", "prefer", at, "metric"), words)
         if preference.metric in seen:
-            yield ("decide", "prefer", at, "metric"), f"'{preference.metric}' is there twice"
+            yield Problem(("decide", "prefer", at, "metric"), f"'{preference.metric}' is there twice")
         seen.add(preference.metric)

@@ -1,25 +1,30 @@
-"""What the schema cannot see: names that point nowhere, ids given twice, files not there."""
+"""What the schema cannot see: names that point nowhere, ids given twice, words that axes bring."""
 
 from __future__ import annotations
 
-import os
 import re
+import warnings
 from typing import TYPE_CHECKING, Any
 
-from orchestrator.errors import ConfigError, did_you_mean
-from orchestrator.model import StructureCheck
-from orchestrator.places import dockerfile_of, is_remote
+from orchestrator.errors import did_you_mean
 from orchestrator.plan.expand import PLACEHOLDER, is_glob
+from orchestrator.plan.files import find_setter
+from orchestrator.plan.problem import Problem
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
-    from pathlib import Path
+    from collections.abc import Iterator, Mapping, Sequence
 
     from orchestrator.config.schema import Budget, Builder, MatrixFile
     from orchestrator.model import Cell, ExcludedCell, Pairs, Plan
+    from orchestrator.plan.problem import Where
 
-Where = tuple[str | int, ...]
-Problem = tuple[Where, str]
+_TAKEN = {  # names of keys that stand beside those of axes
+    "reason": "exclude and expect have a key of that name",
+    "outcome": "expect has a key of that name",
+    "cell": "`matrix plan --format github` has a key of that name",
+}
+_WORDS = {"network": ("default", "none", "host"), "libc": ("musl", "glibc")}  # of settings that an axis may fill
+_POSIX_CLASS = re.compile(r"\[\^?[^\]]*\[:\^?[a-z]+:\]")
 
 
 def find_name_problems(matrix: MatrixFile) -> Iterator[Problem]:
@@ -30,7 +35,7 @@ def find_name_problems(matrix: MatrixFile) -> Iterator[Problem]:
     yield from _include_problems(matrix)
     for at, rule in enumerate(matrix.exclude):
         if not rule.where:
-            yield ("exclude", at), "names no axis, so it would exclude every cell"
+            yield Problem(("exclude", at), "names no axis, so it would exclude every cell", (("exclude", at),))
         yield from _where_problems(matrix, ("exclude", at), rule.where)
     for at, expect in enumerate(matrix.expect):
         yield from _where_problems(matrix, ("expect", at), expect.where)
@@ -41,51 +46,59 @@ def find_name_problems(matrix: MatrixFile) -> Iterator[Problem]:
         yield from _where_problems(matrix, ("budgets", at, "where"), budget.where)
         yield from _budget_problems(("budgets", at), budget)
     if matrix.decide and matrix.decide.between not in matrix.axes:
-        yield ("decide", "between"), _unknown_axis(matrix, matrix.decide.between)
+        yield _unknown_axis(matrix, ("decide", "between"), matrix.decide.between)
     yield from _builder_problems(matrix.builder)
 
 
 def _builder_problems(builder: Builder) -> Iterator[Problem]:
     """Find builders that nobody could make."""
+    address = "needs an endpoint, such as tcp://build.example:1234"
     if builder.driver == "remote" and builder.endpoint is None:
-        yield ("builder", "driver"), "remote needs an endpoint, such as tcp://build.example:1234"
+        yield Problem(("builder", "driver"), f"remote {address}", (("builder", "endpoint"),))
     if builder.driver in ("auto", "docker"):
         for key in ("nodes", "platforms"):
             if getattr(builder, key):
-                yield (
-                    ("builder", key),
-                    f"needs a driver that has nodes: docker-container, kubernetes or remote, not {builder.driver}",
-                )
+                words = f"needs a driver that has nodes: docker-container, kubernetes or remote, not {builder.driver}"
+                yield Problem(("builder", key), words, (("builder", "driver"),))
     for at, node in enumerate(builder.nodes):
         if builder.driver == "remote" and node.endpoint is None:
-            yield ("builder", "nodes", at), "needs an endpoint, such as tcp://build.example:1234"
+            yield Problem(("builder", "nodes", at), address, (("builder", "nodes", at),))
 
 
 def _budget_problems(path: Where, budget: Budget) -> Iterator[Problem]:
     """Find limits that can never be broken: a step without a limit, a limit of no step, a budget of nothing."""
     of_step = [name for name in ("max", "compiled") if getattr(budget, name) is not None]
     if budget.step is not None and not of_step:
-        yield (*path, "step"), "limits nothing by itself; give max (how long it may run) or compiled (how many packages)"
+        words = "limits nothing by itself; give max (how long it may run) or compiled (how many packages)"
+        yield Problem((*path, "step"), words, ((*path, "max"), (*path, "compiled")))
     if budget.step is None and of_step:
-        yield (*path, of_step[0]), 'is a limit on steps; say which with step: "*pip install*"'
+        yield Problem((*path, of_step[0]), 'is a limit on steps; say which with step: "*pip install*"', ((*path, "step"),))
     if budget.step is not None and not budget.step.strip("*? "):
-        yield (*path, "step"), "fits every step; name the instruction that is meant"
+        yield Problem((*path, "step"), "fits every step; name the instruction that is meant")
     if budget.growth is not None and budget.growth.size is None and budget.growth.build_time is None:
-        yield (*path, "growth"), "limits nothing; give size or build_time, such as 5%"
+        yield Problem((*path, "growth"), "limits nothing; give size or build_time, such as 5%", ((*path, "growth"),))
     limits = (budget.size, budget.build_time, budget.growth, budget.step, *of_step)
     if all(limit is None for limit in limits):
-        yield path, "limits nothing; give size, build_time, growth or step"
+        yield Problem(path, "limits nothing; give size, build_time, growth or step", (path,))
 
 
-def _unknown_axis(matrix: MatrixFile, name: str) -> str:
-    return f"'{name}' is not an axis{did_you_mean(name, matrix.axes) or '; the axes are ' + ', '.join(matrix.axes)}"
+def _unknown_axis(matrix: MatrixFile, where: Where, name: str) -> Problem:
+    words = f"'{name}' is not an axis{did_you_mean(name, matrix.axes) or '; the axes are ' + ', '.join(matrix.axes)}"
+    return Problem(where, words, (("axes", name),))
+
+
+def _unknown_value(matrix: MatrixFile, where: Where, axis: str, value: str) -> Problem:
+    words = f"'{value}' is not a value of axis '{axis}'{did_you_mean(value, _values_of(matrix, axis))}"
+    return Problem(where, words, (("axes", axis, value),))
 
 
 def _axis_problems(matrix: MatrixFile) -> Iterator[Problem]:
     for axis, values in matrix.axes.items():
+        if axis in _TAKEN:
+            yield Problem(("axes", axis), f"'{axis}' cannot name an axis: {_TAKEN[axis]}")
         for at, value in enumerate(values):
             if value in values[:at]:
-                yield ("axes", axis, at), f"'{value}' is there twice"
+                yield Problem(("axes", axis, at), f"'{value}' is there twice")
 
 
 def _values_of(matrix: MatrixFile, axis: str) -> list[str]:
@@ -96,17 +109,16 @@ def _values_of(matrix: MatrixFile, axis: str) -> list[str]:
 def _settings_problems(matrix: MatrixFile) -> Iterator[Problem]:
     for axis, by_value in matrix.settings.items():
         if axis not in matrix.axes:
-            yield ("settings", axis), _unknown_axis(matrix, axis)
+            yield _unknown_axis(matrix, ("settings", axis), axis)
             continue
         values = _values_of(matrix, axis)
         unused = [value for value in by_value if value not in values]
         for at, value in enumerate(matrix.axes[axis]):
             meant = "" if value in by_value else did_you_mean(value, unused)
             if meant:
-                yield ("axes", axis, at), f"'{value}' has no settings{meant}"
+                yield Problem(("axes", axis, at), f"'{value}' has no settings{meant}", (("settings", axis, value),))
                 unused = [name for name in unused if f"'{name}'" not in meant]
-        for name in unused:
-            yield ("settings", axis, name), f"'{name}' is not a value of axis '{axis}'{did_you_mean(name, values)}"
+        yield from (_unknown_value(matrix, ("settings", axis, name), axis, name) for name in unused)
 
 
 def _placeholder_problems(matrix: MatrixFile) -> Iterator[Problem]:
@@ -120,16 +132,20 @@ def _placeholder_problems(matrix: MatrixFile) -> Iterator[Problem]:
             for name in PLACEHOLDER.findall(text):
                 if name not in matrix.axes:
                     meant = did_you_mean(name, matrix.axes) or f"; the axes are {', '.join(matrix.axes)}"
-                    yield path, f"'{{{name}}}' names no axis{meant}"
-            if "smoke" in path and (path[-1] in ("stdout", "body") or path[-2] == "header"):
+                    yield Problem(path, f"'{{{name}}}' names no axis{meant}", (("axes", name),))
+            if path[len(where)] == "smoke" and (path[-1] in ("stdout", "body") or path[-2] == "header"):
                 yield from _pattern_problems(path, text)
 
 
 def _pattern_problems(path: Where, pattern: str) -> Iterator[Problem]:
+    if found := _POSIX_CLASS.search(pattern):
+        yield Problem(path, f"'{found[0]}]' is no class of letters here; write [A-Za-z], \\w, \\d or \\s")
     try:
-        re.compile(pattern)
+        with warnings.catch_warnings():  # of what other versions of Python may read otherwise
+            warnings.simplefilter("ignore", FutureWarning)
+            re.compile(pattern)
     except (re.error, OverflowError, RecursionError) as error:
-        yield path, f"'{pattern}' is not a regular expression: {error}"
+        yield Problem(path, f"'{pattern}' is not a regular expression: {error}")
 
 
 def _texts_with_path(value: object, path: Where) -> Iterator[tuple[Where, str]]:
@@ -147,79 +163,49 @@ def _include_problems(matrix: MatrixFile) -> Iterator[Problem]:
     for at, cell in enumerate(matrix.include):
         for axis in cell:
             if axis not in matrix.axes:
-                yield ("include", at, axis), _unknown_axis(matrix, axis)
+                yield _unknown_axis(matrix, ("include", at, axis), axis)
         lacking = [axis for axis in matrix.axes if axis not in cell]
         if lacking:
-            yield ("include", at), f"an included cell has a value on every axis; this one lacks {', '.join(lacking)}"
+            words = f"an included cell has a value on every axis; this one lacks {', '.join(lacking)}"
+            yield Problem(("include", at), words, (("include", at),))
 
 
 def _where_problems(matrix: MatrixFile, path: Where, where: Mapping[str, Sequence[str]]) -> Iterator[Problem]:
     for axis, wanted in where.items():
         if axis not in matrix.axes:
-            yield (*path, axis), _unknown_axis(matrix, axis)
+            yield _unknown_axis(matrix, (*path, axis), axis)
             continue
         values = _values_of(matrix, axis)
         for value in wanted:
             if not is_glob(value) and value not in values:
-                yield (*path, axis), f"'{value}' is not a value of axis '{axis}'{did_you_mean(value, values)}"
+                yield _unknown_value(matrix, (*path, axis), axis, value)
 
 
 def find_plan_problems(matrix: MatrixFile, plan: Plan) -> Iterator[Problem]:
-    """Find ids that two cells share: their folders and images would be one."""
+    """Find ids that two cells share, since their folders and images would be one, and words that axes bring into settings."""
+    known = {axis: set(values) for axis, values in matrix.axes.items()}
     first: dict[str, Pairs] = {}
     combinations: tuple[Cell | ExcludedCell, ...] = (*plan.cells, *plan.excluded)
     for cell in combinations:
         other = first.setdefault(cell.id, cell.axes)
-        if other is not cell.axes:
+        is_value_twice = other == cell.axes and all(value in known[axis] for axis, value in cell.axes)  # which is said of the axis
+        if other is not cell.axes and not is_value_twice:
             words = " and ".join(", ".join(f"{axis}={value}" for axis, value in axes) for axes in (other, cell.axes))
-            where: Where = ("include",) if matrix.include and other == cell.axes else ("axes",)
-            yield where, f"two cells have the id '{cell.id}' ({words}); rename a value"
+            where: Where = ("include",) if other == cell.axes else ("axes",)
+            yield Problem(where, f"two cells have the id '{cell.id}' ({words}); rename a value", (("axes",), ("include",)))
+    yield from _filled_problems(matrix, plan)
 
 
-def find_file_problems(matrix: MatrixFile, cells: Iterable[Cell], folder: Path) -> Iterator[Problem]:
-    """Find Dockerfiles, contexts and other files that cells name and that are not there."""
-    seen: set[tuple[str, str]] = set()
-    for cell in cells:
-        settings = cell.settings
-        wanted = [("requirements", settings.requirements), ("source", settings.source)]
-        wanted += [("smoke", check.file) for check in settings.smoke if isinstance(check, StructureCheck)]
-        if not is_remote(settings.context):  # else the Dockerfile is not on this machine either
-            wanted += [("dockerfile", settings.dockerfile), ("context", settings.context)]
-        for key, name in wanted:
-            if name is None or (key, name) in seen:
+def _filled_problems(matrix: MatrixFile, plan: Plan) -> Iterator[Problem]:
+    """Find settings that have one of a few words, and that an axis gave another."""
+    seen: set[Where] = set()
+    for cell in plan.cells:
+        for name, words in _WORDS.items():
+            value = getattr(cell.settings, name)
+            if value is None or value in words:
                 continue
-            seen.add((key, name))
-            place = dockerfile_of(settings, folder) if key == "dockerfile" else folder / name
-            problem = _file_problem(place, name, want_folder=key == "context")
-            problems = [problem] if problem else _structure_problems(place, name) if key == "smoke" else []
-            yield from ((_setter_of(matrix, cell, key), f"{words} (cell {cell.id})") for words in problems)
-
-
-def _structure_problems(path: Path, name: str) -> Sequence[str]:
-    from orchestrator.config.structure import load_structure  # noqa: PLC0415  # most plans have no such file
-
-    try:
-        load_structure(path, name)
-    except ConfigError as error:
-        return error.problems
-    return []
-
-
-def _file_problem(path: Path, name: str, *, want_folder: bool) -> str | None:
-    if want_folder:
-        return None if os.path.isdir(path) else f"no such folder: '{name}'"  # noqa: PTH112  # takes names too long for any disk
-    if os.path.isfile(path):  # noqa: PTH113  # as above
-        return None
-    near = sorted(item.name for item in path.parent.iterdir()) if path.parent.is_dir() else []
-    return f"no such file: '{name}'{did_you_mean(path.name, near)}"
-
-
-def _setter_of(matrix: MatrixFile, cell: Cell, key: str) -> Where:
-    """Find the place in the file that gave a cell one of its settings."""
-    for axis, value in reversed(cell.axes):
-        settings = matrix.settings.get(axis, {}).get(value)
-        if settings is not None and getattr(settings, key) is not None:
-            return ("settings", axis, value, key)
-    if getattr(matrix.defaults, key) is not None:
-        return ("defaults", key)
-    return ("defaults",)
+            where, _ = find_setter(matrix, cell, (name,))
+            if where not in seen:
+                seen.add(where)
+                few = "', '".join(words[:-1])
+                yield Problem(where, f"'{value}' must be '{few}' or '{words[-1]}' (cell {cell.id})")

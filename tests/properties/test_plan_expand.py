@@ -144,7 +144,7 @@ defaults:
   args: {A: "0", B: "0"}
   env: {E: "0"}
   labels: {l: "0"}
-  contexts: {c: ./c}
+  contexts: {c: .}
   secrets: {s: {env: S}}
   timeout: {build: 10m}
   smoke: [{run: [one]}]
@@ -157,7 +157,7 @@ settings:
     assert settings.args == (("A", "0"), ("B", "1"), ("C", "2"))
     assert settings.env == (("E", "1"),)
     assert settings.labels == (("l", "0"), ("k", "2"))
-    assert settings.contexts == (("c", "./c"), ("d", "docker-image://d"))
+    assert settings.contexts == (("c", "."), ("d", "docker-image://d"))
     assert settings.secrets == (Secret("s", env="S"), Secret("t", file="f", optional=True))
     assert settings.timeout == Timeouts(600.0, 90.0)
     assert [check.argv for check in settings.smoke if isinstance(check, RunCheck)] == [("one",), ("two",), ("three",)]

@@ -215,6 +215,22 @@ ONE_PROBLEM = {
         "defaults: {smoke: [{structure: cst.yaml}]}",
         "4: defaults.smoke: no such file: 'cst.yaml' (cell alpine-3.12)",
     ),
+    "a POSIX class": (
+        "defaults: {smoke: [{run: [a], stdout: '^[[:alpha:]_]+$'}]}",
+        "4: defaults.smoke[0].stdout: '[[:alpha:]]' is no class of letters here; write [A-Za-z], \\w, \\d or \\s",
+    ),
+    "a folder too long for any disk": (
+        f"defaults: {{dockerfile: {'a' * 300}/Dockerfile}}",
+        f"4: defaults.dockerfile: no such file: '{'a' * 300}/Dockerfile' (cell alpine-3.12)",
+    ),
+    "a further context that is not there": (
+        "settings: {python: {'3.13': {contexts: {more: gone, base: 'docker-image://x'}}}}",
+        "4: settings.python.3.13.contexts.more: no such folder: 'gone' (cell alpine-3.13)",
+    ),
+    "a network that an axis brings": (
+        "defaults: {network: '{base}'}",
+        "4: defaults.network: 'alpine' must be 'default', 'none' or 'host' (cell alpine-3.12)",
+    ),
     "missing outcome": ("expect: [{base: slim}]", "4: expect[0].outcome: is missing"),
     "missing port": ("defaults: {smoke: [{http: {path: /}}]}", "4: defaults.smoke[0].http.port: is missing"),
     "a word that is not one of a few": (
@@ -283,6 +299,10 @@ IN_AXES = {
     "a leading mark": ("axes: {a: [-x]}", f"3: axes.a[0]: '-x' {NAMES_CELLS}"),
     "a line break": ('axes: {a: ["x\\ny"]}', f"3: axes.a[0]: 'x\ny' {NAMES_CELLS}"),
     "a blank": ("axes:\n  a:\n    - ok\n    - 'x y'", f"6: axes.a[1]: 'x y' {NAMES_CELLS}"),
+    "the name of a key": ("axes: {reason: [x]}", "3: axes.reason: 'reason' cannot name an axis: exclude and expect have a key of"),
+    "the name of another key": ("axes: {outcome: [x]}", "3: axes.outcome: 'outcome' cannot name an axis: expect has a key of"),
+    "the name of a column": ("axes: {cell: [x]}", "3: axes.cell: 'cell' cannot name an axis: `matrix plan --format github` has"),
+    "a value twice": ("axes: {b: [x, x]}", "3: axes.b[1]: 'x' is there twice"),
     "two cells with one id": (
         "axes: {a: [x-y, x], b: [z, y-z]}",
         "3: axes: two cells have the id 'x-y-z' (a=x-y, b=z and a=x, b=y-z); rename a value",
@@ -401,7 +421,8 @@ def test_a_name_that_no_disk_can_hold_is_a_file_that_is_not_there(tmp_path: Path
 
 def test_only_what_is_a_pattern_is_read_as_one(tmp_path: Path) -> None:
     """A variable that happens to be called `body` or `stdout` holds text, not a regular expression."""
-    text = AXES + "defaults: {env: {body: '('}, args: {stdout: '*'}, labels: {body: '['}}\n"
+    text = HEAD + "axes: {suite: [smoke]}\nsettings: {suite: {smoke: {labels: {body: '(x'}}}}\n"
+    text += "defaults: {env: {body: '('}, args: {stdout: '*'}}\n"
     _, plan = parse_matrix(text, "matrix.yaml", make_files(tmp_path, "Dockerfile"))
     assert plan.cells[0].settings.env == (("body", "("),)
 
@@ -410,6 +431,83 @@ def test_a_refused_value_is_not_reported_as_missing_besides(tmp_path: Path) -> N
     """One mistake is one error: what the schema refused is not said to be lacking or unknown as well."""
     text = HEAD + "axes: {base: [alpine, 'b d']}\nsettings: {base: {'b d': {target: x}}}\n"
     assert problems_of(text, tmp_path) == [f"matrix.yaml:3: axes.base[1]: 'b d' {NAMES_CELLS}"]
+
+
+ONE_MISTAKE = {
+    "a list forgotten": (
+        (
+            "axes: {b: alpine, py: ['3.12']}\ndefaults: {args: {B: '{b}'}}\nsettings: {b: {alpine: {}}}\nexclude: [{b: x}]\n"
+            "expect: [{b: alpine, outcome: timeout}]\ninclude: [{b: y, py: '3.13'}]\ndecide: {between: b}"
+        ),
+        "3: axes.b: must be a list, not the text 'alpine'",
+    ),
+    "a value that names no cell": (
+        (
+            "axes: {b: [x, 'b d']}\nsettings: {b: {'b d': {}}}\nexclude: [{b: 'b d'}]\n"
+            "expect: [{b: [x, 'b d'], outcome: timeout}]\nclaims: [{say: s, left: {b: 'b d'}, value: 1MB, is: smaller}]"
+        ),
+        f"3: axes.b[1]: 'b d' {NAMES_CELLS}",
+    ),
+    "an included value that names no cell": (
+        "axes: {b: [x]}\ninclude: [{b: 'b d'}]\nexclude: [{b: 'b d'}]",
+        f"4: include[0].b: 'b d' {NAMES_CELLS}",
+    ),
+    "a limit that is none": ("axes: {b: [x]}\nbudgets: [{step: '*x', max: soon}]", "4: budgets[0].max: 'soon' is not a duration"),
+    "a side that is none": (
+        "axes: {b: [x]}\nclaims: [{say: s, left: {b: x}, right: [x], is: smaller}]",
+        "4: claims[0].right: must be a mapping, not a list",
+    ),
+    "an address that is none": (
+        "axes: {b: [x]}\nbuilder: {driver: remote, endpoint: [x]}",
+        "4: builder.endpoint: must be a text, not a list",
+    ),
+}
+
+
+@pytest.mark.parametrize(("text", "problem"), ONE_MISTAKE.values(), ids=ONE_MISTAKE)
+def test_one_mistake_is_one_error(text: str, problem: str, tmp_path: Path) -> None:
+    """What only follows from a refused part is not said besides, wherever the part is used."""
+    problems = problems_of(HEAD + text + "\n", tmp_path)
+    assert [found[: len(f"matrix.yaml:{problem}")] for found in problems] == [f"matrix.yaml:{problem}"]
+
+
+def test_no_error_hides_another(tmp_path: Path) -> None:
+    """A refused part beside, below or above one that is wrong in its own right does not hide it until the next time."""
+    text = "axes: {base: [x]}\nsettings: {bse: {x: {retries: 99}}}\n"
+    assert problems_of(HEAD + text, tmp_path) == [
+        "matrix.yaml:4: settings.bse.x.retries: must be less than or equal to 10",
+        "matrix.yaml:4: settings.bse: 'bse' is not an axis; did you mean 'base'?",
+    ]
+    text = (
+        "axes: {base: [x, 'bad one']}\n"
+        "settings: {base: {x: {dockerfile: nope.Dockerfile, args: {A: '{nope}'}}, zz: {target: q}}}\n"
+        "defaults: {retries: often, smoke: [{rum: x}, {structure: gone.yaml}]}\n"
+    )
+    found = problems_of(HEAD + text, tmp_path)
+    assert [problem.partition(": ")[2].partition(": ")[0] for problem in found] == [
+        "axes.base[1]",
+        "settings.base.x.args.A",
+        "settings.base.x.dockerfile",
+        "settings.base.zz",
+        "defaults.retries",
+        "defaults.smoke",
+        "defaults.smoke[0]",
+    ]
+
+
+def test_each_place_that_lacks_a_file_is_named(tmp_path: Path) -> None:
+    """Two cells may mean two files by one name: each has its own context."""
+    make_files(tmp_path, "one/app.Dockerfile", "two/x")
+    text = "axes: {c: [one, two]}\ndefaults: {context: '{c}', dockerfile: app.Dockerfile}\n"
+    assert problems_of(HEAD + text, tmp_path) == [
+        "matrix.yaml:4: defaults.dockerfile: no such file: 'app.Dockerfile'; did you mean 'Dockerfile'? (cell two)",
+    ]
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_pattern_is_read_without_a_word_of_pythons(tmp_path: Path) -> None:
+    """What Python may read otherwise some day is no concern of whoever looks at a plan."""
+    parse_matrix(AXES + "defaults: {smoke: [{run: [a], stdout: '[[x]'}]}\n", "matrix.yaml", make_files(tmp_path, "Dockerfile"))
 
 
 def test_an_escaped_half_character_is_refused(tmp_path: Path) -> None:

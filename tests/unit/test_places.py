@@ -11,7 +11,7 @@ import pytest
 from orchestrator.errors import EngineError, StoreError, UsageError
 from orchestrator.model import Cell, Settings
 from orchestrator.paths import cache_folder, forget_lock, held, is_held, remove_folder, run_lock
-from orchestrator.places import dockerfile_of, inside_context, is_remote
+from orchestrator.places import dockerfile_of, inside_context, is_remote, named_context
 from orchestrator.standins import VARIABLE, StandIns, find_stand_ins, lacking_reason
 from tests.unit.folders import make_files
 
@@ -50,6 +50,23 @@ def test_a_dockerfile_lies_beside_the_matrix_or_else_in_its_context(tmp_path: Pa
 def test_a_file_is_named_as_the_dockerfile_sees_it(path: str, context: str, inside: str) -> None:
     """Paths in matrix.yaml start beside it; a Dockerfile's start in the context."""
     assert inside_context(path, context) == inside
+
+
+@pytest.mark.parametrize(
+    ("value", "found"),
+    [
+        ("app", "/m/app"),
+        ("/abs", "/abs"),
+        ("github.com.d", "/m/github.com.d"),
+        ("git@host:foo/bar.git", "git@host:foo/bar.git"),
+        ("github.com/foo/bar", "github.com/foo/bar"),
+        ("docker-image://x", "docker-image://x"),
+        ("target:base", "target:base"),
+    ],
+)
+def test_a_further_context_is_a_folder_or_is_left_as_it_is(value: str, found: str) -> None:
+    """Whatever buildx takes for an address of Git, or an image, is no folder beside matrix.yaml."""
+    assert named_context(value, Path("/m")) == found
 
 
 def cell(base: str, python: str) -> Cell:

@@ -53,7 +53,7 @@ def contract(tmp_path: Path) -> Plan:
 @pytest.fixture
 def rich(tmp_path: Path) -> Plan:
     """Give a plan with everything that settings can hold."""
-    return plan_of(RICH, tmp_path, "alpine.Dockerfile", "slim.Dockerfile", "deps/abc.txt", "cst.yaml")
+    return plan_of(RICH, tmp_path, "alpine.Dockerfile", "slim.Dockerfile", "deps/abc.txt", "cst.yaml", "wheels/x.whl")
 
 
 @pytest.mark.parametrize("kind", FORMATS)

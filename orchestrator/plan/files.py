@@ -1,0 +1,91 @@
+"""Files and folders that cells name and that are not there."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from orchestrator.errors import ConfigError, did_you_mean
+from orchestrator.model import StructureCheck
+from orchestrator.places import dockerfile_of, is_folder, is_remote
+from orchestrator.plan.problem import Problem
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+    from pathlib import Path
+
+    from orchestrator.config.schema import MatrixFile
+    from orchestrator.model import Cell, Settings
+    from orchestrator.plan.problem import Where
+
+
+def find_file_problems(matrix: MatrixFile, cells: Iterable[Cell], folder: Path) -> Iterator[Problem]:
+    """Find Dockerfiles, contexts and other files that cells name and that are not there."""
+    looked: set[tuple[Where, str, str]] = set()
+    said: set[tuple[Where, Path]] = set()
+    for cell in cells:
+        settings = cell.settings
+        for key, name in _wanted_by(settings):
+            asked = (key, name, settings.context if key == ("dockerfile",) else "")  # a Dockerfile may lie in the context
+            if asked in looked:
+                continue
+            looked.add(asked)
+            place = dockerfile_of(settings, folder) if key == ("dockerfile",) else folder / name
+            problems = _problems_of(key[0], place, name)
+            if problems and (key, place) not in said:
+                said.add((key, place))
+                where, after = find_setter(matrix, cell, key)
+                yield from (Problem(where, f"{words} (cell {cell.id})", after) for words in problems)
+
+
+def _wanted_by(settings: Settings) -> Iterator[tuple[tuple[str, ...], str]]:
+    """Give what a cell needs to find on this machine, each with the setting that names it."""
+    if settings.requirements is not None:
+        yield ("requirements",), settings.requirements
+    if settings.source is not None:
+        yield ("source",), settings.source
+    yield from ((("smoke",), check.file) for check in settings.smoke if isinstance(check, StructureCheck))
+    if not is_remote(settings.context):  # else the Dockerfile is not on this machine either
+        yield ("dockerfile",), settings.dockerfile
+        yield ("context",), settings.context
+    yield from ((("contexts", name), value) for name, value in settings.contexts if is_folder(value))
+
+
+def _problems_of(key: str, place: Path, name: str) -> Sequence[str]:
+    if key in ("context", "contexts"):
+        return [] if os.path.isdir(place) else [f"no such folder: '{name}'"]  # noqa: PTH112  # takes names too long for any disk
+    if not os.path.isfile(place):  # noqa: PTH113  # as above
+        return [f"no such file: '{name}'{did_you_mean(place.name, _names_in(place.parent))}"]
+    return _structure_problems(place, name) if key == "smoke" else []
+
+
+def _names_in(folder: Path) -> list[str]:
+    """Give what lies in a folder; nothing where that cannot be had."""
+    try:
+        return sorted(item.name for item in folder.iterdir())
+    except OSError:  # not there, not ours to read, or of a name that no disk can hold
+        return []
+
+
+def _structure_problems(path: Path, name: str) -> Sequence[str]:
+    from orchestrator.config.structure import load_structure  # noqa: PLC0415  # most plans have no such file
+
+    try:
+        load_structure(path, name)
+    except ConfigError as error:
+        return error.problems
+    return []
+
+
+def find_setter(matrix: MatrixFile, cell: Cell, key: tuple[str, ...]) -> tuple[Where, tuple[Where, ...]]:
+    """Find the place in the file that gave a cell one of its settings, and those that could have given another."""
+    name = key[0]
+    for axis, value in reversed(cell.axes):
+        settings = matrix.settings.get(axis, {}).get(value)
+        given = getattr(settings, name, None)
+        if given is not None and (len(key) == 1 or key[1] in given):
+            return ("settings", axis, value, *key), ()
+    given = getattr(matrix.defaults, name)
+    if given is not None and (len(key) == 1 or key[1] in given):
+        return ("defaults", *key), ()
+    return ("defaults",), (("defaults", name), *(("settings", axis, value, name) for axis, value in cell.axes))
