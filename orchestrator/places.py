@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -43,3 +44,9 @@ def secret_source(secret: Secret, folder: Path) -> str | None:
         return f"env={secret.env}" if secret.env in os.environ else None
     name = secret.file if secret.file is not None else os.environ.get(secret.file_env or "", "")
     return f"src={folder / name}" if name and (folder / name).is_file() else None
+
+
+def render_secret(secret: Secret, source: str) -> str:
+    """Write a secret and its source as buildx reads them: as fields of a CSV."""
+    fields = [f"id={secret.id}", source]
+    return ",".join('"' + field.replace('"', '""') + '"' if re.search(r'[",\r\n]', field) else field for field in fields)

@@ -16,7 +16,7 @@ from orchestrator.errors import UsageError
 from orchestrator.measure.unfold import Unfolder
 from orchestrator.measure.usage import parse_usage
 from orchestrator.model import LABEL
-from orchestrator.places import dockerfile_of, inside_context, is_remote, named_context, secret_source
+from orchestrator.places import dockerfile_of, inside_context, is_remote, named_context, render_secret, secret_source
 from orchestrator.record import Base, Usage
 
 if TYPE_CHECKING:
@@ -130,7 +130,7 @@ def make_outputs(builder: Builder, target: Target, push: str | None = None) -> l
 def render_secret_argv(secret: Secret, folder: Path) -> list[str]:
     """Name a secret's source; its value goes from there to the builder, never through here."""
     if source := secret_source(secret, folder):
-        return ["--secret", f"id={secret.id},{source}"]
+        return ["--secret", render_secret(secret, source)]
     if secret.optional or (secret.file_env is not None and not os.environ.get(secret.file_env)):
         return []
     wanted = secret.env or secret.file or secret.file_env

@@ -7,6 +7,7 @@ from itertools import chain, count
 from typing import TYPE_CHECKING, Any
 
 from orchestrator.baking import make_target
+from orchestrator.places import render_secret
 from orchestrator.plan.settings import render_settings
 
 if TYPE_CHECKING:
@@ -89,4 +90,4 @@ def _bake_name(cell_id: str, taken: Container[str]) -> str:
 
 def _bake_secret(secret: Secret, folder: Path) -> str:
     """Name a secret as the file declares it: a plan does not depend on the variables of whoever asks."""
-    return f"id={secret.id}," + (f"env={secret.env}" if secret.env else f"src={folder / (secret.file or '')}")
+    return render_secret(secret, f"env={secret.env}" if secret.env else f"src={folder / (secret.file or '')}")

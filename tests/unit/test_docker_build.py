@@ -124,6 +124,12 @@ def test_a_secret_is_named_and_never_carried(monkeypatch: pytest.MonkeyPatch, tm
     ]
 
 
+def test_a_secret_may_lie_wherever_a_file_may(tmp_path: Path) -> None:
+    """A comma or a quote in a path must not begin another of the fields that buildx reads."""
+    (tmp_path / 'a,"b').write_text("x")
+    assert render_secret_argv(Secret("c", file='a,"b'), tmp_path) == ["--secret", f'id=c,"src={tmp_path}/a,""b"']
+
+
 def test_a_secret_may_be_optional(tmp_path: Path) -> None:
     """An optional secret that is not there is left out; so is one whose variable names no file."""
     for secret in (

@@ -104,6 +104,13 @@ def test_bake_builds_what_matrix_builds(rich: Plan) -> None:
     assert target["secret"] == ["id=token,env=TOKEN", "id=cert,src=/project/ca.pem"]
 
 
+def test_bake_takes_a_secret_from_any_path(tmp_path: Path) -> None:
+    """A comma in the name of a file begins no other field."""
+    plan = plan_of("axes: {a: [x]}\ndefaults: {secrets: {s: {file: 'a,b'}}}\n", tmp_path)
+    target = json.loads(render_plan(plan, "bake", Path("/project")))["target"]["x"]
+    assert target["secret"] == ['id=s,"src=/project/a,b"']
+
+
 def test_bake_fetches_a_remote_context_as_it_is_named(tmp_path: Path) -> None:
     """A context that the builder fetches is no folder, and its Dockerfile is inside it."""
     plan = plan_of("axes: {a: [x]}\ndefaults: {context: 'https://example.org/r.git', dockerfile: D}\n", tmp_path)
