@@ -12,8 +12,14 @@ _SIZE = re.compile(rf"(?P<number>{_NUMBER})\s*(?P<unit>[kKMGT]?i?B?)")
 _POWERS = {"": 0, "k": 1, "m": 2, "g": 3, "t": 4}
 _LONGEST_S = 7 * 24 * 3600.0
 
-DURATION_PATTERN = r"^(\d+ms|(\d+(\.\d+)?h)?(\d+(\.\d+)?m)?(\d+(\.\d+)?s)?)$"
-SIZE_PATTERN = r"^\d+(\.\d+)?\s*[kKMGT]?i?B?$"
+# What an editor can be told of the above: sums of parts, and what is less than a byte, are beyond a pattern.
+_SHARE = r"(?:\.\d{1,12})?"
+_HOURS = rf"0*(?:\d{{1,2}}|1[0-5]\d|16[0-8]){_SHARE}h"
+DURATION_PATTERN = rf"^\s*(?:0*\d{{1,9}}ms|(?:{_HOURS})?(?:0*\d{{1,5}}{_SHARE}m)?(?:0*\d{{1,6}}{_SHARE}s)?)\s*$"
+SIZE_PATTERN = rf"^\s*(?:\d{{1,12}}{_SHARE}\s*[kKMGT]i?B?|0*[1-9]\d{{0,11}}{_SHARE}\s*i?B?)\s*$"
+MORE_THAN_NOTHING = "[1-9]"
+LONGEST_S = int(_LONGEST_S)
+LARGEST_PLAIN = 10**12 - 1
 
 
 def parse_duration(value: object) -> float:

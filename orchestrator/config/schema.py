@@ -5,116 +5,54 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Discriminator, Field, Tag
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic.config import JsonDict
 
-from orchestrator.config.words import AxisName, AxisValue, Duration, Name, Noun, Percent, Size, Text, Values, Where
+from orchestrator.config.checks import Check
+from orchestrator.config.words import (
+    AXIS_NAMES,
+    BUILDER_NAME,
+    LIBC,
+    NETWORK,
+    TRACE_PAGE,
+    AxisName,
+    AxisValue,
+    Duration,
+    Flag,
+    Name,
+    Noun,
+    Number,
+    Percent,
+    Size,
+    Text,
+    Values,
+    Version,
+    Where,
+    Whole,
+)
 from orchestrator.rules import Metric, Relation, Requirement
 
 
-class _Check(Noun):
-    timeout: Duration | None = Field(None, description="how long this check may take")
-    memory: Size | None = Field(None, description="memory limit of its container; 512MiB unless told")
-    pids: int | None = Field(None, ge=1, le=100_000, description="process limit of its container; 256 unless told")
-    cpus: float | None = Field(None, ge=0.01, le=1024, description="processor limit of its container; 2 unless told")
-    capabilities: list[str] | None = Field(None, description="capabilities to keep; none unless told")
-    network: Literal["none", "internal", "bridge"] | None = Field(None, description="none unless told; without a way out for http")
-    writable: bool | None = Field(None, description="whether the root file system may be written; read-only unless told")
-
-
-class ImportCheck(_Check):
-    """Import Python modules, each in a process of its own."""
-
-    modules: list[str] = Field(alias="import", min_length=1)
-
-
-class RunCheck(_Check):
-    """Run a command in the image."""
-
-    run: list[Text] = Field(min_length=1)
-    exit: int = Field(0, ge=0, le=255)
-    stdout: str | None = Field(None, description="a regular expression that its output must hold")
-
-
-class Http(Noun):
-    """A request to the running image and the answer it must give."""
-
-    port: int = Field(ge=1, le=65535)
-    path: str = Field("/", pattern=r"^/")
-    status: int = Field(200, ge=100, le=599)
-    header: dict[str, str] = Field(default_factory=dict, description="name: regular expression")
-    body: str | None = Field(None, description="a regular expression")
-    within: Duration = 30.0
-
-
-class HttpCheck(_Check):
-    """Start the image and ask it something."""
-
-    http: Http
-
-
-class Healthy(Noun):
-    """How long the image's own HEALTHCHECK may take to pass."""
-
-    within: Duration = 30.0
-
-
-class HealthyCheck(_Check):
-    """Start the image and wait for its own HEALTHCHECK."""
-
-    healthy: Annotated[Healthy | None, AfterValidator(lambda value: value or Healthy())]
-
-
-class ProbeCheck(_Check):
-    """Run one of matrix's own probes inside the image."""
-
-    probe: Literal["otlp-grpc", "otlp-http", "telemetry", "tls", "timezone", "locale", "dns", "native", "pyroscope"]
-
-
-class StructureCheck(_Check):
-    """Run a container-structure-test file."""
-
-    structure: str
-
-
-CHECKS: dict[str, type[_Check]] = {
-    "import": ImportCheck,
-    "run": RunCheck,
-    "http": HttpCheck,
-    "healthy": HealthyCheck,
-    "probe": ProbeCheck,
-    "structure": StructureCheck,
-}
-
-
-def _check_kind(value: object) -> str | None:
-    """Tell a check's kind by the one key that names it."""
-    if isinstance(value, dict):
-        return next((kind for kind in CHECKS if kind in value), None)
-    return next((kind for kind, model in CHECKS.items() if isinstance(value, model)), None)
-
-
-Check = Annotated[
-    Annotated[ImportCheck, Tag("import")]
-    | Annotated[RunCheck, Tag("run")]
-    | Annotated[HttpCheck, Tag("http")]
-    | Annotated[HealthyCheck, Tag("healthy")]
-    | Annotated[ProbeCheck, Tag("probe")]
-    | Annotated[StructureCheck, Tag("structure")],
-    Discriminator(
-        _check_kind,
-        custom_error_type="check_kind",
-        custom_error_message="a check has one of the keys import, run, http, healthy, probe, structure",
-    ),
-]
+def _only(name: str) -> JsonDict:
+    """Give the JSON Schema of a mapping that has a text under a name."""
+    return {"required": [name], "properties": {name: {"type": "string"}}}
 
 
 class Secret(Noun):
     """Where a build secret comes from: a file, a variable, or a variable that names a file."""
 
-    file: str | None = None
-    env: str | None = None
-    file_env: str | None = Field(None, description="the variable that holds the file's path; not given when unset")
-    optional: bool = False
+    model_config = ConfigDict(json_schema_extra={"oneOf": [_only(name) for name in ("file", "env", "file_env")]})
+    file: str | None = Field(None, min_length=1)
+    env: str | None = Field(None, min_length=1)
+    file_env: str | None = Field(None, min_length=1, description="the variable that holds the file's path; not given when unset")
+    optional: Flag = False
+
+    @model_validator(mode="after")
+    def _has_one_source(self) -> Secret:
+        if sum(source is not None for source in (self.file, self.env, self.file_env)) != 1:
+            message = "a secret has one of the keys file, env, file_env, and one only"
+            raise ValueError(message)
+        return self
 
 
 class Timeout(Noun):
@@ -144,15 +82,15 @@ class Settings(Noun):
     platform: str | None = None
     env: dict[str, Text] | None = None
     labels: dict[str, Text] | None = None
-    network: str | None = Field(None, pattern=r"^(default|none|host|\{.*\})$")
+    network: str | None = Field(None, pattern=NETWORK)
     requirements: str | None = None
     source: str | None = Field(None, description="a file of the app, which `--scenario code` changes")
-    libc: str | None = Field(None, pattern=r"^(musl|glibc|\{.*\})$")
+    libc: str | None = Field(None, pattern=LIBC)
     push: str | None = Field(None, description="the reference to push the cell's image to")
     cache: Cache | None = None
     smoke: list[Check] | None = None
     timeout: Timeout | None = None
-    retries: int | None = Field(None, ge=0, le=10)
+    retries: Whole | None = Field(None, ge=0, le=10)
 
 
 class _Selection(BaseModel):
@@ -188,14 +126,14 @@ class Claim(Noun):
     value: Text | None = Field(None, description="a figure to compare with instead of cells: 240MB, 90s, 12 or 50%")
     is_: Relation = Field(alias="is")
     by: Percent | None = Field(None, description="by which share of the right figure at least; for `equal`, at most")
-    must: bool = False
+    must: Flag = False
 
 
 class Preference(Noun):
     """A figure that decides, and how much it weighs."""
 
     metric: Metric
-    weight: Annotated[float, Field(gt=0, le=1_000_000)] = 1.0
+    weight: Annotated[float, Field(gt=0, le=1_000_000), Number] = 1.0
 
 
 class Decide(Noun):
@@ -222,7 +160,7 @@ class Budget(Noun):
     growth: Growth | None = None
     step: str | None = Field(None, description="a glob on instructions, which max and compiled are about: '*pip install*'")
     max: Duration | None = Field(None, description="how long such a step may run")
-    compiled: int | None = Field(None, ge=0, description="how many packages may be compiled in cells with such a step")
+    compiled: Whole | None = Field(None, ge=0, description="how many packages may be compiled in cells with such a step")
 
 
 class Node(Noun):
@@ -236,7 +174,7 @@ class Node(Noun):
 class Builder(Noun):
     """The builder that builds every cell."""
 
-    name: Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_.-]*$")] = "matrix"
+    name: Annotated[str, Field(pattern=BUILDER_NAME)] = "matrix"
     driver: Literal["auto", "docker", "docker-container", "kubernetes", "remote"] = "auto"
     image: str = "moby/buildkit:buildx-stable-1"
     network: str = "host"
@@ -255,15 +193,15 @@ class Builder(Noun):
 class Traces(Noun):
     """Where traces can be looked at."""
 
-    ui: str | None = Field(None, pattern=r"^https?://[^/\s@]+/\S*\{trace_id\}\S*$", description="a page on a cell's trace")
+    ui: str | None = Field(None, pattern=TRACE_PAGE, description="a page on a cell's trace")
 
 
 class MatrixFile(Noun):
     """matrix.yaml: base images, Python versions and dependency sets to build and compare."""
 
-    version: Literal[1]
+    version: Annotated[Literal[1], Version]
     name: Name
-    axes: dict[AxisName, Annotated[list[AxisValue], Field(min_length=1)]] = Field(min_length=1)
+    axes: dict[AxisName, Annotated[list[AxisValue], Field(min_length=1)]] = Field(min_length=1, json_schema_extra=AXIS_NAMES)
     defaults: Settings = Field(default_factory=lambda: Settings.model_validate({}))
     settings: dict[str, dict[str, Settings]] = Field(default_factory=dict)
     exclude: list[Exclude] = Field(default_factory=list)

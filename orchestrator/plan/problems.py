@@ -6,6 +6,7 @@ import re
 import warnings
 from typing import TYPE_CHECKING, Any
 
+from orchestrator.config.words import TAKEN_NAMES
 from orchestrator.errors import did_you_mean
 from orchestrator.plan.expand import PLACEHOLDER, is_glob
 from orchestrator.plan.files import find_setter
@@ -18,11 +19,6 @@ if TYPE_CHECKING:
     from orchestrator.model import Cell, ExcludedCell, Pairs, Plan
     from orchestrator.plan.problem import Where
 
-_TAKEN = {  # names of keys that stand beside those of axes
-    "reason": "exclude and expect have a key of that name",
-    "outcome": "expect has a key of that name",
-    "cell": "`matrix plan --format github` has a key of that name",
-}
 _WORDS = {"network": ("default", "none", "host"), "libc": ("musl", "glibc")}  # of settings that an axis may fill
 _POSIX_CLASS = re.compile(r"\[\^?[^\]]*\[:\^?[a-z]+:\]")
 
@@ -94,8 +90,8 @@ def _unknown_value(matrix: MatrixFile, where: Where, axis: str, value: str) -> P
 
 def _axis_problems(matrix: MatrixFile) -> Iterator[Problem]:
     for axis, values in matrix.axes.items():
-        if axis in _TAKEN:
-            yield Problem(("axes", axis), f"'{axis}' cannot name an axis: {_TAKEN[axis]}")
+        if axis in TAKEN_NAMES:
+            yield Problem(("axes", axis), f"'{axis}' cannot name an axis: {TAKEN_NAMES[axis]}")
         for at, value in enumerate(values):
             if value in values[:at]:
                 yield Problem(("axes", axis, at), f"'{value}' is there twice")

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import TYPE_CHECKING, Any
 
 import jsonschema
 import pytest
 import yaml
+from hypothesis import assume, given
+from hypothesis import strategies as st
+from pydantic import ValidationError
 from typer.testing import CliRunner
 
 from orchestrator.cli import make_app
 from orchestrator.config.load import load_matrix
+from orchestrator.config.schema import MatrixFile
 from orchestrator.config.source import parse_source
 from tests.unit.folders import CONTRACT, CONTRACT_FILES, make_files, parse
 from tests.unit.golden import assert_golden
@@ -81,6 +86,11 @@ REFUSED = {
     "a port out of range": "version: 1\nname: m\naxes: {a: [x]}\ndefaults: {smoke: [{http: {port: 70000}}]}",
     "a duration that is none": "version: 1\nname: m\naxes: {a: [x]}\ndefaults: {timeout: {build: soon}}",
     "a size that is none": "version: 1\nname: m\naxes: {a: [x]}\nbudgets: [{size: large}]",
+    "a value that names no cell": "version: 1\nname: m\naxes: {a: [-x]}",
+    "an included value that names no cell": "version: 1\nname: m\naxes: {a: [x]}\ninclude: [{a: y z}]",
+    "a name that is none": "version: 1\nname: m\naxes: {a b: [x]}",
+    "a name that is taken": "version: 1\nname: m\naxes: {reason: [x]}",
+    "a secret from nowhere": "version: 1\nname: m\naxes: {a: [x]}\ndefaults: {secrets: {s: {}}}",
 }
 
 
@@ -106,3 +116,58 @@ def test_the_schema_takes_what_matrix_takes(text: str, validator: jsonschema.Dra
     parse(text, tmp_path)
     found = yaml.safe_load("version: 1\nname: m\n" + text)
     assert [error.message for error in validator.iter_errors(found)] == []
+
+
+VALUES = [
+    "true", "yes", "on", "'true'", "1", "0", "012", "1_0", "-1", "70000", "'90'", "0.5", "3.10", "~", "''", "x", ".x", "-x", "/",
+    "5%", "{a}", "[]", "[x]", "{}", "smaller", "size", "none", "musl", "0s", "0ms", "90s", "1m30s", "168h", "169h", "200h",
+    "604800", "604801", "1.5h", "0MB", "5B", "0.1B", "1.5GiB", "a b", "{a: x}", "[x, 1, true]", "x" * 101,
+]  # fmt: skip
+KEYS = {
+    "defaults": ("dockerfile", "retries", "args", "network", "libc", "platform", "env"),
+    "builder": ("name", "driver", "network", "platforms", "options", "smoke"),
+}
+FORMS = (
+    "axes: {{a: [{0}]}}",
+    "axes: {{a: {0}}}",
+    "version: {0}",
+    "name: {0}",
+    "include: [{{a: {0}}}]",
+    "exclude: [{{a: {0}, reason: {1}}}]",
+    "expect: [{{a: {0}, outcome: passed}}]",
+    "claims: [{{say: {0}, left: {{a: {1}}}, is: smaller, by: {2}, must: {3}}}]",
+    "claims: [{{say: s, left: {{a: x}}, is_: {0}, value: {1}}}]",
+    "budgets: [{{size: {0}, build_time: {1}, compiled: {2}, max: {3}}}]",
+    "decide: {{between: a, prefer: [{{metric: size, weight: {0}}}]}}",
+    "defaults: {{timeout: {{build: {0}}}, secrets: {{s: {{file: {1}, env: {2}, optional: {3}}}}}}}",
+    "defaults: {{smoke: [{{run: [x], exit: {0}, pids: {1}, cpus: {2}, writable: {3}}}]}}",
+    "defaults: {{smoke: [{{http: {{port: {0}, path: {1}, within: {2}}}, memory: {3}}}]}}",
+    "defaults: {{cache: {{from_: {0}, to: {1}}}}}",
+    *(f"{part}: {{{{{key}: {{0}}}}}}" for part, keys in KEYS.items() for key in keys),
+)
+
+
+@given(form=st.sampled_from(FORMS), values=st.lists(st.sampled_from(VALUES), min_size=4, max_size=4))
+def test_the_schema_and_matrix_are_of_one_mind(form: str, values: list[str], validator: jsonschema.Draft202012Validator) -> None:
+    """What an editor underlines is what matrix refuses, whatever stands in the place of a value."""
+    head = {"version": 1, "name": "m", "axes": {"a": ["x"]}}
+    text = form.format(*values)
+    assume(not parse_source(text, "m").problems)
+    data = {**head, **data_of(text)}
+    try:
+        MatrixFile.model_validate(data)
+        taken = True
+    except ValidationError:
+        taken = False
+    assert validator.is_valid(as_an_editor(data)) == taken, text
+
+
+def as_an_editor(data: Any) -> Any:  # YAML data is anything
+    """Read what is a number to every editor as one, where it stands for a figure."""
+    if isinstance(data, dict):
+        figures = ("cpus", "weight")
+        return {
+            key: float(value) if key in figures and re.fullmatch(r"\d+\.\d+", str(value)) else as_an_editor(value)
+            for key, value in data.items()
+        }
+    return [as_an_editor(one) for one in data] if isinstance(data, list) else data
