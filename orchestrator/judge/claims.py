@@ -46,7 +46,7 @@ def _judge(record: RunRecord, claim: Claim) -> Verdict:
     matches = find_matches(record, claim)
     tested = [_test(record, claim, match) for match in matches.found]
     verdict = _decide(tested)
-    evidence = (*_summarize(record, matches, tested, verdict), *_quote(tested))
+    evidence = (*_summarize(record, claim, matches, tested, verdict), *_quote(tested))
     return Verdict(claim.say, verdict, evidence, _metric_of(claim), claim.must, tuple(one.pair for one in tested))
 
 
@@ -114,7 +114,7 @@ def _lacking(match: Match, left: Figure, right: Figure, why: str | None) -> _Tes
     return _Tested(pair, match.place, lacking=found)
 
 
-def _summarize(record: RunRecord, matches: Matches, tested: Sequence[_Tested], verdict: str) -> Iterator[str]:
+def _summarize(record: RunRecord, claim: Claim, matches: Matches, tested: Sequence[_Tested], verdict: str) -> Iterator[str]:
     """Say in how many pairs the claim holds, where it does when it does not everywhere, and what is not known."""
     if record.environment.stand_in_bases:
         yield "On stand-in bases: this says nothing about the real ones."
@@ -125,6 +125,8 @@ def _summarize(record: RunRecord, matches: Matches, tested: Sequence[_Tested], v
         yield f"It holds in {holding} of {known} {what}{'' if known == 1 else 's'}{_at_equal_axes(what)}{_near(near)}."
     elif tested:
         yield f"Nothing is known of any of {len(tested)} {what}s." if len(tested) > 1 else f"Nothing is known of the only {what}."
+    elif claim.right is None:
+        yield "This run has no cell that the claim names."
     else:
         yield "No two cells of this run differ in what the claim names and in nothing else."
     if verdict == MIXED:

@@ -109,6 +109,12 @@ def test_a_run_without_such_cells_says_so() -> None:
     assert judged(replace(claim(), right={"os": ("x",)}), cell("alpine", 1)).verdict == "unknown"
 
 
+def test_a_claim_about_each_cell_by_itself_speaks_of_no_pairs() -> None:
+    """With a value, or `fails` alone, nothing is compared: what is missing is the cell."""
+    for one in (claim("equal", value=20.0 * MB), replace(claim("fails"), right=None)):
+        assert judged(one, cell("slim", 1)).evidence == ("This run has no cell that the claim names.",)
+
+
 def test_a_difference_within_the_noise_confirms_and_refutes_nothing() -> None:
     """Times that chance may have turned say nothing, whichever is the lesser."""
     for alpine in (99.0, 101.0):
