@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from orchestrator.events import Event
 
 RUNS = "runs"
+_RECORD = "run.json"
 LATEST = "latest"
 SITE = "site"  # where a site is written unless somebody says where
 BASELINES = "baselines.json"  # the run that each matrix's growth is held against, where somebody chose one
@@ -220,10 +221,15 @@ class Reports:
         return folder
 
     def find(self, name: str) -> RunFolder:
-        """Find a stored run by its id, the start of its id, `latest`, or its folder's path."""
-        if Path(name, "run.json").is_file() and (os.sep in name or name not in self.run_ids()):
-            return RunFolder(Path(name).resolve())
+        """Find a stored run by its id, the start of its id, `latest`, or the path of its folder or of its run.json."""
         ids = self.run_ids()
+        is_path = os.sep in name or name in (os.curdir, os.pardir)
+        folder = Path(name).parent if Path(name).name == _RECORD else Path(name)
+        if _is_file(folder / _RECORD) and (is_path or name not in ids):
+            return RunFolder(folder.resolve())
+        if is_path:
+            message = f"'{name}' is not the folder of a run: there is no {folder / _RECORD}"
+            raise UsageError(message)
         if not ids:
             message = f"there are no runs in {self.path / 'runs'}; `matrix run` makes one"
             raise UsageError(message)
@@ -236,7 +242,7 @@ class Reports:
         if found:
             message = f"'{name}' is the start of {len(found)} runs; the newest is {found[-1]}"
         else:
-            message = f"there is no run '{name}' in {self.path / 'runs'}{did_you_mean(name, ids)}; the newest is {ids[-1]}"
+            message = f"there is no run '{name}' in {self.path / 'runs'}; the newest is {ids[-1]}{did_you_mean(name, ids)}"
         raise UsageError(message)
 
     def _pointed_at(self) -> str | None:
@@ -273,3 +279,11 @@ class Reports:
         if not (self.path / LATEST).exists():
             (self.path / LATEST).unlink(missing_ok=True)
         return len(gone)
+
+
+def _is_file(path: Path) -> bool:
+    """Tell whether there is a file; a name that no system takes, or a folder that may not be looked into, has none."""
+    try:
+        return path.is_file()
+    except OSError:
+        return False

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -136,13 +135,14 @@ def run(
         skip_unchanged=skip_unchanged,
         shard=parse_shard(shard) if shard else None,
     )
+    going_on = folder.find(resume) if resume else None
     with open_progress(progress) as show:
         try:
             record = run_matrix(matrix, folder, options, show, Early(asked, looked))
         except DiskFullError as error:
             message = f"{error}, then `matrix run{repeat_options(file, reports)} --resume latest`"
             raise DiskFullError(message) from error
-    stored = folder.find(resume if resume and Path(resume, "run.json").is_file() else record.id)
+    stored = going_on or folder.find(record.id)
     print_result(render(record, kind, terminal_width(), find_evidence(stored, folder_of(out))), out)
     if problem := append_summary(record, os.environ):
         warn(problem)

@@ -53,7 +53,7 @@ def test_a_run_is_found_by_its_folder(stored: Reports, tmp_path: Path, monkeypat
     ("name", "words"),
     [
         ("20260102", f"'20260102' is the start of 2 runs; the newest is {IDS[2]}"),
-        ("20260101T000000Z-aaaaab", f"; did you mean '{IDS[0]}'?; the newest is {IDS[2]}"),
+        ("20260101T000000Z-aaaaab", f"; the newest is {IDS[2]}; did you mean '{IDS[0]}'?"),
         ("x", f"; the newest is {IDS[2]}"),
     ],
 )
@@ -62,6 +62,31 @@ def test_a_run_that_is_not_found_is_answered_with_the_newest(name: str, words: s
     with pytest.raises(UsageError) as caught:
         stored.find(name)
     assert str(caught.value).endswith(words)
+
+
+def test_a_run_is_found_by_its_record(stored: Reports) -> None:
+    """Shells complete file names, and run.json is the file of a run that one has in front of oneself."""
+    assert stored.find(str(stored.runs / IDS[1] / "run.json")).id == IDS[1]
+
+
+@pytest.mark.parametrize("runs", ["some", "none"])
+@pytest.mark.parametrize(
+    ("name", "missing"),
+    [
+        ("/etc", "/etc/run.json"),
+        ("../x", "../x/run.json"),
+        ("no/run.json", "no/run.json"),
+        ("..", "../run.json"),
+        ("/" + "x" * 300, ""),
+    ],
+)
+def test_a_path_that_leads_to_no_run_is_not_called_an_id(
+    name: str, missing: str, runs: str, stored: Reports, tmp_path: Path
+) -> None:
+    """Whether runs are stored here has nothing to do with a folder elsewhere."""
+    with pytest.raises(UsageError) as caught:
+        (stored if runs == "some" else Reports(tmp_path / "empty")).find(name)
+    assert str(caught.value).startswith(f"'{name}' is not the folder of a run: there is no {missing}")
 
 
 def test_where_there_are_no_runs_the_command_that_makes_one_is_named(tmp_path: Path) -> None:
