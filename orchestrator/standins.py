@@ -33,7 +33,8 @@ def find_stand_ins() -> StandIns:
         data = json.loads(Path(name).read_bytes())
         lacking = tuple(({axis: [value] for axis, value in rule["where"].items()}, str(rule["reason"])) for rule in data["lacking"])
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        message = f"{VARIABLE} names {name}, which cannot be read as a list of stand-ins: {error}"
+        why = error.strerror if isinstance(error, OSError) else error
+        message = f"{VARIABLE} names {name}, which cannot be read as a list of stand-ins: {why}"
         raise UsageError(message) from error
     return StandIns(lacking)
 

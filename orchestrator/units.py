@@ -1,4 +1,4 @@
-"""Durations and sizes as people write them, and what stands for one that nobody knows."""
+"""Durations, sizes and counts as people write them, and what stands for one that nobody knows."""
 
 from __future__ import annotations
 
@@ -20,6 +20,11 @@ SIZE_PATTERN = rf"^\s*(?:\d{{1,12}}{_SHARE}\s*[kKMGT]i?B?|0*[1-9]\d{{0,11}}{_SHA
 MORE_THAN_NOTHING = "[1-9]"
 LONGEST_S = int(_LONGEST_S)
 LARGEST_PLAIN = 10**12 - 1
+
+
+def count(number: int, noun: str) -> str:
+    """Write how many there are of something."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 def parse_duration(value: object) -> float:

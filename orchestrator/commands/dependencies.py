@@ -9,6 +9,7 @@ import typer
 from orchestrator.commands.options import DEFAULT_FILE, File, LockFile, Only, Out, Skip, check_one_of
 from orchestrator.commands.printing import print_result, terminal_width, warn
 from orchestrator.errors import ExitCode
+from orchestrator.units import count
 
 
 def preflight(
@@ -62,7 +63,11 @@ def lock(
     if known is None:
         text = render_lock(now)
         print_result(text, out or path)
-        warn(f"{len(now.base)} bases, {len(now.requirements)} requirements files, {len(now.hashes or {})} packages")
+        warn(
+            ", ".join(
+                map(count, map(len, (now.base, now.requirements, now.hashes or {})), ("base", "requirements file", "package"))
+            )
+        )
         return
     moves = find_moves(known, now)
     print_result("".join(f"{move}\n" for move in moves) or f"nothing has moved since {path} was written\n", out)

@@ -217,9 +217,14 @@ def explain_silence(words: str, endpoint: str, *, timed_out: bool = False) -> st
             "(`sudo usermod -aG docker $USER`, then log in anew) or run as root"
         )
     return (
-        f"no engine answers at {endpoint}: {words.strip() or 'no reason given'}; "
+        f"no engine answers at {endpoint}: {_without_question(words) or 'no reason given'}; "
         "start it (`sudo systemctl start docker`), set DOCKER_HOST, or run `make engine` in a checkout of matrix"
     )
+
+
+def _without_question(words: str) -> str:
+    """Leave out what docker asks whoever reads it: what to do is said here."""
+    return words.strip().removesuffix("Is the docker daemon running?").rstrip(" .")
 
 
 def _endpoint(docker: str, client: dict[str, Any]) -> str:

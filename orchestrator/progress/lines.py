@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from orchestrator.progress.say import say
 from orchestrator.smoke.words import one_line, shorten
+from orchestrator.units import count
 
 if TYPE_CHECKING:
     from orchestrator.events import Event
@@ -39,7 +40,7 @@ class PlainProgress:
         match event.kind:
             case "run-started" | "run-resumed":
                 self._of = int(data.get("cells", 0))
-                return f"{event.kind.replace('-', ' ')} {data.get('run')}: {self._of} cells, {data.get('builder')}"
+                return f"{event.kind.replace('-', ' ')} {data.get('run')}: {count(self._of, 'cell')}, {data.get('builder')}"
             case "cell-started":
                 return f"{cell}: building"
             case "cell-step":

@@ -90,7 +90,7 @@ class _Finder(Struct):
         if same:
             self._say(at, f"{_mark('begin', name)} is there already, in line {same.begin + 1}; remove one of them")
         elif name is not None and name not in PARTS:
-            self._say(at, f"'{name}' is no part of a report{did_you_mean(name, PARTS)}; known are {', '.join(PARTS)}")
+            self._say(at, f"'{name}' is no part of a report; known are {', '.join(PARTS)}{did_you_mean(name, PARTS)}")
         self.opened = name, at
 
     def end(self, at: int, name: str | None) -> None:

@@ -11,7 +11,7 @@ from orchestrator.smoke.words import shorten
 from orchestrator.tracing.columns import fit, wrap
 from orchestrator.tracing.compare import Pair, compare, instruction_of
 from orchestrator.tracing.waterfall import StepOutcome, brief_name
-from orchestrator.units import UNKNOWN
+from orchestrator.units import UNKNOWN, count
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -68,7 +68,7 @@ def render_waterfall(record: RunRecord, cell: TracedCell, sheet: Sheet, *, detai
     hidden = len(waterfall.rows) - len(rows)
     lines += [Text(), *wrap(f"* and {_CRITICAL} on the critical path, {_OUTCOMES}.", width)]
     if hidden:
-        lines += wrap(f"{hidden} spans of detail are not shown; --details shows them.", width)
+        lines += wrap(f"{count(hidden, 'span')} of detail {'is' if hidden == 1 else 'are'} not shown; --details shows them.", width)
     if waterfall.from_progress:
         lines += wrap("There is no trace by the builder: the spans of the build were made from its progress.", width)
     return sheet.render(lines)

@@ -175,6 +175,10 @@ def test_an_engine_that_hangs_is_told_from_one_that_refuses(monkeypatch: pytest.
             "no engine answers at unix:///s: Cannot connect; start it (`sudo systemctl start docker`), set DOCKER_HOST",
         ),
         ("  ", "no engine answers at unix:///s: no reason given; start it"),
+        (
+            "Cannot connect to the Docker daemon at unix:///s. Is the docker daemon running?",
+            "no engine answers at unix:///s: Cannot connect to the Docker daemon at unix:///s; start it",
+        ),
     ],
 )
 def test_silence_has_a_cause_and_a_cure(words: str, said: str) -> None:

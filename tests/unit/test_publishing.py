@@ -96,7 +96,7 @@ def test_a_hostile_run_cannot_end_its_block() -> None:
         ),
         (
             "<!-- matrix:begin tabel -->\n<!-- matrix:end tabel -->\n",
-            f"README.md:1: 'tabel' is no part of a report; did you mean 'table'?; known are {', '.join(PARTS)}",
+            f"README.md:1: 'tabel' is no part of a report; known are {', '.join(PARTS)}; did you mean 'table'?",
         ),
         (
             "<!-- matrix:start -->\n",
