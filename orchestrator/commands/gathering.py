@@ -11,18 +11,24 @@ from orchestrator.commands.options import (
     DEFAULT_FILE,
     FORMAT_WORDS,
     File,
+    Only,
     Out,
     ReportsFolder,
+    Skip,
     check_one_of,
     folder_of,
+    name_run,
     reports_folder,
 )
 from orchestrator.commands.printing import print_result, tell, terminal_width, warn
+from orchestrator.units import count
 
 
 def merge(
     names: Annotated[list[str], typer.Argument(metavar="RUN...", help="The shards of one plan: ids, or folders from anywhere.")],
     file: File = DEFAULT_FILE,
+    only: Only = None,
+    skip: Skip = None,
     kind: Annotated[str, typer.Option("--format", help=FORMAT_WORDS)] = "table",
     out: Out = None,
     reports: ReportsFolder = None,
@@ -39,17 +45,20 @@ def merge(
     from orchestrator.report.evidence import find_evidence
     from orchestrator.report.files import FORMATS, render
     from orchestrator.report.gates import render_broken
+    from orchestrator.report.select import select_records
     from orchestrator.store import Reports
 
     check_one_of("--format", kind, FORMATS)
     stored = Reports(reports_folder(reports, file))
     run, record = merge_runs(stored, [stored.find(name) for name in names], baseline)
-    print_result(render(record, kind, terminal_width(), find_evidence(run, folder_of(out))), out)
+    shown = select_records(record, only or (), skip or (), name_run(run.id, file, reports))
+    print_result(render(shown, kind, terminal_width(), find_evidence(run, folder_of(out))), out)
     for number in missing_shards(record):
         warn(f"shard {number}/{record.parts[0].shard.count} is not here")
     if missing := missing_cells(record.planned, record.cells):
         named = ", ".join(missing[:20]) + (", …" if missing[20:] else "")
-        warn(f"{len(missing)} of {len(record.planned)} cells have no result: {named}")
+        verb = "has" if len(missing) == 1 else "have"
+        warn(f"{len(missing)} of {count(len(record.planned), 'cell')} {verb} no result: {named}")
     for name in ("report.md", "report.html"):
         tell(f"report: {run.path / name}")
     for line in render_broken(record):

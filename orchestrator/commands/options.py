@@ -45,6 +45,11 @@ def repeat_options(file: Path, reports: Path | None) -> str:
     return "".join(f" {shlex.quote(word)}" for word in words)
 
 
+def name_run(name: str, file: Path, reports: Path | None) -> str:
+    """Give what to type after a command to name the same run again."""
+    return f"{repeat_options(file, reports)} {shlex.quote(name)}".lstrip()
+
+
 def folder_of(out: Path | None) -> Path:
     """Give the folder from which the links of a result lead: standard output is most often led into a file here."""
     return out.parent if out else Path()

@@ -20,10 +20,12 @@ from orchestrator.commands.options import (
     Update,
     check_one_of,
     folder_of,
+    name_run,
     reports_folder,
 )
 from orchestrator.commands.printing import may_colour, print_result, terminal_width, warn
 from orchestrator.errors import UsageError
+from orchestrator.units import count
 
 
 def report(
@@ -53,7 +55,7 @@ def report(
     if update and (out or kind != "table"):
         raise UsageError("--update writes Markdown into the file that it names: leave --format and --out away")
     stored = Reports(reports_folder(reports, file)).find(name)
-    record = select_records(stored.load(), only or (), skip or ())
+    record = select_records(stored.load(), only or (), skip or (), name_run(name, file, reports))
     if update:
         raise typer.Exit(update_files(record, update, warn, write=not check))
     print_result(render(record, kind, terminal_width(), find_evidence(stored, folder_of(out))), out)
@@ -73,7 +75,7 @@ def site(
     made = make_site(stored, folder)
     for one in made.left_out:
         warn(f"left out {one.id}: {one.why}")
-    warn(f"{made.written} runs written, {made.unchanged} unchanged, {made.removed} removed")
+    warn(f"{count(made.written, 'run')} written, {made.unchanged} unchanged, {made.removed} removed")
     print_result(f"{folder / 'index.html'}\n", None)
 
 
@@ -101,13 +103,15 @@ def trace(
 
     check_one_of("--format", kind, FORMATS)
     run = Reports(reports_folder(reports, file)).find(name)
+    typed = name_run(name, file, reports)
     if to is not None:
         from orchestrator.tracing.export import send_stored
         from orchestrator.tracing.stored import load_all_spans
 
-        warn(f"sent {send_stored(load_all_spans(run, cells or ()), to, os.environ, warn)} spans of run {run.id}")
+        sent = send_stored(load_all_spans(run, cells or (), typed), to, os.environ, warn)
+        warn(f"sent {count(sent, 'span')} of run {run.id}")
         return
-    asked = Asked(tuple(cells or ()), tuple(only or ()), tuple(skip or ()), details)
+    asked = Asked(tuple(cells or ()), tuple(only or ()), tuple(skip or ()), details, typed)
     text, code = view_traces(run, asked, Sheet(terminal_width(), may_colour(out)) if kind == "text" else None)
     print_result(text, out)
     raise typer.Exit(code)
@@ -119,6 +123,8 @@ def explain(
         str | None, typer.Argument(metavar="CELL", help="A cell; without one, all that have something to explain.")
     ] = None,
     file: File = DEFAULT_FILE,
+    only: Only = None,
+    skip: Skip = None,
     kind: Annotated[str, typer.Option("--format", help="text, markdown or json")] = "text",
     out: Out = None,
     reports: ReportsFolder = None,
@@ -130,10 +136,13 @@ def explain(
     from orchestrator.tracing.columns import Sheet
 
     check_one_of("--format", kind, FORMATS)
+    if cell is not None and (only or skip):
+        raise UsageError("--only and --skip choose the cells of the overview; leave them out where a cell is named")
     run = Reports(reports_folder(reports, file)).find(name)
     sheet = Sheet(terminal_width(), may_colour(out))
+    typed = name_run(name, file, reports)
     if cell is None:
-        record, found = explain_run(run)
+        record, found = explain_run(run, only or (), skip or (), typed)
         print_result(render_overview(record, found, kind, sheet), out)
     else:
-        print_result(render_explanation(explain_cell(run, cell), kind, sheet), out)
+        print_result(render_explanation(explain_cell(run, cell, typed), kind, sheet), out)

@@ -66,7 +66,9 @@ def render_overview(record: RunRecord, found: list[Explanation], kind: str, shee
 
 
 def _nothing(record: RunRecord) -> str:
-    which = "All cells" if record.complete else "All cells that have a result"
+    limits = ["were asked for"] if record.excerpt_of is not None else []
+    limits += [] if record.complete else ["have a result"]
+    which = f"All cells{' that ' * bool(limits)}{' and '.join(limits)}"
     return f"{which} of run {one_line(record.id)} ended as expected, and no rule has found anything."
 
 

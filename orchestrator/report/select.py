@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
+from orchestrator.errors import NothingSelectedError
 from orchestrator.model import Cell, Plan, Settings
 from orchestrator.plan.select import select_cells
 
@@ -15,11 +16,12 @@ if TYPE_CHECKING:
     from orchestrator.record import RunRecord
 
 
-def select_records(record: RunRecord, only: Sequence[str], skip: Sequence[str]) -> RunRecord:
-    """Keep the cells of a run that are asked for, by the same rules as for a plan."""
+def select_records(record: RunRecord, only: Sequence[str], skip: Sequence[str], typed: str = "") -> RunRecord:
+    """Keep the cells of a run, which somebody named by these words, that are asked for, by the same rules as for a plan."""
     if not only and not skip:
         return record
-    return _keep(record, select_ids({cell.id: cell.axes for cell in record.cells}, record.axes, only, skip))
+    axes = {cell.id: cell.axes for cell in record.cells}
+    return _keep(record, select_ids(axes, record.axes, only, skip, f"`matrix report {typed or record.id}` lists those of the run"))
 
 
 def select_pair(old: RunRecord, new: RunRecord, only: Sequence[str], skip: Sequence[str]) -> tuple[RunRecord, RunRecord]:
@@ -27,16 +29,26 @@ def select_pair(old: RunRecord, new: RunRecord, only: Sequence[str], skip: Seque
     if not only and not skip:
         return old, new
     axes = {cell.id: cell.axes for run in (old, new) for cell in run.cells}
-    wanted = select_ids(axes, tuple(dict.fromkeys((*new.axes, *old.axes))), only, skip)
+    hint = "`matrix report RUN` lists those of a run"
+    wanted = select_ids(axes, tuple(dict.fromkeys((*new.axes, *old.axes))), only, skip, hint)
     return _keep(old, wanted), _keep(new, wanted)
 
 
 def select_ids(
-    cells: Mapping[str, Mapping[str, str]], axes: Iterable[str], only: Sequence[str], skip: Sequence[str]
+    cells: Mapping[str, Mapping[str, str]],
+    axes: Iterable[str],
+    only: Sequence[str],
+    skip: Sequence[str],
+    hint: str = "`matrix history` lists them",
 ) -> frozenset[str]:
-    """Give the ids that are asked for, of cells with these axes."""
+    """Give the ids that are asked for, of cells with these axes; what lists them is not the plan of today."""
     planned = tuple(Cell(cell_id, tuple(values.items()), Settings()) for cell_id, values in cells.items())
-    return frozenset(cell.id for cell in select_cells(Plan("", tuple(axes), planned, ()), only, skip).cells)
+    try:
+        return frozenset(cell.id for cell in select_cells(Plan("", tuple(axes), planned, ()), only, skip).cells)
+    except NothingSelectedError as error:
+        words = " ".join([*(f"--only {word}" for word in only), *(f"--skip {word}" for word in skip)])
+        message = f"no cell is left by {words}; {hint}"
+        raise NothingSelectedError(message) from error
 
 
 def _keep(record: RunRecord, wanted: frozenset[str]) -> RunRecord:

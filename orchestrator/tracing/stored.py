@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from orchestrator.errors import NothingSelectedError, StoreError, UsageError, did_you_mean
+from orchestrator.errors import MatrixError, NothingSelectedError, StoreError, UsageError, did_you_mean
 from orchestrator.smoke.words import one_line
 from orchestrator.tracing.otlp import NotATraceError, load_lines
 from orchestrator.tracing.waterfall import Waterfall, make_waterfall
@@ -35,13 +35,13 @@ class TracedRun(Struct, frozen=True):
     damaged: tuple[tuple[CellRecord, str], ...]
 
 
-def load_cell(run: RunFolder, record: RunRecord, name: str) -> TracedCell:
-    """Read the trace of one cell of a run."""
+def load_cell(run: RunFolder, record: RunRecord, name: str, typed: str = "") -> TracedCell:
+    """Read the trace of one cell of a run, which somebody named by these words."""
     cell = next((cell for cell in record.cells if cell.id == name), None)
     if cell is None:
         ids = [cell.id for cell in record.cells]
-        message = f"run {record.id} has no cell '{name}'{did_you_mean(name, ids) or '; `matrix trace` lists those with a trace'}"
-        raise UsageError(one_line(message))
+        hint = did_you_mean(name, ids) or f"; `matrix trace {typed or record.id}` lists those with a trace"
+        raise UsageError(one_line(f"run {record.id} has no cell '{name}'{hint}"))
     waterfall = load_waterfall(run, cell)
     if waterfall is None:
         never_built = cell.status.is_left_out
@@ -65,15 +65,20 @@ def load_run(run: RunFolder, record: RunRecord) -> TracedRun:
         else:
             traced.append(TracedCell(cell, waterfall))
     if not traced and not damaged:
-        raise NothingSelectedError(_why_no_traces(run, record))
+        raise _without_traces(run, record)
     traced.sort(key=lambda cell: -cell.waterfall.wall_ns)
     return TracedRun(record, tuple(traced), tuple(untraced), tuple(damaged))
 
 
-def _why_no_traces(run: RunFolder, record: RunRecord) -> str:
+def _without_traces(run: RunFolder, record: RunRecord) -> MatrixError:
+    """Say why there is nothing to show: cells without a trace, or a run that has lost all but its record."""
     if not run.path.joinpath("cells").is_dir():
-        return f"there is no folder of cells in {run.path}; if the run was made on another machine, copy its whole folder"
-    return f"none of the {len(record.cells)} cells of run {record.id} has a trace; `matrix run` leaves one for each that it builds"
+        return StoreError(
+            f"there is no folder of cells in {run.path}; if the run was made on another machine, copy its whole folder"
+        )
+    counted = "the only cell" if len(record.cells) == 1 else f"none of the {len(record.cells)} cells"
+    verb = "has no" if len(record.cells) == 1 else "has a"
+    return NothingSelectedError(f"{counted} of run {record.id} {verb} trace; `matrix run` leaves one for each that it builds")
 
 
 def load_waterfall(run: RunFolder, cell: CellRecord) -> Waterfall | None:
@@ -88,16 +93,16 @@ def load_waterfall(run: RunFolder, cell: CellRecord) -> Waterfall | None:
         raise StoreError(message) from error
 
 
-def load_all_spans(run: RunFolder, cells: Sequence[str]) -> list[Span]:
+def load_all_spans(run: RunFolder, cells: Sequence[str], typed: str = "") -> list[Span]:
     """Read the spans of a run and of all its cells, or of the cells that are named, as they are."""
     record = run.load()
     if cells:
-        wanted: list[str | None] = [load_cell(run, record, name).record.id for name in cells]
+        wanted: list[str | None] = [load_cell(run, record, name, typed).record.id for name in cells]
     else:
         wanted = [None, *(cell.id for cell in record.cells)]
     spans = [span for name in wanted for span in _load_spans(run, name)]
     if not spans:
-        raise NothingSelectedError(_why_no_traces(run, record))
+        raise _without_traces(run, record)
     return spans
 
 

@@ -27,6 +27,7 @@ class Asked(Struct, frozen=True):
     only: tuple[str, ...] = ()
     skip: tuple[str, ...] = ()
     details: bool = False
+    typed: str = ""  # what somebody typed to name the run
 
     def check(self) -> None:
         """Refuse what would be ignored."""
@@ -43,7 +44,7 @@ def view_traces(run: RunFolder, asked: Asked, sheet: Sheet | None) -> tuple[str,
     """Show what is asked for, as JSON where there is no sheet; a damaged trace in the list is said, and no success."""
     asked.check()
     record = run.load()
-    match [load_cell(run, record, name) for name in asked.cells]:
+    match [load_cell(run, record, name, asked.typed) for name in asked.cells]:
         case [cell]:
             if sheet is None:
                 return dump_waterfall(record, cell, details=asked.details), ExitCode.OK
@@ -52,5 +53,5 @@ def view_traces(run: RunFolder, asked: Asked, sheet: Sheet | None) -> tuple[str,
             return dump_comparison(record, left, right) if sheet is None else render_comparison(
                 record, left, right, sheet
             ), ExitCode.OK
-    traced = load_run(run, select_records(record, asked.only, asked.skip))
+    traced = load_run(run, select_records(record, asked.only, asked.skip, asked.typed))
     return dump_list(traced) if sheet is None else render_list(traced, sheet), ExitCode.USAGE if traced.damaged else ExitCode.OK

@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 from orchestrator import __version__, cli
 from orchestrator.cli import COMMANDS, main, make_app
 from orchestrator.config import load
+from orchestrator.record import Shard
 from orchestrator.store import RunFolder
 from tests.unit.folders import make_files
 from tests.unit.pages import Page
@@ -109,7 +110,14 @@ def test_a_page_leads_to_the_logs_from_where_it_is_written(folder: Path, out: st
         (["compare", "latest"], 2, "Missing argument 'NEW'"),
         (["compare", "latest", "2025"], 2, "matrix: there is no run '2025' in "),
         (["compare", "latest", "latest", "--format", "csv"], 2, "matrix: --format 'csv' is not one of table, markdown, json"),
-        (["compare", "latest", "latest", "--only", "base=debian"], 3, "matrix: no cell is left by --only base=debian"),
+        (
+            ["compare", "latest", "latest", "--only", "base=debian"],
+            3,
+            "matrix: no cell is left by --only base=debian; `matrix report RUN` lists those of a run",
+        ),
+        (["report", "--skip", "*"], 3, "matrix: no cell is left by --skip *; `matrix report latest` lists those of the run"),
+        (["history", "--only", "x"], 3, "matrix: no cell is left by --only x; `matrix history` lists them"),
+        (["report", "/etc"], 2, "matrix: '/etc' is not the folder of a run: there is no /etc/run.json"),
         (["history", "--name", "otel-pyton"], 2, "is of the matrix 'otel-pyton'; did you mean 'otel-python'?"),
         (["history", "--last", "0"], 2, "Invalid value for '--last'"),
         (["baseline", "2025"], 2, "matrix: there is no run '2025' in "),
@@ -269,7 +277,27 @@ def test_a_site_is_made_beside_the_runs(folder: Path, monkeypatch: pytest.Monkey
     out, err = capsys.readouterr()
     assert out == "reports/site/index.html\n"
     assert err.startswith("matrix: left out 20261122T000000Z-abcdef: runs/20261122T000000Z-abcdef/run.json is damaged")
-    assert err.endswith("matrix: 1 runs written, 0 unchanged, 0 removed\n")
+    assert err.endswith("matrix: 1 run written, 0 unchanged, 0 removed\n")
     assert (folder / out.strip()).is_file()
     assert end_of(monkeypatch, "site", "-o", "pages") == 0
     assert (folder / "pages" / "runs" / make_record().id / "index.html").is_file()
+
+
+def test_of_a_merged_run_some_cells_are_shown(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """--only and --skip choose what is printed, as with `matrix report`; the run has all, and so has its exit code."""
+    whole = tuple(cell.id for cell in make_record().cells)
+    run = RunFolder(folder / "parts" / "one")
+    run.create()
+    run.save_record(replace(make_record(), planned=whole, shard=Shard(1, 2, whole)))
+    code = end_of(monkeypatch, "merge", str(run.path), "--format", "csv")
+    assert "wolfi-3.11" in capsys.readouterr().out
+    assert end_of(monkeypatch, "merge", str(run.path), "--format", "csv", "--only", "base=slim", "--skip", "slim-3.12") == code
+    out, err = capsys.readouterr()
+    assert "slim-3.13" in out
+    assert "wolfi" not in out
+    assert "slim-3.12" not in out
+    assert "shard 2/2 is not here" in err
+    assert end_of(monkeypatch, "merge", str(run.path), "--only", "base=debian") == 3
+    assert "no cell is left by --only base=debian; `matrix report " in capsys.readouterr().err

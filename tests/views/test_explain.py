@@ -170,6 +170,35 @@ def test_the_command_names_what_is_not_there(
     assert explain(reports, monkeypatch, "2020") == 2
 
 
+def test_the_command_explains_some_cells_of_a_run(
+    reports: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """--only and --skip choose the cells of the overview, and mean nothing where one cell is named."""
+    assert explain(reports, monkeypatch, "--only", "alpine-3.14", "--only", "slim-3.1[23]", "--skip", "slim-*") == 0
+    out = capsys.readouterr().out
+    assert "alpine-3.14: " in out
+    assert "slim-3.13" not in out
+    assert explain(reports, monkeypatch, "--only", "alpine-3.9") == 0
+    out = " ".join(capsys.readouterr().out.split())
+    assert out == f"All cells that were asked for of run {RUN_ID} ended as expected, and no rule has found anything."
+    assert explain(reports, monkeypatch, "latest", "slim-3.13", "--skip", "x") == 2
+    assert "leave them out where a cell is named" in capsys.readouterr().err
+
+
+def test_a_hint_names_the_run_that_it_is_about(
+    reports: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """With the options that were given: `matrix explain` alone would list another run, or find none."""
+    assert explain(reports, monkeypatch, RUN_ID[:8], "?") == 2
+    words = f"`matrix explain --reports {reports} {RUN_ID[:8]}` lists those with something to explain\n"
+    assert capsys.readouterr().err.endswith(words)
+    assert explain(reports, monkeypatch, "-f", "s p.yaml", "--only", "base=debian") == 3
+    words = (
+        f"no cell is left by --only base=debian; `matrix report -f 's p.yaml' --reports {reports} latest` lists those of the run\n"
+    )
+    assert capsys.readouterr().err.endswith(words)
+
+
 def test_the_page_of_the_docs_has_every_rule() -> None:
     """Its table is written from the rules themselves, so that it cannot fall behind."""
     text = DOCUMENT.read_text(encoding="utf-8")
