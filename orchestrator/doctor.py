@@ -6,16 +6,19 @@ import json
 import shutil
 import sys
 from functools import partial
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from msgspec import Struct, to_builtins
 
 from orchestrator.config.load import load_matrix
 from orchestrator.docker.builder import inspect_builder
+from orchestrator.docker.dial import listens
 from orchestrator.docker.engine import connect
 from orchestrator.environment import builder_spec
 from orchestrator.errors import EngineError, ExitCode, MatrixError
+from orchestrator.model import BuilderSpec
 from orchestrator.paths import cache_folder
+from orchestrator.units import count
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -40,13 +43,15 @@ class Examined(Struct, frozen=True):
 def examine(file: Path) -> list[Examined]:
     """Look at everything that a run needs; one thing missing does not hide the next."""
     findings = [Examined("python", ok=True, words=sys.version.split()[0])]
-    matrix = _try(findings, "matrix file", lambda: load_matrix(file), lambda found: f"{file}: {len(found.plan.cells)} cells")
+    matrix = _try(
+        findings, "matrix file", lambda: load_matrix(file), lambda found: f"{file}: {count(len(found.plan.cells), 'cell')}"
+    )
     is_needed = matrix is None or builder_spec(matrix).needs_engine
     engine = _try(findings, "engine", partial(connect, is_needed=is_needed), _describe_engine)
     if engine is not None:
         findings += [_examine_store(engine)] if engine.answers else []
-        name = matrix.file.builder.name if matrix else "matrix"
-        _try(findings, "builder", partial(_find_builder, engine, name), partial(_describe_builder, name))
+        spec = builder_spec(matrix) if matrix else BuilderSpec()
+        _try(findings, "builder", partial(_find_builder, engine, spec), partial(_describe_builder, spec.name))
     folder = _try(findings, "cache folder", cache_folder, lambda folder: f"{folder}, {_free(folder)}")
     if folder is not None and shutil.disk_usage(folder).free < _ROOM_BYTES:
         words = f"only {_free(folder)} at {folder}; `docker buildx prune` and `matrix clean --runs` free some"
@@ -77,19 +82,37 @@ def _examine_store(engine: Engine) -> Examined:
     return Examined("image store", ok=True, words=words)
 
 
-def _find_builder(engine: Engine, name: str) -> Existing | None:
-    """Look at the builder; a run starts one that is stopped, but not the daemons of a remote one."""
-    found = inspect_builder(engine, name)
-    silent = [node.endpoint for node in found.nodes if not node.buildkit] if found and found.driver == "remote" else []
-    if silent:
-        message = f"'{name}': nothing answers at {', '.join(silent)}; see that its daemon runs"
-        raise EngineError(message)
-    return found
+class _Looked(NamedTuple):
+    """A builder, if it is there, and the daemons of which nobody knows whether they run."""
+
+    found: Existing | None
+    untried: list[str]
 
 
-def _describe_builder(name: str, found: Existing | None) -> str:
+def _find_builder(engine: Engine, spec: BuilderSpec) -> _Looked:
+    """Look at the builder; a run makes or starts one, but not the daemons of a remote one."""
+    found = inspect_builder(engine, spec.name)
     if found is None:
-        return f"'{name}' is not there yet; `matrix bootstrap`, or the first run, makes it"
+        answers = {endpoint: listens(endpoint) for endpoint in _endpoints(spec)}
+    else:
+        answers = {node.endpoint: bool(node.buildkit) for node in found.nodes if found.driver == "remote"}
+    if silent := [endpoint for endpoint, answer in answers.items() if answer is False]:
+        message = f"'{spec.name}': nothing answers at {', '.join(silent)}; see that its daemon runs"
+        raise EngineError(message)
+    return _Looked(found, [endpoint for endpoint, answer in answers.items() if answer is None])
+
+
+def _endpoints(spec: BuilderSpec) -> list[str]:
+    """Name the daemons that a remote builder is to reach."""
+    asked = (spec.endpoint, *(node.endpoint for node in spec.nodes)) if spec.driver == "remote" else ()
+    return [endpoint for endpoint in asked if endpoint]
+
+
+def _describe_builder(name: str, looked: _Looked) -> str:
+    found = looked.found
+    if found is None:
+        words = f"; whether anything answers at {', '.join(looked.untried)} was not tried" if looked.untried else ""
+        return f"'{name}' is not there yet; `matrix bootstrap`, or the first run, makes it{words}"
     nodes = f", {len(found.nodes)} nodes" if found.others else ""
     return f"'{name}': {found.driver}, BuildKit {found.buildkit or 'not running'}{nodes}"
 

@@ -8,6 +8,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from threading import Thread
 from typing import IO, TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from orchestrator.docker.api import talking
 from orchestrator.docker.engine import child_environment
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 HELLO = "/moby.buildkit.v1.Control/Info"
 _ANSWER_S = 30.0
+_CONNECT_S = 3.0
 _CHUNK = 64 * 1024
 _MOST_WORDS = 1000  # of what buildx says of a builder that it cannot reach
 
@@ -95,6 +97,20 @@ def dial(engine: Engine, builder: Builder, platform: str | None) -> Iterator[Lin
             stack.enter_context(_carried(engine, builder, platform, connection, said))
             stack.callback(line.hang_up)  # whatever carries it ends with it
             yield line
+
+
+def listens(endpoint: str) -> bool | None:
+    """Tell whether anybody takes connections at a builder's endpoint; None for one that takes more than a connection to try."""
+    try:
+        parts = urlsplit(endpoint)
+        if parts.scheme != "tcp" or not parts.hostname or not parts.port:
+            return None
+        with socket.create_connection((parts.hostname, parts.port), timeout=_CONNECT_S):
+            return True
+    except ValueError:  # no address, or no number that a port can have
+        return None
+    except OSError:
+        return False
 
 
 def _carried(

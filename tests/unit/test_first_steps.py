@@ -72,6 +72,20 @@ def test_doctor_misses_a_daemon_that_no_run_can_start(folder: Path, monkeypatch:
     assert examined(folder, monkeypatch, buildx_inspect=stopped)["builder"][0]
 
 
+def test_doctor_tries_the_daemon_that_a_remote_builder_is_to_reach(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A builder that is not there yet cannot be made where nothing listens; what is not tried is said."""
+    text = "version: 1\nname: m\naxes: {a: [x]}\nbuilder: {driver: remote, endpoint: '%s', nodes: [{endpoint: '%s'}]}\n"
+    answers = {"tcp://a:1": True, "tcp://b:2": False, "unix:///c": None}
+    monkeypatch.setattr("orchestrator.doctor.listens", answers.get)
+    (folder / "matrix.yaml").write_text(text % ("tcp://a:1", "tcp://b:2"))
+    found = examined(folder, monkeypatch)
+    assert found["matrix file"] == (True, f"{folder}/matrix.yaml: 1 cell")
+    assert found["builder"] == (False, "'matrix': nothing answers at tcp://b:2; see that its daemon runs")
+    (folder / "matrix.yaml").write_text(text % ("tcp://a:1", "unix:///c"))
+    words = "'matrix' is not there yet; `matrix bootstrap`, or the first run, makes it"
+    assert examined(folder, monkeypatch)["builder"] == (True, f"{words}; whether anything answers at unix:///c was not tried")
+
+
 def test_init_names_a_place_that_cannot_be_written(tmp_path: Path) -> None:
     """A folder below a file is an error in the system's words; a file in the place of the folder is called one."""
     (tmp_path / "matrix.yaml").touch()
@@ -96,7 +110,7 @@ def test_doctor_finds_a_machine_that_has_everything(folder: Path, monkeypatch: p
 def test_doctor_misses_no_engine_where_the_builder_is_elsewhere(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The docker client with buildx is enough for a remote builder, unless checks are to run in containers."""
     silent = json.dumps({"ServerVersion": "", "ServerErrors": ["Cannot connect"], "ClientInfo": CLIENT})
-    remote = "version: 1\nname: m\naxes: {a: [x]}\nbuilder: {driver: remote, endpoint: 'tcp://b:1', smoke: %s}\n"
+    remote = "version: 1\nname: m\naxes: {a: [x]}\nbuilder: {driver: remote, endpoint: 'unix:///b', smoke: %s}\n"
     (folder / "matrix.yaml").write_text(remote % "auto")
     found = examined(folder, monkeypatch, info=silent)
     assert found["engine"] == (True, "none answers, and none is needed: the builder is elsewhere; buildx 0.23.0")
