@@ -24,7 +24,10 @@ def compare(
     *,
     force: Annotated[bool, typer.Option("--force", help="Compare times of unlike machines or tools, too.")] = False,
 ) -> None:
-    """Show what changed between two stored runs, and why; a difference is no error, gates are for that."""
+    """Show what changed between two stored runs, and why.
+
+    A difference is no error; gates are for that.
+    """
     from orchestrator.judge.compare import compare_runs
     from orchestrator.report.compare import FORMATS, render_comparison
     from orchestrator.report.select import select_pair
@@ -37,14 +40,14 @@ def compare(
 
 
 def baseline(
-    name: Annotated[str, typer.Argument(metavar="[RUN]", help=RUN_HELP)] = "latest",
+    name: Annotated[str, typer.Argument(metavar="RUN", help=RUN_HELP)] = "latest",
     file: File = DEFAULT_FILE,
     reports: ReportsFolder = None,
     *,
     show: Annotated[bool, typer.Option("--show", help="Say which runs are chosen, and choose none.")] = False,
     clear: Annotated[bool, typer.Option("--clear", help="Forget all choices: the last good run counts again.")] = False,
 ) -> None:
-    """Take a stored run's figures as those that growth is held against from now on."""
+    """Hold growth against a stored run's figures from now on."""
     from orchestrator.baseline import choose_baseline, forget_baselines, load_choices
     from orchestrator.store import Reports
 
@@ -72,7 +75,10 @@ def history(
     last: Annotated[int | None, typer.Option("--last", min=1, metavar="N", help="Only the newest N runs.")] = None,
     name: Annotated[str | None, typer.Option("--name", help="The matrix, where there are several; the newest run's.")] = None,
 ) -> None:
-    """Show each cell's size, time and outcome over the stored runs, and what changed on the day they shifted."""
+    """Show sizes, times and outcomes over the stored runs.
+
+    For each cell, with what changed on the day that they shifted.
+    """
     from orchestrator.report.history import FORMATS, render_history
     from orchestrator.store import Reports
     from orchestrator.trends import load_history

@@ -21,7 +21,10 @@ def preflight(
     *,
     offline: Annotated[bool, typer.Option("--offline", help="Ask no index; say what is known from earlier times.")] = False,
 ) -> None:
-    """Foretell which dependencies have a wheel, are compiled, or have nothing for which base; needs no Docker."""
+    """Foretell which dependencies will not install; needs no Docker.
+
+    For each base, a dependency has a wheel, is compiled, or has nothing.
+    """
     from orchestrator.config.load import load_matrix
     from orchestrator.foreseen import remember_forecasts
     from orchestrator.plan.select import select_cells
@@ -50,7 +53,10 @@ def lock(
         bool, typer.Option("--build", help="Run the builds of packages without a wheel here, to learn what they require.")
     ] = False,
 ) -> None:
-    """Pin the digests of bases and the versions and hashes of dependencies in matrix.lock, beside the matrix file."""
+    """Pin bases by digest and dependencies by version and hash.
+
+    The lock is matrix.lock, beside the matrix file.
+    """
     from orchestrator.config.load import load_matrix
     from orchestrator.lock.compare import find_moves
     from orchestrator.lock.text import render_lock

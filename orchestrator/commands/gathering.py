@@ -25,7 +25,7 @@ from orchestrator.units import count
 
 
 def merge(
-    names: Annotated[list[str], typer.Argument(metavar="RUN...", help="The shards of one plan: ids, or folders from anywhere.")],
+    names: Annotated[list[str], typer.Argument(metavar="RUN", help="The shards of one plan: ids, or folders from anywhere.")],
     file: File = DEFAULT_FILE,
     only: Only = None,
     skip: Skip = None,
@@ -37,7 +37,10 @@ def merge(
         typer.Option("--baseline", metavar="RUN", help="Hold growth against this run; else the chosen or the last good one."),
     ] = None,
 ) -> None:
-    """Put the shards of one plan together as one run; twice is as good as once."""
+    """Put the shards of one plan together as one run.
+
+    Twice is as good as once. --only and --skip choose what is printed; the run has all.
+    """
     from orchestrator.ending import exit_code_of
     from orchestrator.merge import missing_cells, missing_shards
     from orchestrator.merging import merge_runs

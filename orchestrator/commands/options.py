@@ -13,9 +13,13 @@ from orchestrator.errors import UsageError, did_you_mean
 File = Annotated[Path, typer.Option("-f", "--file", help="The matrix file.")]
 Only = Annotated[
     list[str] | None,
-    typer.Option("--only", help="Only these cells: base=alpine,python=3.1* (all must fit), or a glob on ids. Repeatable."),
+    typer.Option(
+        "--only",
+        help="Only these cells: base=alpine,slim,python=3.1* (each axis must fit, by any of its values), or a glob on ids. "
+        "Repeated: the cells of any of them.",
+    ),
 ]
-Skip = Annotated[list[str] | None, typer.Option("--skip", help="Not these cells; the same words as --only. Repeatable.")]
+Skip = Annotated[list[str] | None, typer.Option("--skip", help="Not these cells; the same words as --only.")]
 Out = Annotated[Path | None, typer.Option("-o", "--out", help="Write the result to this file instead of standard output.")]
 LockFile = Annotated[
     Path | None, typer.Option("-o", "--out", help="Write the lock to this file instead; with --check, what has moved.")

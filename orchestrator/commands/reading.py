@@ -29,7 +29,7 @@ from orchestrator.units import count
 
 
 def report(
-    name: Annotated[str, typer.Argument(metavar="[RUN]", help=RUN_HELP)] = "latest",
+    name: Annotated[str, typer.Argument(metavar="RUN", help=RUN_HELP)] = "latest",
     file: File = DEFAULT_FILE,
     only: Only = None,
     skip: Skip = None,
@@ -42,7 +42,10 @@ def report(
         bool, typer.Option("--check", help="With --update: write nothing, and exit 1 if a block is out of date.")
     ] = False,
 ) -> None:
-    """Show a report of any stored run, or refresh the tables of a README from it; needs no Docker."""
+    """Show a report of any stored run; needs no Docker.
+
+    With --update it refreshes the tables of a README.
+    """
     from orchestrator.publishing import update_files
     from orchestrator.report.evidence import find_evidence
     from orchestrator.report.files import FORMATS, render
@@ -66,7 +69,10 @@ def site(
     file: File = DEFAULT_FILE,
     reports: ReportsFolder = None,
 ) -> None:
-    """Make, or bring up to date, a static site of all stored runs; needs no Docker."""
+    """Make, or bring up to date, a static site of all stored runs.
+
+    Needs no Docker.
+    """
     from orchestrator.site import make_site
     from orchestrator.store import SITE, Reports
 
@@ -96,7 +102,10 @@ def trace(
         str | None, typer.Option("--to", metavar="ENDPOINT", help="Send the traces to this OTLP endpoint instead.")
     ] = None,
 ) -> None:
-    """Show where the time went: the cells of a run by time, one cell's waterfall, or two cells side by side."""
+    """Show where the time of a run or of its cells went.
+
+    The cells of a run by time, one cell's waterfall, or two cells side by side.
+    """
     from orchestrator.store import Reports
     from orchestrator.tracing.columns import Sheet
     from orchestrator.tracing.view import FORMATS, Asked, view_traces
@@ -129,7 +138,10 @@ def explain(
     out: Out = None,
     reports: ReportsFolder = None,
 ) -> None:
-    """Say why a cell failed, is slow or is large: causes, their evidence, and the remedy for its base; needs no Docker."""
+    """Say why cells failed, are slow or are large, and what helps.
+
+    Causes, their evidence, and the remedy for the cell's base; needs no Docker.
+    """
     from orchestrator.explaining import explain_cell, explain_run
     from orchestrator.report.explain import FORMATS, render_explanation, render_overview
     from orchestrator.store import Reports

@@ -12,11 +12,14 @@ from orchestrator.commands.printing import print_result, tell
 
 
 def init(
-    folder: Annotated[Path, typer.Argument(help="Where to write; made if it is not there.")] = Path(),
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Where to write; made if it is not there.")] = Path(),
     *,
     force: Annotated[bool, typer.Option("--force", help="Overwrite files that are there.")] = False,
 ) -> None:
-    """Write a matrix.yaml, a Dockerfile and requirements that run as they are."""
+    """Write a small matrix that runs as it is.
+
+    It is a matrix.yaml, a Dockerfile and requirements.
+    """
     from orchestrator.starter import write_starter
 
     for path in write_starter(folder, force=force):
@@ -40,12 +43,15 @@ def doctor(
 
 def jaeger(
     action: Annotated[str, typer.Argument(metavar="ACTION", help="start, stop, or open (a run's trace in the browser).")],
-    name: Annotated[str, typer.Argument(metavar="[RUN]", help=f"The run to open: {RUN_WORDS}.")] = "latest",
+    name: Annotated[str, typer.Argument(metavar="RUN", help=f"The run to open: {RUN_WORDS}.")] = "latest",
     file: File = DEFAULT_FILE,
     image: Annotated[str | None, typer.Option("--image", help="Jaeger's image, where the usual one cannot be had.")] = None,
     reports: ReportsFolder = None,
 ) -> None:
-    """Start Jaeger on this machine's loopback, stop it, or open (else print) the address of a run's trace."""
+    """Start or stop Jaeger on this machine, or open a run's trace.
+
+    It listens on the loopback; an address that cannot be opened is printed.
+    """
     from orchestrator import jaeger as door
     from orchestrator.config.load import load_matrix
     from orchestrator.store import Reports
@@ -66,7 +72,10 @@ def clean(
     runs: Annotated[bool, typer.Option("--runs", help="Remove the stored runs too.")] = False,
     reports: ReportsFolder = None,
 ) -> None:
-    """Remove what matrix made: images, containers, networks and the builder; nothing else."""
+    """Remove what matrix made, and nothing else.
+
+    Images, containers, networks and the builder.
+    """
     from orchestrator.cleaning import clean_up
 
     done = False

@@ -4,24 +4,23 @@ from __future__ import annotations
 
 import json
 import sys
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import NoReturn
 
 import pytest
 from msgspec.structs import replace
 from typer.testing import CliRunner
 
-from orchestrator import __version__, cli
+from orchestrator import __version__, cli, pipeline
 from orchestrator.cli import COMMANDS, main, make_app
 from orchestrator.config import load
+from orchestrator.errors import DiskFullError
 from orchestrator.record import Shard
 from orchestrator.store import RunFolder
 from tests.unit.folders import make_files
 from tests.unit.pages import Page
 from tests.unit.pairs import make_run
 from tests.unit.records import make_record, run_json
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 TEXT = "version: 1\nname: m\naxes: {base: [alpine, slim], python: ['3.12', '3.13']}\nexclude: [{base: alpine, python: '3.13'}]\n"
 
@@ -223,6 +222,29 @@ def test_every_command_explains_itself() -> None:
         assert "Usage: matrix" in answer.output
 
 
+def test_the_list_of_commands_is_read_whole_on_any_terminal() -> None:
+    """A summary that is cut off at the usual width says nothing; usage lines have no bracket too many."""
+    app = make_app()
+    answer = CliRunner().invoke(app, ["--help"], env={"COLUMNS": "80"})
+    summaries = answer.output.partition("Commands:\n")[2].splitlines()
+    assert len(summaries) == len(COMMANDS)
+    assert [line for line in summaries if not line.endswith(".") or line.endswith("...")] == []
+    for command in COMMANDS:
+        usage = CliRunner().invoke(app, [command, "--help"]).output.partition("\n")[0]
+        assert "[[" not in usage
+        assert "...}" not in usage
+
+
+def test_only_of_an_axis_given_twice_is_either_value(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """What --help and README say of --only."""
+    monkeypatch.chdir(Path(__file__).parents[2])
+    for words in (["base=alpine,slim,python=3.13"], ["base=alpine,base=slim,python=3.13"]):
+        assert end_of(monkeypatch, "plan", "--format", "ids", "--only", *words, "--only", "wolfi-3.12-stdlib") == 0
+        ids = capsys.readouterr().out.split()
+        assert {"alpine-3.13-stdlib", "slim-3.13-stdlib", "wolfi-3.12-stdlib"} <= set(ids)
+        assert not [cell for cell in ids if cell.startswith(("alpine-3.12", "slim-3.12", "wolfi-3.13"))]
+
+
 def test_a_word_that_is_no_command_gets_the_nearest(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     """A command line is made of the command that was typed; of all of them where that is none."""
     assert end_of(monkeypatch, "explian") == 2
@@ -234,6 +256,27 @@ def test_the_version_is_printed(monkeypatch: pytest.MonkeyPatch, capsys: pytest.
     assert end_of(monkeypatch, "--version") == 0
     assert capsys.readouterr().out == f"matrix {__version__}\n"
     assert cli.__doc__
+
+
+def test_how_a_run_goes_on_is_said_with_the_options_that_it_had(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A command that is copied from there finds the same matrix and the same runs, after Ctrl-C and after a full disk."""
+    (folder / "matrix.yaml").rename(folder / "s.yaml")
+    interrupted = replace(make_record(), interrupted=True, complete=False)
+
+    def no_room(*_: object) -> NoReturn:
+        message = "no room left on the disk for x; free some"
+        raise DiskFullError(message)
+
+    monkeypatch.setattr(pipeline, "run_matrix", lambda *_: interrupted)
+    assert end_of(monkeypatch, "run", "-f", "s.yaml") == 130
+    words = f"interrupted; `matrix run -f s.yaml --resume {interrupted.id}` goes on with the rest\n"
+    assert capsys.readouterr().err.endswith(words)
+    monkeypatch.setattr(pipeline, "run_matrix", no_room)
+    assert end_of(monkeypatch, "run", "-f", "s.yaml", "--reports", "my reports") == 4
+    words = "free some, then `matrix run -f s.yaml --reports 'my reports' --resume latest`\n"
+    assert capsys.readouterr().err.endswith(words)
 
 
 MARKS = "<!-- matrix:begin table -->\n<!-- matrix:end table -->\n"
