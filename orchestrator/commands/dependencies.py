@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from orchestrator.commands.options import DEFAULT_FILE, File, LockFile, Only, Out, Skip, check_one_of
+from orchestrator.commands.options import DEFAULT_FILE, File, LockFile, Only, Out, Skip, check_one_of, repeat_options
 from orchestrator.commands.printing import print_result, terminal_width, warn
 from orchestrator.errors import ExitCode
 from orchestrator.units import count
@@ -40,7 +40,8 @@ def preflight(
     if found.problem:
         warn(found.problem)
     elif offline and not is_certain(found):
-        warn("offline: not all was in the cache; `matrix preflight` without --offline asks the index")
+        again = f"matrix preflight{repeat_options(file, None)}"
+        warn(f"offline: not all was in the cache; `{again}` without --offline asks the index")
     raise typer.Exit(ExitCode.OK if is_certain(found) else ExitCode.ENGINE)
 
 

@@ -7,7 +7,16 @@ from typing import Annotated
 
 import typer
 
-from orchestrator.commands.options import DEFAULT_FILE, RUN_WORDS, File, Out, ReportsFolder, check_one_of, reports_folder
+from orchestrator.commands.options import (
+    DEFAULT_FILE,
+    RUN_WORDS,
+    File,
+    Out,
+    ReportsFolder,
+    check_one_of,
+    repeat_options,
+    reports_folder,
+)
 from orchestrator.commands.printing import print_result, tell
 
 
@@ -24,7 +33,8 @@ def init(
 
     for path in write_starter(folder, force=force):
         tell(f"wrote {path}")
-    tell("next: matrix plan, then matrix run")
+    options = repeat_options(folder / DEFAULT_FILE, None)
+    tell(f"next: matrix plan{options}, then matrix run{options}")
 
 
 def doctor(

@@ -80,6 +80,22 @@ def test_piped_progress_is_plain_lines_with_a_time(project: Project) -> None:
     assert any("one: passed (1/1)" in line for line in lines)
 
 
+def test_a_run_whose_streams_are_closed_is_a_run(project: Project) -> None:
+    """Supervisors start programs without any; nothing that a run opens may get their numbers, or be taken for them."""
+    project.write()
+    words = ["sh", "-c", f"{MATRIX} run <&- >&- 2>&-"]
+    subprocess.run(words, cwd=project.folder, env={**os.environ, **project.environment}, check=True)
+    assert project.record()["complete"]
+
+
+def test_a_live_table_has_the_cells_of_the_run(project: Project) -> None:
+    """Those that --only leaves out are not waited for."""
+    project.write(axes={"kind": ["one", "another"]})
+    written = on_a_terminal(project, 80, ["run", "--only", "one"])
+    assert "1 of 1 done" in written
+    assert "another" not in written
+
+
 def test_progress_for_machines_is_the_journal(project: Project) -> None:
     """One JSON object a line on standard error."""
     project.write()

@@ -311,6 +311,18 @@ def test_marks_that_cannot_be_meant_are_exit_2(
     assert "leave --format and --out away" in capsys.readouterr().err
 
 
+def test_what_comes_after_init_is_said_for_its_folder(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The commands that are printed can be typed where one is."""
+    assert end_of(monkeypatch, "init", "my app") == 0
+    words = "next: matrix plan -f 'my app/matrix.yaml', then matrix run -f 'my app/matrix.yaml'\n"
+    assert capsys.readouterr().err.endswith(words)
+    monkeypatch.chdir(folder / "my app")
+    assert end_of(monkeypatch, "init", "--force") == 0
+    assert capsys.readouterr().err.endswith("next: matrix plan, then matrix run\n")
+
+
 def test_a_site_is_made_beside_the_runs(folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     """Its front page is printed; a damaged run is named on standard error and takes nothing with it."""
     damaged = RunFolder(folder / "reports" / "runs" / "20261122T000000Z-abcdef")
