@@ -283,7 +283,7 @@ def test_shards_of_two_machines_make_one_run(project: Project) -> None:
     ]
     lacking = project.matrix("merge", folders[0], exit_code=1)
     assert "shard 2/2 is not here" in lacking.stderr
-    assert "1 of 2 cells have no result: b" in lacking.stderr
+    assert "1 of 2 cells has no result: b" in lacking.stderr
     project.matrix("merge", *folders)
     merged = project.record()
     assert [(cell["id"], cell["status"]) for cell in merged["cells"]] == [("a", "passed"), ("b", "passed"), ("c", "excluded")]
