@@ -137,14 +137,19 @@ class Progress(Struct):
 
         Where two builds have a step in common, BuildKit tells the one of the
         other's, under its own name: that says nothing new when it was cached,
-        and it is the real one when it ran.
+        and it is the real one when it ran. What this build had announced under
+        that name is then cached afterwards, or is never started.
         """
         vertices = list(self.vertices.values())
-        ours = {instruction_of(vertex) for vertex in vertices if vertex.announced}
+        ours = {instruction_of(vertex) for vertex in vertices if vertex.announced and vertex.started}
+        elsewhere = {instruction_of(vertex) for vertex in vertices if not vertex.announced}
         ran_elsewhere = {instruction_of(vertex) for vertex in vertices if not vertex.announced and not vertex.cached}
 
         def says_nothing(vertex: Vertex) -> bool:
-            return vertex.cached and instruction_of(vertex) in (ran_elsewhere if vertex.announced else ours)
+            step = instruction_of(vertex)
+            if not vertex.announced:
+                return vertex.cached and step in ours
+            return (vertex.cached and step in ran_elsewhere) or (vertex.started is None and step in elsewhere)
 
         return [vertex for vertex in vertices if not says_nothing(vertex)]
 
@@ -156,9 +161,9 @@ class Progress(Struct):
 
 
 def make_steps(progress: Progress) -> tuple[Step, ...]:
-    """Give the Dockerfile's steps in the order in which they started."""
+    """Give the Dockerfile's steps in the order in which they started; one that never did is none, as those behind a failure."""
     never = datetime.max.replace(tzinfo=UTC)
-    vertices = [vertex for vertex in progress.told if split_step(vertex.name)]
+    vertices = [vertex for vertex in progress.told if split_step(vertex.name) and (vertex.started or vertex.cached)]
     vertices.sort(key=lambda vertex: (vertex.started or never, -vertex.order))
     return tuple(_make_step(vertex) for vertex in vertices)
 

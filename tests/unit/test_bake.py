@@ -134,7 +134,8 @@ def test_each_build_is_told_its_steps_by_their_own_names() -> None:
 def test_what_is_said_of_a_common_step_is_told_to_all_that_have_it_and_once() -> None:
     """Bake says it again for each target; a line that is none is nobody's."""
     sorter = Sorter()
-    both = {"vertexes": [vertex("[cell0 1/1] RUN x"), vertex("[cell1 1/1] RUN x")]}
+    began = {"started": "2026-01-01T00:00:00Z"}
+    both = {"vertexes": [vertex("[cell0 1/1] RUN x", **began), vertex("[cell1 1/1] RUN x", **began)]}
     log = {"logs": [{"vertex": SHARED, "timestamp": "t", "data": base64.b64encode(b"hello\n").decode()}]}
     found = sort(
         sorter, both, log, log, {"statuses": [{"vertex": SHARED, "id": "x"}]}, {"logs": [{"vertex": "sha256:9", "data": ""}]}

@@ -118,10 +118,29 @@ def test_a_joined_step_began_before_this_build_did() -> None:
 
 
 def test_a_step_that_did_not_end_has_no_duration() -> None:
-    """What is not known is None: a step that never started or never ended has no time."""
+    """What is not known is None; and a step that never started, since one before it failed, was not executed."""
     progress = progress_of(vertices(vertex("[1/3] FROM x", 0), vertex("[2/3] RUN never")))
     steps = make_steps(progress)
-    assert [(step.duration_s, step.started_at) for step in steps] == [(None, START), (None, None)]
+    assert [(step.instruction, step.duration_s, step.started_at) for step in steps] == [("FROM x", None, START)]
+
+
+def test_a_step_that_is_run_for_two_builds_is_told_once_by_each() -> None:
+    """BuildKit puts the other build's step beside one's own, which is then never started, or cached afterwards."""
+    mine, other = {"digest": "sha256:mine"}, {"digest": "sha256:other"}
+    run = "[stage-0 2/2] RUN make"
+    announced = vertices(vertex(run) | mine)
+    ran = vertices(vertex(run, 1) | other), vertices(vertex(run, 1, 4) | other)
+    held = vertices(vertex(run, 1, 1, cached=True) | other)
+    afterwards = vertices(vertex(run, 4, 4, cached=True) | mine)
+    cases: list[tuple[tuple[dict[str, Any], ...], list[tuple[str, str]]]] = [
+        ((announced, *ran), [("sha256:other", "executed")]),
+        ((announced, *ran, afterwards), [("sha256:other", "executed")]),
+        ((announced, held), [("sha256:other", "cached")]),
+        ((announced, held, afterwards), [("sha256:mine", "cached")]),
+        ((announced,), []),
+    ]
+    for lines, told in cases:
+        assert [(step.digest, step.outcome) for step in make_steps(progress_of(*lines))] == told
 
 
 def test_a_step_that_ends_before_it_starts_took_no_time() -> None:
