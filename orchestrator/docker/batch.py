@@ -8,6 +8,7 @@ from threading import Condition, Thread
 from typing import TYPE_CHECKING
 
 from msgspec import Struct, field
+from msgspec.structs import replace
 
 from orchestrator.docker.build import run_build
 from orchestrator.docker.containers import KEEP_BYTES, Ended
@@ -34,6 +35,7 @@ class _Step(Struct):
     clipped: list[str] = field(default_factory=list)  # the streams of which BuildKit left out a part
     began: float | None = None
     ended: Ended | None = None
+    over: float = 0.0  # when it ended
 
 
 class Batch:
@@ -61,7 +63,8 @@ class Batch:
         return next((at for at in among if self._tasks[at] == task), None)
 
     def wait_for(self, at: int, timeout_s: float) -> Ends | None:
-        """Wait for the end of a task; None when the build never gets there."""
+        """Wait for the end of a task; None when the build never gets there. Its time counts from its begin, not from now."""
+        asked = time.monotonic()
         self._limits_s[at] = min(self._limits_s[at], timeout_s)
         with self._news:
             self._news.wait_for(lambda: self._over or self._is_done(at))
@@ -69,7 +72,12 @@ class Batch:
                 if self._problem is not None and at == self._at():
                     raise self._problem
                 return None
-        return tuple(step.ended for step in self._steps[at] if step.ended is not None)
+        ends = tuple(step.ended for step in self._steps[at] if step.ended is not None)
+        began, over = self._steps[at][0].began or asked, max(step.over for step in self._steps[at])
+        last = replace(ends[-1], ahead_s=min(asked, over) - began)
+        if over < asked and over - began > timeout_s:  # nobody was there to end it in time
+            last = replace(last, code=None, timed_out=True, start_error="")
+        return (*ends[:-1], last)
 
     def wait_until(self, at: int) -> None:
         """Wait until all tasks before this one have ended, or the build has."""
@@ -136,7 +144,8 @@ class Batch:
             if vertex.completed is not None and not vertex.cancelled and step.ended is None:
                 ended = make_end(vertex, *_texts(step), step.clipped)
                 with self._news:
-                    step.ended, self._moment = ended, time.monotonic()
+                    step.ended, step.over = ended, time.monotonic()
+                    self._moment = step.over
                     self._news.notify_all()
 
     def _finish(self, ended: Exit) -> None:
@@ -151,7 +160,7 @@ class Batch:
         is_cancelled = self._cancel.is_set()
         stopped = Ended(None, False, not is_cancelled, is_cancelled, "", *_texts(step))  # noqa: FBT003  # by position
         with self._news:
-            step.ended = stopped
+            step.ended, step.over = stopped, time.monotonic()
 
 
 class Share:

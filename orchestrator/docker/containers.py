@@ -64,6 +64,7 @@ class Ended(Struct, frozen=True):
     clipped: tuple[str, ...] = ()  # the streams of which BuildKit left out a part
     took_s: float | None = None  # by the builder's clock: a step may have waited for others
     repeated: bool = False  # nothing had come of the first time
+    ahead_s: float = 0.0  # in which it was run before it was asked for; less than nothing where it had to wait for the builder
 
 
 class State(Struct, frozen=True):

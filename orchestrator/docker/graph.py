@@ -61,6 +61,7 @@ class Graph:
         self._foreseen: Foreseen = ()
         self._share: Share | None = None
         self._lists_users = True
+        self.ahead_s = 0.0  # in which its tasks were run before they were asked for, less what they had to wait
 
     def foresee(self, tasks: Foreseen) -> None:
         """Know what is likely to be asked for, with the time limit of each; None stands for what is not known yet."""
@@ -86,6 +87,7 @@ class Graph:
         if self._lists_users and _LISTS_NO_USERS.match(ends[-1].start_error):
             self._lists_users = False
             ends = self._run(tasks)
+        self.ahead_s += ends[-1].ahead_s
         return ends
 
     def _run(self, tasks: Sequence[Timed]) -> Ends:

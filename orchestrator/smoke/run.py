@@ -67,13 +67,18 @@ class Subject(Struct, frozen=True):
 
 
 def run_checks(subject: Subject, checks: Sequence[Check], runners: Mapping[Check, Runner], timeout_s: float) -> Smoke:
-    """Run all checks within one time limit, each by its runner; what is left over when it ends is a timeout."""
+    """Run all checks within one time limit, each by its runner; what is left over when it ends is a timeout.
+
+    A check counts while it is run, also before its cell comes to it where the
+    builder was ahead, and not while it waits for the builder.
+    """
     deadline = time.monotonic() + timeout_s
     results: list[CheckResult] = []
     foresee_calls(subject, checks, runners)
     try:
         for check in checks:
-            left = deadline - time.monotonic()
+            ahead_s = subject.graph.ahead_s if subject.graph else 0.0
+            left = deadline - ahead_s - time.monotonic()
             if subject.cancel.is_set():
                 break
             if left <= 0:

@@ -8,6 +8,7 @@ import re
 import time
 from pathlib import Path
 from threading import Event
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -29,7 +30,7 @@ CONFIG = {"architecture": "amd64", "config": {"Env": ["PATH=/bin", "A=b"], "User
 
 
 class FakeBuilder:
-    """Runs what a Dockerfile says: `exit N`, `print TEXT`, `hang`, or anything else, which ends well."""
+    """Runs what a Dockerfile says: `exit N`, `print TEXT`, `take S`, `hang`, or anything else, which ends well."""
 
     def __init__(self) -> None:
         """Remember every build."""
@@ -38,6 +39,7 @@ class FakeBuilder:
         self.says: list[str] = []
         self.most: float = float("inf")  # tasks in a build that it does not refuse
         self.lists_no_users = False  # in the image's /etc/passwd
+        self.now = 100.0  # by a clock that `take` moves on
 
     def __call__(
         self, argv: list[str], *, on_progress: Callable[[bytes], None], cancel: Signal, dockerfile: bytes, **_: object
@@ -61,6 +63,7 @@ class FakeBuilder:
                 if cancel.is_set():
                     return Exit(None, cancelled=True)
                 time.sleep(0.001)  # a build under way; it is asked whether to end, and not told
+            self.now += float(words[1]) if words[0] == "take" else 0
             for piece in pieces_of(words):
                 tell(on_progress, logs=[{"vertex": step["digest"], "stream": 1, "data": base64.b64encode(piece).decode()}])
             quoted = f'process "{" ".join(words)}" did not complete successfully: '
@@ -240,6 +243,23 @@ def test_a_turn_comes_when_the_images_before_have_been_tested(builder: FakeBuild
     (ended,) = first.run(task("hang"), 0.2)
     assert ended.timed_out
     assert builder.builds == [[["hang"]], [["a"]]]
+
+
+def test_what_ran_ahead_of_its_cell_took_its_time_all_the_same(
+    builder: FakeBuilder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Or a cell would pass beside others within a limit that it breaks by itself; what it waits for the builder is not its time."""
+    monkeypatch.setattr(door, "time", SimpleNamespace(monotonic=lambda: builder.now))
+    ahead, other = make_graphs(tmp_path, "ahead", "other")
+    start_together([(ahead, [(task("take", "3"), 60.0), (task("take", "2"), 60.0)]), (other, [(task("a"), 60.0)])])
+    other.wait_for_turn()
+    builder.now += 30
+    assert ahead.run(task("take", "3"), 4.0)[-1].code == 0
+    assert ahead.ahead_s == 3.0
+    (late,) = ahead.run(task("take", "2"), 4.0 - 3.0)
+    assert (late.code, late.timed_out) == (None, True)
+    assert ahead.ahead_s == 5.0
+    other.close()
 
 
 def test_a_build_for_several_images_goes_on_until_the_last_has_left(builder: FakeBuilder, tmp_path: Path) -> None:

@@ -165,6 +165,22 @@ def test_a_service_is_asked_in_the_same_build_as_all_other_checks() -> None:
     assert [one is None for one in runner.foreseen] == [False, True, True, False], "nothing could be started"
 
 
+def test_checks_that_ran_ahead_are_counted_against_the_time_of_all() -> None:
+    """A limit that the first run breaks is broken by the second, whose checks were run beside the builds."""
+    subject = make_subject(FakeRunner(None))
+
+    def run_ahead(_: Call) -> Ended:
+        assert subject.graph is not None
+        subject.graph.ahead_s += 6.0
+        return end_with(0)
+
+    checks: list[Check] = [RunCheck(("a",)), RunCheck(("b",)), RunCheck(("c",))]
+    smoke = run_checks(subject, checks, dict.fromkeys(checks, FakeRunner(run_ahead)), 10.0)
+    assert [(found.outcome, found.reason) for found in smoke.checks] == [
+        ("passed", None), ("passed", None), ("timeout", "not started: the cell's checks took 10 s"),
+    ]  # fmt: skip
+
+
 def test_what_a_step_cannot_do_is_skipped_with_its_reason() -> None:
     """It has not passed: nobody has tried."""
     assert check_one(TIGHT, None) == [
