@@ -23,7 +23,7 @@ from orchestrator.index.uv import ResolutionError, Resolving, resolve
 from orchestrator.instructions import DockerfileError
 from orchestrator.places import dockerfile_of, is_remote
 from orchestrator.platforms import split_platforms
-from orchestrator.preflight.choose import choose_versions, names_of
+from orchestrator.preflight.choose import choose_versions, names_of, unread_of
 from orchestrator.preflight.forecast import make_forecast
 from orchestrator.preflight.formats import Formats, find_formats
 from orchestrator.preflight.judge import ELSEWHERE, judge
@@ -197,7 +197,8 @@ def _resolve(look: _Look, folder: Path, path: str, targets: list[Target]) -> _Re
         offers_of = partial(_offers_of, look, sources)
         for pin in choose_versions(found.lines, found.constraints, offers_of, target, formats):
             chosen.setdefault(pin, []).append(target)
-    noun = RequirementSet(path, found.digest, "the file alone", problem)
+    unread = (*unread_of(found.lines), *(f"-e {value}" for name, value in found.options if name == "editable"))
+    noun = RequirementSet(path, found.digest, "the file alone", problem, unread)
     return _Resolved(noun, sources, formats, tuple((pin, tuple(targets)) for pin, targets in chosen.items()))
 
 

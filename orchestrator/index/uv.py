@@ -27,7 +27,7 @@ _OUTPUT = 64 * 1024**2  # of pins with their hashes
 _PIN = re.compile(r"([A-Za-z0-9][A-Za-z0-9._-]*)(?:\[[^\]]*\])?===?([^\s;]+)\s*(?:;\s*(.*\S))?\s*")
 _HASH = re.compile(r"\s--hash=(\S+)")
 _DEFAULT = re.compile(r"package\s+index\s+\(by\s+default:\s+<(https://[^>\s]+)>\)")
-_DIRECT = re.compile(r"Failed to (?:download|build) `[^`]* @ ")  # of an address that the file itself names
+_DIRECT = re.compile(r"Failed to (?:download|build|download and build) `[^`]* @ ")  # of an address that the file itself names
 _NO_WHEEL = re.compile(r"Wheels are required for `([^`]+)`")
 
 

@@ -50,6 +50,11 @@ def names_of(lines: Sequence[str]) -> list[str]:
     return [wanted.name for wanted in _parse(lines) if not wanted.url]
 
 
+def unread_of(lines: Sequence[str]) -> list[str]:
+    """Give the lines that name nothing which an index could have: of those nothing can be foretold."""
+    return [line for line in lines if not any(_parse([line]))]
+
+
 def _parse(lines: Sequence[str]) -> Iterator[Requirement]:
     """Read requirements; what has no name, such as a folder, is passed over."""
     for line in lines:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from orchestrator.preflight.nouns import CellForecast, Judged, Outlook, Verdict
+from orchestrator.smoke.words import one_line
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from orchestrator.model import Cell
     from orchestrator.preflight.nouns import RequirementSet, Row, Target
@@ -39,13 +40,21 @@ def _outlook(
     match worst:
         case Verdict.NOTHING:
             return Outlook.FAILED, [f"{row.label}: {judged.how}" for row, judged in those]
-        case Verdict.UNKNOWN:
-            return Outlook.UNKNOWN, [f"{row.label}: {judged.how or 'not known'}" for row, judged in those]
+        case _ if found.unread or worst is Verdict.UNKNOWN:
+            return Outlook.UNKNOWN, [*_unread(found), *_unjudged(those)]
         case Verdict.COMPILE:
             return _compiled(those, tools)
         case Verdict.BUILD:
             return Outlook.BUILDS, [f"{row.label} is built from source, nothing is compiled" for row, _ in those]
     return Outlook.WHEELS, []
+
+
+def _unread(found: RequirementSet) -> Iterator[str]:
+    yield from (f"nothing is known of '{line}'" for line in map(one_line, found.unread))
+
+
+def _unjudged(those: Sequence[tuple[Row, Judged]]) -> Iterator[str]:
+    yield from (f"{row.label}: {one.how or 'not known'}" for row, one in those if one.verdict is Verdict.UNKNOWN)
 
 
 def _compiled(those: Sequence[tuple[Row, Judged]], tools: Sequence[str] | None) -> tuple[Outlook, list[str]]:

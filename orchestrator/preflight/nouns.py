@@ -82,6 +82,7 @@ class RequirementSet(Struct, frozen=True):
     digest: str
     resolved_by: str  # uv | the file alone | nothing
     problem: str | None = None
+    unread: tuple[str, ...] = ()  # what it asks for and no index can have, or nobody can read
 
 
 class CellForecast(Struct, frozen=True):

@@ -133,7 +133,9 @@ def _notes(found: Preflight) -> list[str]:
     lines = [f"The package index could not be asked; this is what its cache still says. {found.problem}"] if found.problem else []
     lines += [f"{one_line(row.label)} ({_files_of(row)}): {text}" for row in _telling_rows(found) for text in _reasons(row)]
     lines += [
-        f"{one.path}: versions from {one.resolved_by}" + (f"; uv says: {one_line(one.problem)}" if one.problem else "")
+        f"{one.path}: versions from {one.resolved_by}"
+        + (f"; nothing is known of {', '.join(one.unread)}" if one.unread else "")
+        + (f"; uv says: {one_line(one.problem)}" if one.problem else "")
         for one in found.sets
         if one.resolved_by != "uv"
     ]

@@ -17,7 +17,7 @@ from orchestrator.index.fetch import Fetched
 from orchestrator.index.sdist import parse_sdist, read_sdist
 from orchestrator.model import Cell, Settings
 from orchestrator.packages import Offer, Pinned, SourceFacts
-from orchestrator.preflight.choose import choose_versions
+from orchestrator.preflight.choose import choose_versions, unread_of
 from orchestrator.preflight.forecast import make_forecast
 from orchestrator.preflight.formats import Formats, find_formats
 from orchestrator.preflight.judge import is_wanted, judge
@@ -344,6 +344,18 @@ def test_the_worst_dependency_decides_what_is_foretold(
     found = foretold("c", target, path, tools)
     assert found.outlook is outlook
     assert (found.why[-1] if found.why else None) == why or (why is not None and found.why[-1].startswith(why))
+
+
+@pytest.mark.parametrize(("path", "outlook"), [("a.txt", Outlook.UNKNOWN), ("b.txt", Outlook.FAILED)])
+def test_what_nobody_can_read_is_no_wheel(path: str, outlook: Outlook) -> None:
+    """A folder, a repository or a line that is none may be anything; what cannot be had fails all the same."""
+    unread = unread_of(["requests>=2", "foo bar ===", "./x.tar.gz", "git+https://host/a"])
+    assert unread == ["foo bar ===", "./x.tar.gz", "git+https://host/a"]
+    found = RequirementSet(path, "sha256:a", "the file alone", "no", tuple(unread))
+    cell = Cell("c", (), Settings(requirements=path))
+    forecast = make_forecast(cell, MUSL, "axis python", ROWS, found, ())
+    assert forecast.outlook is outlook
+    assert (forecast.why[0] == "nothing is known of 'foo bar ==='") == (outlook is Outlook.UNKNOWN)
 
 
 def make_preflight(problem: str | None = None) -> Preflight:
