@@ -151,7 +151,12 @@ def run(
     for line in render_broken(record):
         tell(line)
     if record.interrupted:
-        tell(f"interrupted; `matrix run{repeat_options(file, reports)} --resume {record.id}` goes on with the rest")
+        again = f"matrix run{repeat_options(file, reports)} --resume {record.id}"
+        if options.measure and record.complete:
+            wanted = "".join(f" --scenario {name}" for name in options.measure.scenarios)
+            tell(f"interrupted; `{again} --measure {options.measure.rounds}{wanted}` takes all samples anew")
+        else:
+            tell(f"interrupted; `{again}` goes on with the rest")
     raise typer.Exit(exit_code_of(record))
 
 

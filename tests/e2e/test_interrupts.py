@@ -118,6 +118,7 @@ def test_an_interrupted_measurement_is_no_success(project: Project) -> None:
     again = f"`matrix run --resume {record['id']} --measure 100 --scenario cold` takes all of them anew"
     assert how["warnings"][0] == f"the measurement was interrupted after {len(samples)} of 200 samples: {again}"
     assert again in err
+    assert err.endswith(f"interrupted; {again.replace('all of them', 'all samples')}\n")
     assert "the measurement was interrupted" in " ".join(out.split())
     assert build == finished(project)["one"]["build"] | {name: build[name] for part, name in ONLY_TOGETHER if part == "build"}
     assert leftovers(project) == []

@@ -266,16 +266,18 @@ def test_dns_is_charged_to_musl_only_by_the_probe() -> None:
         ("dockerfile parse error on line 1: unknown instruction: FORM", "inputs-unreadable"),
         ("error from sender: open /x: permission denied", "inputs-unreadable"),
         ("write /var/lib/x: no space left on device", "disk-full"),
+        ("write /cache/images/x: no space left on device", "disk-full"),
     ],
 )
 def test_a_build_that_ended_before_its_steps_is_explained_by_the_builders_last_error(words: str, code: str) -> None:
     """In the words in which failures.py gives the reason."""
-    failure = classify_failure(None, [f"ERROR: failed to solve: {words}"], ())
+    failure = classify_failure(None, [f"ERROR: failed to solve: {words}"], (), cache="/cache")
     status = Status.BUILD_FAILED if failure.is_ours else Status.ERROR
     cell = CellRecord("c", {}, status, Status.PASSED, as_expected=False, reason=failure.reason)
     found = diagnose(cell, Evidence(build_log=f"ERROR: failed to solve: {words}"))
     assert [one.code for one in found][:1] == [code]
     assert failure.reason in found[0].evidence
+    assert ("MATRIX_CACHE_DIR" in found[0].remedy) == ("/cache/" in words)
 
 
 def test_time_that_was_up_names_the_step_or_the_check() -> None:
