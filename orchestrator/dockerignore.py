@@ -138,7 +138,7 @@ def _find_loose(parts: list[tuple[str, str]]) -> set[int]:
             loose |= {at - 1, crossing}
         crossing = at if wild.startswith("**") else crossing
     if len(loose) > _MOST_LOOSE:
-        message = "'**/' stands within names again and again; let it follow a '/'"
+        message = "'**' stands within names again and again; let it follow a '/'"
         raise ValueError(message)
     return loose
 

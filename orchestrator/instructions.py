@@ -161,9 +161,21 @@ def _substitute(value: str | None, rest: str, values: Mapping[str, str], depth: 
 
 
 def _pattern(text: str, *, is_greedy: bool, is_turned: bool = False) -> str:
-    """Write a shell's pattern as a regular expression, or as one for the same text turned round."""
-    many = ".*" if is_greedy else ".*?"
-    parts = [
-        {"*": many, "?": "."}.get(found["wild"] or "") or re.escape(found["plain"] or found[0]) for found in _WILD.finditer(text)
+    """Write a shell's pattern as a regular expression, or as one for the same text turned round.
+
+    What follows a `*` is looked for at its first place only, up to the last one:
+    so a pattern of a hundred stars takes no longer than one of two.
+    """
+    marks = [
+        "*" if one["wild"] == "*" else "." if one["wild"] else re.escape(one["plain"] or one[0]) for one in _WILD.finditer(text)
     ]
-    return "(?s:" + "".join(reversed(parts) if is_turned else parts) + ")"
+    pieces = [""]
+    for mark in reversed(marks) if is_turned else marks:
+        if mark == "*":
+            pieces.append("")
+        else:
+            pieces[-1] += mark
+    first, *others = pieces
+    inner = "".join(f"(?>.*?{piece})" for piece in others[:-1])
+    last = "".join(f"{'.*' if is_greedy else '.*?'}{piece}" for piece in others[-1:])
+    return f"(?s:{first}{inner}{last})"

@@ -157,7 +157,7 @@ def test_a_matrix_that_would_take_minutes_to_read_is_refused_by_its_size(tmp_pat
         load_matrix(tmp_path / "matrix.yaml")
 
 
-@pytest.mark.parametrize("pattern", ["*a" * 50 + "b", "**a" * 50 + "b", "**/a/" * 50 + "b", "*?" * 50 + "b"])
+@pytest.mark.parametrize("pattern", ["*a" * 50 + "b", "**/a/" * 50 + "b", "*?" * 50 + "b"])
 def test_a_pattern_of_many_stars_takes_no_longer_than_one(pattern: str) -> None:
     """A .dockerignore of one line kept `matrix run` at work for hours before the first build."""
     began = time.process_time()
@@ -169,8 +169,9 @@ def test_a_pattern_of_many_stars_takes_no_longer_than_one(pattern: str) -> None:
 def test_a_star_star_within_names_is_refused_when_it_is_there_again_and_again() -> None:
     """Each could be meant at every place of a path: `a**/b`, which nobody means."""
     assert [Ignore("a**/b").match(path, (False,)) for path in ("ab", "ax/b", "ax/cb")] == [(True,), (True,), (False,)]
-    with pytest.raises(ValueError, match="stands within names again and again; let it follow a '/'"):
-        Ignore("**a" * 9 + "**a**/b**/c**/d**/e**/f")
+    for pattern in ("**a" * 50 + "b", "**a" * 9 + "**a**/b**/c**/d**/e**/f"):
+        with pytest.raises(ValueError, match="stands within names again and again; let it follow a '/'"):
+            Ignore(pattern)
 
 
 def test_a_step_whose_name_is_blanks_is_no_step() -> None:

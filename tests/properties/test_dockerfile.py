@@ -54,6 +54,8 @@ def refs(
         ("ARG W=\nFROM a${W-other}${W:-more}${X-x}${W+w}${W:+no}", ["amorexw"]),
         ("ARG V=3.13-slim-x\nFROM p:${V%%-*} AS a\nFROM p:${V%-*}\nCOPY --from=a / /", ["p:3.13", "p:3.13-slim"]),
         ("ARG V=v1.2.3\nFROM p:${V#v}-${V##*.}-${V/./_}-${V//./_}", ["p:1.2.3-3-v1_2.3-v1_2_3"]),
+        ("ARG V=aXbXcXd\nFROM ${V#*X}${V##*X}${V%X*}${V%%X*}${V/X*X/-}${V#a?b*c}${V#z}", ["bXcXddaXbXcaa-dXdaXbXcXd"]),
+        (f"ARG V={'a' * 300}\nFROM ${{V#{'*a' * 60}b}}:${{V%%b{'a*' * 60}}}", [f"{'a' * 300}:{'a' * 300}"]),
         ("ARG C=c\nFROM ${A:-${B:-${C:-x}}}", ["c"]),
         ('ARG B=\'a$b\'"c"\nFROM x:"$B"', ["x:a$bc"]),
     ],
