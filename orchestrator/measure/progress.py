@@ -161,11 +161,27 @@ class Progress(Struct):
 
 
 def make_steps(progress: Progress) -> tuple[Step, ...]:
-    """Give the Dockerfile's steps in the order in which they started; one that never did is none, as those behind a failure."""
+    """Give the Dockerfile's steps in the order in which they started.
+
+    One that never did is none, as those behind a failure; but the cache held it
+    where a step that is built on it is there.
+    """
     never = datetime.max.replace(tzinfo=UTC)
-    vertices = [vertex for vertex in progress.told if split_step(vertex.name) and (vertex.started or vertex.cached)]
+    there = _built_on(progress)
+    vertices = [one for one in progress.told if split_step(one.name) and (one.started or one.cached or one.digest in there)]
     vertices.sort(key=lambda vertex: (vertex.started or never, -vertex.order))
     return tuple(_make_step(vertex) for vertex in vertices)
+
+
+def _built_on(progress: Progress) -> set[str]:
+    """Give the digests of all that steps which began, or which the cache held, are built on."""
+    found: set[str] = set()
+    left = [vertex for vertex in progress.vertices.values() if vertex.started or vertex.cached]
+    while left:
+        new = {digest for digest in left.pop().inputs if digest not in found}
+        found |= new
+        left += [progress.vertices[digest] for digest in new if digest in progress.vertices]
+    return found
 
 
 class StepName(Struct, frozen=True):
@@ -204,7 +220,7 @@ def _make_step(vertex: Vertex) -> Step:
         instruction=name.instruction,
         started_at=vertex.started,
         duration_s=duration_of(vertex),
-        outcome="cached" if vertex.cached else "executed",
+        outcome="cached" if vertex.cached or vertex.started is None else "executed",
         digest=vertex.digest,
     )
 

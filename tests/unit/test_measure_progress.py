@@ -124,6 +124,16 @@ def test_a_step_that_did_not_end_has_no_duration() -> None:
     assert [(step.instruction, step.duration_s, step.started_at) for step in steps] == [("FROM x", None, START)]
 
 
+def test_a_step_that_another_is_built_on_was_there() -> None:
+    """BuildKit says nothing of a step that it need not even look up, because it holds the one behind it."""
+    first = {"digest": "sha256:first"}
+    second = {"digest": "sha256:second", "inputs": ["sha256:first"]}
+    announced = vertices(vertex("[1/3] COPY a b") | first, vertex("[2/3] RUN b") | second)
+    own = vertex("[3/3] RUN c", 1, 2) | {"digest": "sha256:third", "inputs": ["sha256:second"]}
+    steps = make_steps(progress_of(announced, vertices(own)))
+    assert {step.instruction: step.outcome for step in steps} == {"COPY a b": "cached", "RUN b": "cached", "RUN c": "executed"}
+
+
 def test_a_step_that_is_run_for_two_builds_is_told_once_by_each() -> None:
     """BuildKit puts the other build's step beside one's own, which is then never started, or cached afterwards."""
     mine, other = {"digest": "sha256:mine"}, {"digest": "sha256:other"}
