@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 from msgspec.structs import replace
 
+from orchestrator.platforms import normal_platform
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -88,9 +90,10 @@ def tell_emulation(platform: str | None, native: Sequence[str], others: Sequence
     """
     if platform is None:
         return False if native else None
+    platform = normal_platform(platform)
     if any(_is_variant(platform, own) for own in native):
         return False
-    if platform not in others or not native or any(_family(platform) == _family(own) for own in native):
+    if platform not in map(normal_platform, others) or not native or any(_family(platform) == _family(own) for own in native):
         return None
     return True
 

@@ -83,6 +83,8 @@ def test_a_node_names_its_own_platform_first() -> None:
         ("linux/amd64/v2", ("linux/amd64",), ("linux/amd64/v2",), False),
         ("linux/arm64", ("linux/amd64",), ("linux/arm64",), True),
         ("linux/arm64", ("linux/amd64", "linux/arm64"), (), False),
+        ("linux/aarch64", ("linux/amd64",), ("linux/arm64",), True),
+        ("x86_64", ("linux/amd64",), (), False),
         ("linux/386", ("linux/amd64",), ("linux/386",), None),
         ("linux/s390x", ("linux/amd64",), (), None),
         ("linux/arm64", (), ("linux/arm64",), None),
