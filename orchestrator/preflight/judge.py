@@ -11,6 +11,7 @@ from packaging.tags import Tag, compatible_tags, cpython_tags
 from packaging.utils import InvalidSdistFilename, InvalidWheelFilename, parse_sdist_filename, parse_wheel_filename
 from packaging.version import InvalidVersion, Version
 
+from orchestrator.platforms import normal_platform
 from orchestrator.preflight.formats import ANY, Formats
 from orchestrator.preflight.needs import find_needs
 from orchestrator.preflight.nouns import Judged, Target, Verdict
@@ -25,8 +26,8 @@ MUSL = 2  # 1.2, Alpine's since 3.13
 _ARCHITECTURES = {
     "amd64": "x86_64",
     "arm64": "aarch64",
-    "arm64/v8": "aarch64",
     "arm/v7": "armv7l",
+    "arm/v6": "armv6l",
     "386": "i686",
     "ppc64le": "ppc64le",
     "s390x": "s390x",
@@ -116,9 +117,9 @@ def is_wanted(marker: str | None, target: Target) -> bool:
 
 
 def architecture(platform: str) -> str:
-    """Give the name that wheels have for a platform's architecture."""
-    name = platform.removeprefix("linux/")
-    return _ARCHITECTURES.get(name, name)
+    """Give the name that wheels have for a platform's architecture; they know no newer kinds of one."""
+    name = normal_platform(platform).removeprefix("linux/")
+    return _ARCHITECTURES.get(name) or _ARCHITECTURES.get(name.partition("/")[0], name)
 
 
 @cache

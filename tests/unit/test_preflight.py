@@ -20,7 +20,7 @@ from orchestrator.packages import Offer, Pinned, SourceFacts
 from orchestrator.preflight.choose import choose_versions, unread_of
 from orchestrator.preflight.forecast import make_forecast
 from orchestrator.preflight.formats import Formats, find_formats
-from orchestrator.preflight.judge import is_wanted, judge
+from orchestrator.preflight.judge import architecture, is_wanted, judge
 from orchestrator.preflight.needs import find_needs
 from orchestrator.preflight.nouns import CellForecast, Judged, Outlook, Preflight, RequirementSet, Row, Target, Verdict
 from orchestrator.preflight.render import FORMATS, render_preflight
@@ -104,6 +104,25 @@ def test_wheels_for_old_pythons_fit() -> None:
 def test_a_source_archive_packed_with_bzip2_counts() -> None:
     """Old projects have no other."""
     assert verdict_of("p-1.0.tar.bz2", facts=SourceFacts()).verdict is Verdict.BUILD
+
+
+@pytest.mark.parametrize(
+    ("platform", "machine"),
+    [
+        ("linux/amd64", "x86_64"),
+        ("linux/amd64/v3", "x86_64"),
+        ("linux/x86_64", "x86_64"),
+        ("aarch64", "aarch64"),
+        ("linux/arm64/v8", "aarch64"),
+        ("linux/arm", "armv7l"),
+        ("linux/arm/v6", "armv6l"),
+        ("linux/riscv64", "riscv64"),
+        ("linux/mips64le", "mips64le"),
+    ],
+)
+def test_a_platform_has_the_wheels_of_its_machine_however_it_is_written(platform: str, machine: str) -> None:
+    """Docker takes all of these; wheels know one name for each machine."""
+    assert architecture(platform) == machine
 
 
 def test_markers_are_evaluated_for_the_target() -> None:
