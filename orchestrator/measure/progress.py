@@ -174,9 +174,10 @@ def make_steps(progress: Progress) -> tuple[Step, ...]:
 
 
 def _built_on(progress: Progress) -> set[str]:
-    """Give the digests of all that steps which began, or which the cache held, are built on."""
+    """Give the digests of all that steps which began, or which the cache held, are built on; another build's may stand for one."""
     found: set[str] = set()
-    left = [vertex for vertex in progress.vertices.values() if vertex.started or vertex.cached]
+    there = {instruction_of(vertex) for vertex in progress.vertices.values() if vertex.started or vertex.cached}
+    left = [vertex for vertex in progress.vertices.values() if instruction_of(vertex) in there]
     while left:
         new = {digest for digest in left.pop().inputs if digest not in found}
         found |= new

@@ -132,6 +132,10 @@ def test_a_step_that_another_is_built_on_was_there() -> None:
     own = vertex("[3/3] RUN c", 1, 2) | {"digest": "sha256:third", "inputs": ["sha256:second"]}
     steps = make_steps(progress_of(announced, vertices(own)))
     assert {step.instruction: step.outcome for step in steps} == {"COPY a b": "cached", "RUN b": "cached", "RUN c": "executed"}
+    mine = vertex("[3/3] RUN c") | {"digest": "sha256:third", "inputs": ["sha256:second"]}
+    others = vertex("[3/3] RUN c", 1, 1, cached=True) | {"digest": "sha256:other", "inputs": ["sha256:elsewhere"]}
+    steps = make_steps(progress_of(vertices(mine), announced, vertices(others)))
+    assert {step.instruction: step.outcome for step in steps} == {"COPY a b": "cached", "RUN b": "cached", "RUN c": "cached"}
 
 
 def test_a_step_that_is_run_for_two_builds_is_told_once_by_each() -> None:
