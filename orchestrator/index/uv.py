@@ -27,7 +27,7 @@ _OUTPUT = 64 * 1024**2  # of pins with their hashes
 _PIN = re.compile(r"([A-Za-z0-9][A-Za-z0-9._-]*)(?:\[[^\]]*\])?===?([^\s;]+)\s*(?:;\s*(.*\S))?\s*")
 _HASH = re.compile(r"\s--hash=(\S+)")
 _DEFAULT = re.compile(r"package\s+index\s+\(by\s+default:\s+<(https://[^>\s]+)>\)")
-_DIRECT = re.compile(r"Failed to (?:download|build|download and build) `[^`]* @ ")  # of an address that the file itself names
+_DIRECT = re.compile(r"Failed to (?:download|build|download and build) `[^`]* @\s")  # of an address that the file itself names
 _NO_WHEEL = re.compile(r"Wheels are required for `([^`]+)`")
 
 
@@ -83,7 +83,7 @@ def resolve(requirements: Path, folder: Path, asked: Resolving, sources: Sources
     with tempfile.TemporaryDirectory(prefix="matrix-uv-") as place:
         config = Path(place, "uv.toml")  # instead of the user's own, which may ask elsewhere, or name a file to write to
         config.write_text(sources.uv_config(), encoding="utf-8")
-        environment = sources.uv_environment(os.environ, config)
+        environment = sources.uv_environment(os.environ, config) | {"UV_NO_WRAP": "1"}  # its words are read
         answer = process.run([*argv, str(requirements.absolute())], env=environment, timeout_s=_RESOLVE_S, limit=_OUTPUT)
     if answer.ok:
         return parse_pins(answer.stdout, requirements)
