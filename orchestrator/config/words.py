@@ -80,7 +80,6 @@ LONGEST_NAME = 60
 TAKEN_NAMES = {  # what cannot name an axis, because a key of that name stands beside those of axes
     "reason": "exclude and expect have a key of that name",
     "outcome": "expect has a key of that name",
-    "cell": "`matrix plan --format github` has a key of that name",
 }
 
 Whole = Annotated[int, Field(strict=True)]  # not true, and not 012

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 FORMATS = ("table", "json", "ids", "github", "bake")
 SCHEMA = 1
+_CELL = "cell"  # the key of a cell's id in a job matrix
 
 
 def render_shards(plan: Plan, count: int) -> str:
@@ -34,11 +35,16 @@ def render_plan(plan: Plan, kind: str, folder: Path) -> str:
         case "ids":
             return "".join(f"{cell.id}\n" for cell in plan.cells)
         case "github":
-            rows = [{"cell": cell.id, **dict(cell.axes)} for cell in plan.cells]
+            rows = [{_CELL: cell.id} | {_key_of(axis): value for axis, value in cell.axes} for cell in plan.cells]
             return json.dumps({"include": rows}, ensure_ascii=False) + "\n"
         case "bake":
             return json.dumps(_as_bake(plan, folder), indent=2, ensure_ascii=False) + "\n"
     return _as_table(plan)
+
+
+def _key_of(axis: str) -> str:
+    """Name an axis beside the cell's id."""
+    return f"axis_{axis}" if axis == _CELL else axis
 
 
 def _as_data(plan: Plan) -> dict[str, Any]:

@@ -355,7 +355,6 @@ IN_AXES = {
     "a blank": ("axes:\n  a:\n    - ok\n    - 'x y'", f"6: axes.a[1]: 'x y' {NAMES_CELLS}"),
     "the name of a key": ("axes: {reason: [x]}", "3: axes.reason: 'reason' cannot name an axis: exclude and expect have a key of"),
     "the name of another key": ("axes: {outcome: [x]}", "3: axes.outcome: 'outcome' cannot name an axis: expect has a key of"),
-    "the name of a column": ("axes: {cell: [x]}", "3: axes.cell: 'cell' cannot name an axis: `matrix plan --format github` has"),
     "a long name": (f"axes: {{{'a' * 61}: [x]}}", f"3: axes.{'a' * 61}: must have at most 60 characters"),
     "a name with a blank": ("axes: {a b: [x]}", "3: axes.a b: 'a b' cannot name an axis; use letters, digits, _ and -, with"),
     "a value twice": ("axes: {b: [x, x]}", "3: axes.b[1]: 'x' is there twice"),

@@ -93,6 +93,13 @@ def test_github_gets_a_row_for_each_cell(contract: Plan) -> None:
     assert json.loads(text)["include"][0] == {"cell": "slim-3.12-stdlib", "base": "slim", "python": "3.12", "deps": "stdlib"}
 
 
+def test_an_axis_takes_no_cells_id_from_a_job_matrix(tmp_path: Path) -> None:
+    """It is what `--only` of the job is given."""
+    plan = plan_of("axes: {cell: [x], kind: [k]}\n", make_files(tmp_path, "Dockerfile"))
+    (row,) = json.loads(render_plan(plan, "github", tmp_path))["include"]
+    assert row == {"cell": "x-k", "axis_cell": "x", "kind": "k"}
+
+
 def test_bake_builds_what_matrix_builds(rich: Plan) -> None:
     """A bake target names files from anywhere: what lies beside matrix.yaml is found, what is remote stays as it is."""
     data = json.loads(render_plan(rich, "bake", Path("/project")))
