@@ -13,12 +13,14 @@ if TYPE_CHECKING:
     from datetime import datetime
 
 _RUN_ID = re.compile(r"[0-9]{8}T[0-9]{6}Z-[0-9a-f]{6}")
+_PARTS = 256  # of a second, told apart by the first two digits behind it
 _MAX_NAME = 200  # of a folder; no disk takes more than 255 bytes
 
 
 def make_run_id(now: datetime) -> str:
-    """Make an id that sorts by time and is not shared by runs that start together."""
-    return f"{now.astimezone(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"
+    """Make an id that sorts by time, within a second too, and is not shared by runs that start together."""
+    part = now.microsecond * _PARTS // 1_000_000
+    return f"{now.astimezone(UTC):%Y%m%dT%H%M%SZ}-{part:02x}{secrets.token_hex(2)}"
 
 
 def folder_name(cell_id: str) -> str:

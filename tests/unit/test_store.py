@@ -69,7 +69,9 @@ def test_run_json_is_what_the_json_report_prints(run: RunFolder) -> None:
 
 def test_ids_of_runs_sort_by_time() -> None:
     """An id says when, in UTC, and two runs that start together have two ids."""
-    moments = [datetime(2026, 1, 1, 23, 59, 59, tzinfo=UTC) + timedelta(seconds=step) for step in (0, 1, 3600, 40 * 86400)]
+    moments = [
+        datetime(2026, 1, 1, 23, 59, 59, tzinfo=UTC) + timedelta(seconds=step) for step in (0, 0.01, 0.9, 1, 3600, 40 * 86400)
+    ]
     ids = [make_run_id(moment) for moment in moments]
     assert ids == sorted(ids)
     assert ids[0].startswith("20260101T235959Z-")
