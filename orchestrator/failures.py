@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
+from orchestrator.measure.progress import BEHIND_A_COMMAND
 from orchestrator.smoke.words import inert, one_line, shorten
 
 if TYPE_CHECKING:
@@ -14,8 +15,7 @@ if TYPE_CHECKING:
 
     from orchestrator.measure.progress import Vertex
 
-_BEHIND = "did not complete successfully: "  # the command, which may hold the same words
-_OF_THE_DOCKERFILE = re.compile(rf"{_BEHIND}(?:exit code: (\d+)|cancell?ed)(?!.*{_BEHIND})", re.DOTALL)
+_OF_THE_DOCKERFILE = re.compile(rf"{BEHIND_A_COMMAND}(?:exit code: (\d+)|cancell?ed)(?!.*{BEHIND_A_COMMAND})", re.DOTALL)
 _PASSING = re.compile(
     r"connection reset|connection refused|broken pipe|unexpected EOF|: EOF$|i/o timeout|TLS handshake timeout"
     r"|network is unreachable|no route to host"

@@ -26,9 +26,9 @@ _MOST_READ = 1024**2
 _NAMED = re.compile(r"(?i)(?:password|passwd|token|secret|api_?key)\"?\s*[=:\s]\s*\"?([^\s\"]{1,4096})")
 
 
-def hide_queries(text: str) -> str:
-    """Hide what stands behind the question mark of addresses: some are signed there."""
-    return _ADDRESS.sub(_without_query, text)
+def hide_credentials(text: str) -> str:
+    """Hide what gives access in addresses: users, and what stands behind the question mark, since some are signed there."""
+    return _ADDRESS.sub(_without_query, Redactor().text(text))
 
 
 def _without_query(found: re.Match[str]) -> str:

@@ -87,7 +87,7 @@ class Fetcher:
             raise explain_silence(url, str(getattr(error, "reason", error)) or type(error).__name__) from None
 
     def _open(self, request: Request) -> Any:  # noqa: ANN401  # as urllib has it
-        """Open an address, once more after a while where it is busy."""
+        """Open an address; where it is busy, again after a while, and once more after a longer one."""
         for wait in _WAITS_S:
             try:
                 return self._opener.open(request, timeout=_SILENCE_S)

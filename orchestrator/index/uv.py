@@ -16,7 +16,7 @@ from orchestrator.docker import process
 from orchestrator.errors import EngineError, UsageError
 from orchestrator.index.troubles import OfflineError, explain_silence, is_offline, is_unreachable
 from orchestrator.packages import Pinned
-from orchestrator.redact import Redactor, hide_queries
+from orchestrator.redact import hide_credentials
 from orchestrator.smoke.words import one_line
 
 if TYPE_CHECKING:
@@ -87,7 +87,7 @@ def resolve(requirements: Path, folder: Path, asked: Resolving, sources: Sources
         answer = process.run([*argv, str(requirements.absolute())], env=environment, timeout_s=_RESOLVE_S, limit=_OUTPUT)
     if answer.ok:
         return parse_pins(answer.stdout, requirements)
-    words = hide_queries(Redactor().text(answer.stderr))
+    words = hide_credentials(answer.stderr)
     asked_at = sources.default or ", ".join(sources.find_links)
     if answer.exit.timed_out:
         raise explain_silence(asked_at, f"uv timed out after {_RESOLVE_S:.0f} s")
@@ -118,7 +118,7 @@ def parse_pins(text: str, requirements: Path) -> tuple[Pinned, ...]:
         found = _PIN.fullmatch(_HASH.sub("", line).strip())
         if found is None:
             message = (
-                f"{requirements}: '{one_line(hide_queries(Redactor().text(line)))[:200]}' is no version of an index; "
+                f"{requirements}: '{one_line(hide_credentials(line))[:200]}' is no version of an index; "
                 "folders and repositories have no wheels to look for and no hash to lock: publish it, or leave it out"
             )
             raise UsageError(message)

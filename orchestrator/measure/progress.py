@@ -22,7 +22,7 @@ _FETCHES = ("FROM ", "[context ")
 _RESOLVED = re.compile(r"(?:FROM|\[context [^\]]+\]) (?:docker\.io/(?:library/)?)?(?P<ref>\S+)@(?P<digest>sha256:[0-9a-f]{64})")
 _FRACTION = re.compile(r"\.(\d{1,6})\d*")
 _STDERR = 2
-_BEHIND = "did not complete successfully: "
+BEHIND_A_COMMAND = "did not complete successfully: "  # which is quoted before, and may hold the same words
 _PULL = ("pulling", "extracting", "resolve", "sha256:")
 
 
@@ -43,7 +43,7 @@ class Vertex(Struct):
     @property
     def said(self) -> str:
         """Give what BuildKit says of a step's failure, without the command that it quotes before: that may say anything."""
-        return (self.error or "").rpartition(_BEHIND)[2]
+        return (self.error or "").rpartition(BEHIND_A_COMMAND)[2]
 
     @property
     def cancelled(self) -> bool:
