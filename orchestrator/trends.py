@@ -13,7 +13,7 @@ from orchestrator.judge.compare import find_causes
 from orchestrator.judge.history import TIME, History, Shift, make_history
 from orchestrator.judge.surroundings import TIMED, WEIGHED, differing
 from orchestrator.report.select import select_ids
-from orchestrator.units import signed_megabytes
+from orchestrator.units import count, signed_megabytes
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -41,7 +41,7 @@ def load_history(reports: Reports, name: str | None, only: Sequence[str], skip: 
         raise UsageError(message)
     others = len(found) - len(runs)
     if others:
-        left_out.append(f"{others} run{'s' if others > 1 else ''} of other matrices, which --name chooses")
+        left_out.append(f"{count(others, 'run')} of other matrices, which --name chooses")
     runs = runs[-last:] if last else runs
     return _explain(reports, make_history(runs, _wanted(runs, only, skip), left_out), runs)
 
@@ -69,7 +69,7 @@ def _load_runs(reports: Reports, run_ids: Sequence[str]) -> tuple[list[RunFigure
         else:
             left_out.append(f"run {run_id} has not ended, or was killed; `matrix run --resume {run_id}` ends it")
     if shards:
-        left_out.append(f"{shards} run{'s' if shards > 1 else ''} of a part of a plan, which `matrix merge` makes one run of")
+        left_out.append(f"{count(shards, 'run')} of a part of a plan, which `matrix merge` makes one run of")
     return found, left_out
 
 

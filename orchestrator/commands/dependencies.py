@@ -70,11 +70,8 @@ def lock(
     if known is None:
         text = render_lock(now)
         print_result(text, out or path)
-        warn(
-            ", ".join(
-                map(count, map(len, (now.base, now.requirements, now.hashes or {})), ("base", "requirements file", "package"))
-            )
-        )
+        files, packages = count(len(now.requirements), "requirements file"), count(len(now.hashes or {}), "package")
+        warn(f"{count(len(now.base), 'base')}, {files}, {packages}")
         return
     moves = find_moves(known, now)
     print_result("".join(f"{move}\n" for move in moves) or f"nothing has moved since {path} was written\n", out)

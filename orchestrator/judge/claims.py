@@ -13,6 +13,7 @@ from orchestrator.judge.pairs import find_matches
 from orchestrator.judge.relations import outcome_holds, relation_holds
 from orchestrator.judge.words import join_some, render_amount, render_difference, render_share
 from orchestrator.rules import METRICS, OF_OUTCOMES, OUTCOME
+from orchestrator.units import count
 from orchestrator.verdicts import Pair, Verdict
 
 if TYPE_CHECKING:
@@ -122,7 +123,7 @@ def _summarize(record: RunRecord, claim: Claim, matches: Matches, tested: Sequen
     holding, failing, near = (sum(counts) for counts in zip(*map(_count, tested), strict=True)) if tested else (0, 0, 0)
     known = holding + failing + near
     if known:
-        yield f"It holds in {holding} of {known} {what}{'' if known == 1 else 's'}{_at_equal_axes(what)}{_near(near)}."
+        yield f"It holds in {holding} of {count(known, what)}{_at_equal_axes(what)}{_near(near)}."
     elif tested:
         yield f"Nothing is known of any of {len(tested)} {what}s." if len(tested) > 1 else f"Nothing is known of the only {what}."
     elif claim.right is None:
@@ -177,10 +178,10 @@ def _say_unknown(tested: Sequence[_Tested], what: str) -> Iterator[str]:
             cells.setdefault(note, set()).add(cell)
         counts.update({note for _, note in one.lacking})
     ranked = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
-    for note, count in ranked[:_MOST_NAMED]:
+    for note, times in ranked[:_MOST_NAMED]:
         named = sorted(cells[note] - {""})
         words = join_some(named, _MOST_QUOTED) + (" each " if len(named) > 1 else " ") + note
-        yield f"Unknown in {count} {what}{'' if count == 1 else 's'}: {words.strip()}."
+        yield f"Unknown in {count(times, what)}: {words.strip()}."
     if len(ranked) > _MOST_NAMED:
         yield f"And {len(ranked) - _MOST_NAMED} further reasons."
 

@@ -12,6 +12,7 @@ from orchestrator.judge.changes import find_average_changes, find_weight_changes
 from orchestrator.judge.contest import added_to, average, compare, factor, preferences_of, total, unbeaten
 from orchestrator.judge.words import join_some, join_words, render_amount, render_place
 from orchestrator.rules import METRICS
+from orchestrator.units import count
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -179,9 +180,8 @@ def _say_out_changes(field: _Field, winner: str | None, eligible: Sequence[str])
         if not winner or value in eligible:
             continue
         lead = total(field.margins(value, winner))
-        count = len(field.obstacles(value))
         if lead is not None and lead > 0:
-            groups = f"{count} more group{'' if count == 1 else 's'}"
+            groups = count(len(field.obstacles(value)), "more group")
             yield f"{value} could be taken if it met what is required in {groups}: where it does, it is ahead of {winner}."
 
 

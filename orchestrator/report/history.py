@@ -14,7 +14,7 @@ from orchestrator.report.sparkline import draw_figures, draw_outcomes
 from orchestrator.report.table import Table, seconds
 from orchestrator.report.text import escape_line, escape_markdown, wrap_lines
 from orchestrator.smoke.words import one_line, shorten
-from orchestrator.units import UNKNOWN, megabytes, signed_megabytes
+from orchestrator.units import UNKNOWN, count, megabytes, signed_megabytes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -75,16 +75,11 @@ def describe_shift(shift: Shift) -> str:
     return f"{signed_megabytes(amount)} MB{share}" if shift.metric == SIZE else f"{amount:+.1f} s{share}"
 
 
-def count_runs(number: int) -> str:
-    """Write a number of runs."""
-    return f"{number} run{'' if number == 1 else 's'}"
-
-
 def make_heading(history: History) -> str:
     """Say which runs a history is made of."""
     first, last = history.runs[0], history.runs[-1]
     span = f"from {first.started_at.astimezone(UTC):%Y-%m-%d} to {last.started_at.astimezone(UTC):%Y-%m-%d}"
-    return one_line(f"{history.name}: {count_runs(len(history.runs))} {span}, the newest {last.id}")
+    return one_line(f"{history.name}: {count(len(history.runs), 'run')} {span}, the newest {last.id}")
 
 
 def group_shifts(history: History) -> Iterator[tuple[str, list[str]]]:

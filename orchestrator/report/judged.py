@@ -13,7 +13,7 @@ from orchestrator.model import Status
 from orchestrator.report.table import Table
 from orchestrator.rules import BYTES, COUNT, METRICS, OUTCOME, SECONDS, SHARE
 from orchestrator.smoke.words import one_line, shorten
-from orchestrator.units import UNKNOWN
+from orchestrator.units import UNKNOWN, count
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -61,7 +61,7 @@ def _asks_nothing(record: RunRecord) -> bool:
 def _outcomes(record: RunRecord) -> str:
     judged = [cell for cell in record.cells if not cell.status.is_left_out]
     wrong = sum(not cell.as_expected for cell in judged)
-    cells = _count(len(judged), "cell" if record.excerpt_of is None else "shown cell")
+    cells = count(len(judged), "cell" if record.excerpt_of is None else "shown cell")
     if not judged:
         return "no cell has a result"
     return f"{wrong} of {cells} did not end as expected" if wrong else f"{cells} of {len(judged)} ended as expected"
@@ -73,8 +73,8 @@ def _gates(record: RunRecord) -> str:
     if not record.gates:
         return ""
     if not failed and not unknown:
-        return f"{_count(len(record.gates), 'gate')} held"
-    gates = _count(len(record.gates), "gate")
+        return f"{count(len(record.gates), 'gate')} held"
+    gates = count(len(record.gates), "gate")
     if not failed:
         return f"{unknown} of {gates} could not be judged"
     return f"{failed} of {gates} failed" + (f" and {unknown} could not be judged" if unknown else "")
@@ -85,10 +85,6 @@ def _claims(record: RunRecord) -> str:
     found = [claim.verdict if claim.verdict in VERDICTS else "unknown" for claim in record.claims]
     counts = [f"{found.count(verdict)} {verdict}" for verdict in VERDICTS if verdict in found]
     return f"claims: {', '.join(counts)}" if found else ""
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number} {what}{'' if number == 1 else 's'}"
 
 
 def write_figure(value: float | None, kind: str | None) -> str:

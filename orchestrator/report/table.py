@@ -12,7 +12,7 @@ from orchestrator.merge import missing_shards
 from orchestrator.model import Status
 from orchestrator.report.timing import RELATIVE, make_timings, timing_headers, timing_notes
 from orchestrator.smoke.words import one_line
-from orchestrator.units import UNKNOWN, megabytes
+from orchestrator.units import UNKNOWN, count, megabytes
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -188,10 +188,6 @@ def _scanner_notes(record: RunRecord) -> list[str]:
     ]
 
 
-def _some(count: int, what: str) -> str:
-    return f"{count} {what}{'' if count == 1 else 's'}"
-
-
 def make_notes(record: RunRecord) -> list[str]:
     """Say how the figures were measured, and how the cells ended."""
     jobs = max((cell.build.jobs for cell in record.cells if cell.build), default=None)
@@ -211,21 +207,21 @@ def make_notes(record: RunRecord) -> list[str]:
         runs = ", ".join(part.run for part in record.parts)
         unlike = any(cell.part for cell in record.cells)
         notes.append(
-            one_line(f"Merged from {_some(len(record.parts), 'run')} ({runs})")
+            one_line(f"Merged from {count(len(record.parts), 'run')} ({runs})")
             + (", whose machines or tools differ: times of two of them are not compared." if unlike else ".")
         )
     carried = Counter(cell.carried_from for cell in record.cells if cell.carried_from)
     notes += [
-        f"{_some(count, 'cell')} {'is' if count == 1 else 'are'} taken over from run {run}, figures and checks: "
+        f"{count(cells, 'cell')} {'is' if cells == 1 else 'are'} taken over from run {run}, figures and checks: "
         "nothing that they follow from has changed since."
-        for run, count in sorted(carried.items())
+        for run, cells in sorted(carried.items())
     ]
     judged = [cell for cell in record.cells if not cell.status.is_left_out]
     expected = sum(cell.as_expected for cell in judged)
     apart = [
-        f"{count} {status}"
+        f"{cells} {status}"
         for status in (Status.EXCLUDED, Status.SKIPPED)
-        if (count := sum(cell.status is status for cell in record.cells))
+        if (cells := sum(cell.status is status for cell in record.cells))
     ]
     notes.append(f"{expected} of {len(judged)} cells ended as expected" + (f", {', '.join(apart)}" if apart else "") + ".")
     return notes

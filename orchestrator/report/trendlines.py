@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from orchestrator.model import Status
-from orchestrator.report.history import count_runs, describe_shift, group_shifts, make_heading
+from orchestrator.report.history import describe_shift, group_shifts, make_heading
 from orchestrator.report.sparkline import is_flat
 from orchestrator.report.table import seconds
-from orchestrator.units import UNKNOWN, megabytes
+from orchestrator.units import UNKNOWN, count, megabytes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -134,7 +134,7 @@ def _words(there: Sequence[float], write: Callable[[float | None], str], unit: s
     if not there:
         return "not known in these runs"
     first, last, low, high = map(write, (there[0], there[-1], min(there), max(there)))
-    return f"from {first} to {last} {unit} over {count_runs(len(there))}; least {low}, most {high}"
+    return f"from {first} to {last} {unit} over {count(len(there), 'run')}; least {low}, most {high}"
 
 
 def _places(figures: Sequence[float | None]) -> list[tuple[int, float | None]]:
@@ -177,7 +177,7 @@ def _draw_outcomes(outcomes: Sequence[Outcome | None]) -> Marks:
         else:
             bad.append(f"M{x} {HEIGHT - _EDGE}V{_EDGE}")
     newest = next((outcome for outcome in reversed(outcomes) if outcome is not None), None)
-    words = f"{_ended(newest)}; not as expected in {len(bad)} of {count_runs(len(good) + len(bad))}"
+    words = f"{_ended(newest)}; not as expected in {len(bad)} of {count(len(good) + len(bad), 'run')}"
     return Marks(_ended(newest), _kind_of(newest), "".join(good), "".join(bad), "".join(left_out), words)
 
 

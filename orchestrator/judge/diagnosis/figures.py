@@ -10,6 +10,7 @@ from orchestrator.judge.diagnosis.nouns import Case, Rule, make_finding
 from orchestrator.measure.image import base_layers_of
 from orchestrator.measure.installing import find_install
 from orchestrator.model import Status
+from orchestrator.units import count
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -60,7 +61,7 @@ def find_hidden_bytes(case: Case) -> Iterator[Finding]:
         paths = [path for path in image.wasted_paths if (path.layer, path.by_layer) == (pair.layer, pair.by_layer)][:3]
         lines = [
             f"hidden by {hidden}",
-            f"{_mb(pair.bytes)} in {pair.files} file{'s' if pair.files != 1 else ''}",
+            f"{_mb(pair.bytes)} in {count(pair.files, 'file')}",
             *(f"{path.path}: {_mb(path.bytes)}" for path in paths),
         ]
         if pair.by_layer < (base_layers_of(image) or 0):
