@@ -6,7 +6,7 @@ import json
 import shutil
 import sys
 from functools import partial
-from typing import TYPE_CHECKING, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from msgspec import Struct, to_builtins
 
@@ -82,7 +82,7 @@ def _examine_store(engine: Engine) -> Examined:
     return Examined("image store", ok=True, words=words)
 
 
-class _Looked(NamedTuple):
+class _Looked(Struct, frozen=True):
     """A builder, if it is there, and the daemons of which nobody knows whether they run."""
 
     found: Existing | None

@@ -63,7 +63,7 @@ def held(name: str, cancel: Signal | None = None) -> Iterator[None]:
             if cancel.is_set():
                 message = f"cancelled while another matrix had the lock {name}"
                 raise EngineError(message)
-            time.sleep(_POLL_S)
+            time.sleep(_POLL_S)  # the kernel tells nobody that a lock is free
         yield
 
 

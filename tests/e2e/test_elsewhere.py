@@ -6,7 +6,6 @@ import os
 import signal
 import socket
 import subprocess
-import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -104,7 +103,7 @@ def test_a_builder_that_comes_back_is_waited_for(project: Project, line: Line) -
     write_slow_cells(project, line)
     process = start(project)
     line.cut()
-    time.sleep(2)  # the outage
+    wait_for(lambda: any(event["kind"] == "cell-retried" for event in project.events()), process)
     line.mend()
     _, err = process.communicate(timeout=120)
     assert process.returncode == 0, err
