@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from orchestrator.config.load import load_matrix, parse_matrix
-from orchestrator.errors import ConfigError, ExitCode
+from orchestrator.config.load import parse_matrix
 from tests.unit.folders import HEAD, make_files, problems_of
 
 if TYPE_CHECKING:
@@ -466,12 +465,6 @@ def test_figures_and_patterns_beyond_all_bounds_are_refused(setting: str, proble
     assert problem in found
 
 
-def test_a_name_that_no_disk_can_hold_is_a_file_that_is_not_there(tmp_path: Path) -> None:
-    """A path longer than the system allows is answered like any other missing file."""
-    (problem,) = problems_of(AXES + f"defaults: {{dockerfile: {'x' * 5000}}}\n", tmp_path)
-    assert problem.startswith("matrix.yaml:4: defaults.dockerfile: no such file: 'xxx")
-
-
 def test_only_what_is_a_pattern_is_read_as_one(tmp_path: Path) -> None:
     """A variable that happens to be called `body` or `stdout` holds text, not a regular expression."""
     text = HEAD + "axes: {suite: [smoke]}\nsettings: {suite: {smoke: {labels: {body: '(x'}}}}\n"
@@ -548,15 +541,6 @@ def test_no_error_hides_another(tmp_path: Path) -> None:
     ]
 
 
-def test_each_place_that_lacks_a_file_is_named(tmp_path: Path) -> None:
-    """Two cells may mean two files by one name: each has its own context."""
-    make_files(tmp_path, "one/app.Dockerfile", "two/x")
-    text = "axes: {c: [one, two]}\ndefaults: {context: '{c}', dockerfile: app.Dockerfile}\n"
-    assert problems_of(HEAD + text, tmp_path) == [
-        "matrix.yaml:4: defaults.dockerfile: no such file: 'app.Dockerfile'; did you mean 'Dockerfile'? (cell two)",
-    ]
-
-
 @pytest.mark.filterwarnings("error")
 def test_a_pattern_is_read_without_a_word_of_pythons(tmp_path: Path) -> None:
     """What Python may read otherwise some day is no concern of whoever looks at a plan."""
@@ -568,44 +552,3 @@ def test_an_escaped_half_character_is_refused(tmp_path: Path) -> None:
     (problem,) = problems_of(AXES + 'defaults:\n  args: {A: "\\ud800"}\n', tmp_path)
     assert problem.startswith("matrix.yaml:5: ")
     problem.encode()
-
-
-def test_a_matrix_without_any_dockerfile_says_which_it_looked_for(tmp_path: Path) -> None:
-    """Where the file names none, the default that is missing is said of the defaults."""
-    with pytest.raises(ConfigError) as caught:
-        parse_matrix(HEAD + "axes: {a: [x, y]}\n", "matrix.yaml", tmp_path)
-    assert str(caught.value) == "matrix.yaml:1: defaults: no such file: 'Dockerfile' (cell x)"
-
-
-def test_a_file_that_is_not_there_names_the_command_that_writes_one(tmp_path: Path) -> None:
-    """Without a matrix.yaml the error says how to get one."""
-    with pytest.raises(ConfigError) as caught:
-        load_matrix(tmp_path / "matrix.yaml")
-    assert str(caught.value) == f"{tmp_path}/matrix.yaml: no such file; `matrix init` writes one, -f/--file names another"
-    assert caught.value.exit_code is ExitCode.USAGE
-
-
-def test_a_folder_is_no_file(tmp_path: Path) -> None:
-    """A folder in the place of the file is an error in the system's words."""
-    with pytest.raises(ConfigError) as caught:
-        load_matrix(tmp_path)
-    assert str(caught.value) == f"{tmp_path}: cannot be read: Is a directory"
-
-
-def test_a_file_that_is_no_text_says_so_with_the_line(tmp_path: Path) -> None:
-    """Bytes that are not UTF-8 are named with the line they are on."""
-    path = tmp_path / "matrix.yaml"
-    path.write_bytes(b"version: 1\nname: caf\xe9\n")
-    with pytest.raises(ConfigError) as caught:
-        load_matrix(path)
-    assert str(caught.value) == f"{path}:2: not UTF-8 (byte 0xe9); save the file as UTF-8"
-
-
-def test_a_file_far_too_large_is_not_read(tmp_path: Path) -> None:
-    """Something that is no matrix.yaml at all is told from one by its size."""
-    path = tmp_path / "matrix.yaml"
-    with path.open("wb") as file:
-        file.truncate(500_001)
-    with pytest.raises(ConfigError) as caught:
-        load_matrix(path)
-    assert str(caught.value) == f"{path}: larger than 500 kB; this is not a matrix.yaml"
