@@ -13,7 +13,7 @@ import pytest
 
 from orchestrator.execute import usual_jobs
 from tests.conftest import OF_THE_IMAGE
-from tests.e2e.conftest import DOCKERFILE, Project, cells_of, move_base
+from tests.e2e.conftest import DOCKERFILE, Project, cells_of, move_base, own_steps
 
 if TYPE_CHECKING:
     from typing import Any
@@ -141,6 +141,7 @@ def test_what_comes_on_top_of_the_base_is_told_apart_from_it(placed: Project) ->
 
 def test_steps_are_listed_with_their_times_and_whether_they_were_cached(project: Project) -> None:
     """The second run of the same matrix finds its steps in the cache."""
+    own_steps(project)
     project.write(defaults={"args": {"DO": f"sleep 0.3; echo {project.folder}"}})
     record = project.run()
     steps = record["cells"][0]["build"]["steps"]
