@@ -26,7 +26,7 @@ from orchestrator.docker.nodes import tell_emulation
 from orchestrator.events import Event
 from orchestrator.failures import BuildFailure, classify_failure
 from orchestrator.measure.installs import InstallLog, Origin
-from orchestrator.measure.progress import Progress, export_seconds, find_bases, make_steps, pull_seconds, start_of
+from orchestrator.measure.progress import Progress, export_seconds, find_bases, make_steps, pull_seconds
 from orchestrator.measure.usage import with_usage
 from orchestrator.model import Cell, Status
 from orchestrator.paths import cache_folder
@@ -198,7 +198,7 @@ def _make_build(progress: Progress, jobs: int, wall_s: float) -> Build:
         cached_steps=sum(step.outcome == "cached" for step in steps),
         total_steps=len(steps),
         steps=steps,
-        started_at=start_of(progress),
+        started_at=progress.begun,
     )
 
 

@@ -12,6 +12,7 @@ from functools import partial
 from typing import Any
 
 from msgspec import Struct, field
+from msgspec.structs import replace
 
 from orchestrator.measure.periods import covered_s
 from orchestrator.record import Base, Step
@@ -132,13 +133,19 @@ class Progress(Struct):
         return LogLine(digest, name, self.decoders[digest, is_error].decode(data), at, is_error, data)
 
     @property
+    def begun(self) -> datetime | None:
+        """Give when the builder began with this build, by its own clock: with reading the Dockerfile, which no other build does."""
+        return next((vertex.started for vertex in self.vertices.values() if vertex.started), None)
+
+    @property
     def told(self) -> list[Vertex]:
         """Give what the build is made of, each step once.
 
         Where two builds have a step in common, BuildKit tells the one of the
         other's, under its own name: that says nothing new when it was cached,
         and it is the real one when it ran. What this build had announced under
-        that name is then cached afterwards, or is never started.
+        that name is then cached afterwards, or is never started. What the
+        other had done before this build began was there, as from the cache.
         """
         vertices = list(self.vertices.values())
         ours = {instruction_of(vertex) for vertex in vertices if vertex.announced and vertex.started}
@@ -151,13 +158,20 @@ class Progress(Struct):
                 return vertex.cached and step in ours
             return (vertex.cached and step in ran_elsewhere) or (vertex.started is None and step in elsewhere)
 
-        return [vertex for vertex in vertices if not says_nothing(vertex)]
+        return [_as_of(self.begun, vertex) for vertex in vertices if not says_nothing(vertex)]
 
     @property
     def failed_step(self) -> Vertex | None:
         """Give the step that failed, if one did; cancelled ones are not it."""
         failed = [vertex for vertex in self.vertices.values() if vertex.error and not vertex.cancelled]
         return failed[0] if failed else None
+
+
+def _as_of(begun: datetime | None, vertex: Vertex) -> Vertex:
+    """Give a step as a build found it that began at this time: while another goes on, BuildKit tells what that one has done."""
+    if not begun or not vertex.completed or vertex.completed >= begun or vertex.error:
+        return vertex
+    return replace(vertex, started=begun, completed=begun, cached=True)
 
 
 def make_steps(progress: Progress) -> tuple[Step, ...]:
@@ -169,7 +183,7 @@ def make_steps(progress: Progress) -> tuple[Step, ...]:
     never = datetime.max.replace(tzinfo=UTC)
     there = _built_on(progress)
     vertices = [one for one in progress.told if split_step(one.name) and (one.started or one.cached or one.digest in there)]
-    vertices.sort(key=lambda vertex: (vertex.started or never, -vertex.order))
+    vertices.sort(key=lambda vertex: (progress.vertices[vertex.digest].started or never, -vertex.order))
     return tuple(_make_step(vertex) for vertex in vertices)
 
 
@@ -226,11 +240,6 @@ def _make_step(vertex: Vertex) -> Step:
     )
 
 
-def start_of(progress: Progress) -> datetime | None:
-    """Give when the builder began with this build, by its own clock: with reading the Dockerfile, which no other build does."""
-    return next((vertex.started for vertex in progress.vertices.values() if vertex.started), None)
-
-
 def duration_of(vertex: Vertex) -> float | None:
     """Give the seconds between a vertex's first start and its end."""
     if vertex.started is None or vertex.completed is None:
@@ -240,8 +249,9 @@ def duration_of(vertex: Vertex) -> float | None:
 
 def pull_seconds(progress: Progress) -> float:
     """Give the time in which bases were fetched and unpacked; 0.0 when all was there."""
+    begun = progress.begun
     pulls = [vertex.moved for vertex in progress.vertices.values() if vertex.moved and not vertex.name.startswith("exporting")]
-    return covered_s(pulls)
+    return covered_s(pull for pull in pulls if begun and begun <= pull[1])
 
 
 def export_seconds(progress: Progress) -> float:

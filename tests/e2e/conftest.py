@@ -227,12 +227,6 @@ def placed(project: Project, place: str, request: pytest.FixtureRequest) -> Proj
     return project
 
 
-def own_steps(project: Project) -> None:
-    """Give a project steps that no other test has: while another build is going on, BuildKit tells its steps as run by all."""
-    with project.folder.joinpath("busybox").open("ab") as file:
-        file.write(str(time.time_ns()).encode())
-
-
 def move_base(project: Project, name: str, *files: str) -> None:
     """Let a name stand for another image: what is built on it looks unchanged until it is built."""
     tar = io.BytesIO()

@@ -13,7 +13,7 @@ import pytest
 
 from orchestrator.execute import usual_jobs
 from tests.conftest import OF_THE_IMAGE
-from tests.e2e.conftest import DOCKERFILE, Project, cells_of, move_base, own_steps
+from tests.e2e.conftest import DOCKERFILE, Project, cells_of, move_base
 
 if TYPE_CHECKING:
     from typing import Any
@@ -141,7 +141,6 @@ def test_what_comes_on_top_of_the_base_is_told_apart_from_it(placed: Project) ->
 
 def test_steps_are_listed_with_their_times_and_whether_they_were_cached(project: Project) -> None:
     """The second run of the same matrix finds its steps in the cache."""
-    own_steps(project)
     project.write(defaults={"args": {"DO": f"sleep 0.3; echo {project.folder}"}})
     record = project.run()
     steps = record["cells"][0]["build"]["steps"]
@@ -154,6 +153,19 @@ def test_steps_are_listed_with_their_times_and_whether_they_were_cached(project:
     assert {step["outcome"] for step in build["steps"]} == {"cached"}
     assert 0 < build["cached_steps"] == build["total_steps"] <= len(steps), "BuildKit need not name every step that it skips"
     assert build["timing"] == "shared"
+
+
+def test_a_step_that_was_done_before_a_cell_began_was_there_though_its_build_goes_on(placed: Project) -> None:
+    """The third cell begins when the first has ended, while the second still sleeps, whose steps BuildKit tells it as run."""
+    placed.folder.joinpath("new").write_text(str(time.time_ns()))
+    placed.folder.joinpath("Dockerfile").write_text(DOCKERFILE.replace("ARG DO", "COPY new /\nARG DO"))
+    placed.write(axes={"seconds": ["0", "4", "0.1"]}, defaults={"args": {"DO": "sleep {seconds}"}})
+    cells = [cell["build"] for cell in placed.run("--jobs", "2")["cells"]]
+    copied = [step for build in cells for step in build["steps"] if step["instruction"] == "COPY new /"]
+    assert "executed" in {step["outcome"] for step in copied[:2]}
+    assert copied[2]["outcome"] == "cached"
+    assert copied[2]["started_at"] >= cells[2]["started_at"]
+    assert cells[2]["shared_s"] == 0.0
 
 
 def test_the_environment_of_the_measurement_is_recorded(placed: Project) -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from orchestrator.docker.engine import connect
 from orchestrator.tracing.names import SOURCE, STEP_OUTCOME
 from orchestrator.tracing.otlp import load_lines
-from tests.e2e.conftest import DOCKERFILE, TOOLS, Project, cells_of, move_base, own_steps
+from tests.e2e.conftest import DOCKERFILE, TOOLS, Project, cells_of, move_base
 
 if TYPE_CHECKING:
     import pytest
@@ -32,9 +32,8 @@ def instructions_of(cell: dict[str, Any]) -> list[str]:
 
 def test_unchanged_cells_are_built_by_one_buildx_and_looked_into_and_tested_as_ever(placed: Project) -> None:
     """The same images, steps from the cache, a log and a trace of each; with one job, each is built alone."""
-    own_steps(placed)
     placed.traced = True
-    placed.write(axes={"kind": KINDS}, defaults={"smoke": SMOKE, "args": {"DO": "echo {kind}"}})
+    placed.write(axes={"kind": KINDS}, defaults={"smoke": SMOKE, "args": {"DO": "echo {kind}", "AT": str(time.time_ns())}})
     first = cells_of(placed.run())
     assert builds_of(placed) == {2}
     second = cells_of(placed.run())
@@ -44,7 +43,8 @@ def test_unchanged_cells_are_built_by_one_buildx_and_looked_into_and_tested_as_e
         assert found["image"] == first[cell]["image"]
         assert found["inputs"] == first[cell]["inputs"]
         assert instructions_of(found) == instructions_of(first[cell])
-        assert {step["outcome"] for step in found["build"]["steps"]} == {"cached"}
+        # the same file may be copied for another test at this moment
+        assert {step["outcome"] for step in found["build"]["steps"] if step["instruction"].startswith("RUN")} == {"cached"}
         assert found["smoke"]["checks"][0]["outcome"] == "passed"
         assert found["attempts"] == 1
         assert (placed.latest / "cells" / cell / "progress.jsonl").stat().st_size > 0

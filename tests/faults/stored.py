@@ -10,7 +10,7 @@ from orchestrator.diagnosing import load_evidence
 from orchestrator.explaining import explain_run
 from orchestrator.judge.compare import compare_runs
 from orchestrator.judge.run import judge_record
-from orchestrator.measure.progress import Progress, export_seconds, make_steps, pull_seconds, start_of
+from orchestrator.measure.progress import Progress, export_seconds, make_steps, pull_seconds
 from orchestrator.merging import join_lines
 from orchestrator.model import Status
 from orchestrator.record import Build, CellRecord
@@ -116,7 +116,7 @@ def take_progress(data: bytes, folder: Path) -> str:
         pull_s=pull_seconds(progress),
         export_s=export_seconds(progress),
         steps=steps,
-        started_at=start_of(progress),
+        started_at=progress.begun,
     )
     cell = CellRecord(_CELL, {"base": "alpine"}, Status.BUILD_FAILED, Status.PASSED, as_expected=False, build=build)
     run = run_folder(folder)

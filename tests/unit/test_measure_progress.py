@@ -117,6 +117,23 @@ def test_a_joined_step_began_before_this_build_did() -> None:
     assert steps[0].duration_s == 35.0
 
 
+def test_what_another_build_had_done_before_this_one_began_was_there() -> None:
+    """While the other goes on, BuildKit tells its steps with the times of then, and what they moved; a failure is told as it is."""
+    base, early, late, failed = "[1/4] FROM x", "[2/4] RUN early", "[3/4] RUN late", "[4/4] RUN failed"
+    progress = progress_of(
+        vertices(vertex("[internal] load build definition from Dockerfile", 0, 0.1)),
+        vertices(vertex(early, -8, -2), vertex(base, -20, -10), vertex(late, -2, 1), vertex(failed, -5, -4, error="no")),
+        {"statuses": [status(base, "sha256:l1", -20, -10), status(late, "sha256:l2", 0.2, 0.7)]},
+    )
+    assert [(step.instruction, step.outcome, step.started_at, step.duration_s) for step in make_steps(progress)] == [
+        ("FROM x", "cached", START, 0.0),
+        ("RUN early", "cached", START, 0.0),
+        ("RUN failed", "executed", START - timedelta(seconds=5), 1.0),
+        ("RUN late", "executed", START - timedelta(seconds=2), 3.0),
+    ]
+    assert pull_seconds(progress) == 0.5
+
+
 def test_a_step_that_did_not_end_has_no_duration() -> None:
     """What is not known is None; and a step that never started, since one before it failed, was not executed."""
     progress = progress_of(vertices(vertex("[1/3] FROM x", 0), vertex("[2/3] RUN never")))
