@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from orchestrator.model import Cell, Secret, Settings
 
 _PRUNE_S = 300.0
+_NOT_KEPT = ",store=false"  # or the engine's own BuildKit leaves an image in the engine, of that name or of none
 _SAME_MANIFEST = ",oci-mediatypes=true"  # or the layout's index names the manifest of the other output, which it lacks
 
 
@@ -123,8 +124,8 @@ def make_outputs(builder: Builder, target: Target, push: str | None = None) -> l
         kind = "image" if builder.exports_oci and not builder.loads_by_copy else "docker"
         outputs.append(f"type={kind},name={target.image}{_SAME_MANIFEST if kind == 'image' else ''}")
     if push is not None:
-        outputs.append(f"type=image,name={push},push=true{_SAME_MANIFEST}")
-    return outputs or [f"type=image{_SAME_MANIFEST}"]
+        outputs.append(f"type=image,name={push},push=true{_SAME_MANIFEST}{_NOT_KEPT if builder.exports_oci else ''}")
+    return outputs or [f"type=image{_SAME_MANIFEST}{_NOT_KEPT}"]
 
 
 def render_secret_argv(secret: Secret, folder: Path) -> list[str]:

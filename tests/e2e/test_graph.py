@@ -270,7 +270,7 @@ def test_a_builder_that_writes_no_layouts_cannot_run_checks(project: Project) ->
 
 @pytest.mark.answering
 def test_caches_in_a_registry_are_written_and_read_and_results_are_pushed(project: Project) -> None:
-    """By digest: what was pushed is what was measured."""
+    """By digest: what was pushed is what was measured. No image of that name is left in the engine."""
     with serve_registry([]) as address:
         cache = f"type=registry,ref={address}/cache:1"
         project.write(defaults={"push": f"{address}/tiny:1", "cache": {"from": [cache], "to": [f"{cache},mode=max"]}})
@@ -280,6 +280,7 @@ def test_caches_in_a_registry_are_written_and_read_and_results_are_pushed(projec
         assert manifest.headers["docker-content-digest"] == image["digest"]
         assert requests.get(f"http://{address}/v2/cache/manifests/1", headers=ANY, timeout=30).status_code == 200
         project.run()
+        assert project.docker("image", "ls", "--all", "--quiet", f"{address}/tiny") == ""
     said = project.latest.joinpath("cells/one/progress.jsonl").read_text()
     assert f"importing cache manifest from {address}/cache:1" in said
 

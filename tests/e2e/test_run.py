@@ -168,6 +168,15 @@ def test_a_step_that_was_done_before_a_cell_began_was_there_though_its_build_goe
     assert cells[2]["shared_s"] == 0.0
 
 
+def test_no_run_leaves_an_image_in_the_engine(placed: Project) -> None:
+    """Neither a named one nor a nameless one: not the first run, and none of what is unchanged."""
+    mark = str(time.time_ns())
+    placed.write(axes={"kind": ["one", "other"]}, defaults={"labels": {"mark": mark}, "smoke": [{"run": ["true"]}]})
+    for words in ((), (), ("--no-smoke",)):
+        placed.run(*words)
+        assert placed.docker("image", "ls", "--all", "--quiet", "--filter", f"label=mark={mark}") == "", words
+
+
 def test_the_environment_of_the_measurement_is_recorded(placed: Project) -> None:
     """A figure without its machine is worth nothing."""
     placed.write()

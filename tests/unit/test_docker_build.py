@@ -77,7 +77,7 @@ def test_every_setting_reaches_the_builder() -> None:
     assert [options(argv, name) for name in ("--target", "--platform", "--network")] == [["final"], ["linux/arm64"], ["host"]]
     assert options(argv, "--allow") == ["network.host"]
     assert (options(argv, "--cache-from"), options(argv, "--cache-to")) == (["type=gha"], ["type=gha,mode=max"])
-    assert options(argv, "--output")[-1] == "type=image,name=registry.example/x:1,push=true,oci-mediatypes=true"
+    assert options(argv, "--output")[-1] == "type=image,name=registry.example/x:1,push=true,oci-mediatypes=true,store=false"
 
 
 def test_a_remote_context_has_its_own_dockerfile() -> None:
@@ -95,6 +95,7 @@ def test_a_remote_context_has_its_own_dockerfile() -> None:
         (ENGINE, Target(Path("/s"), "i:t"), ["type=oci,tar=false,dest=/s", "type=image,name=i:t,oci-mediatypes=true"]),
         (CLASSIC, Target(None, "i:t"), ["type=docker,name=i:t"]),
         (CONTAINER, Target(None, "i:t"), ["type=docker,name=i:t"]),
+        (ENGINE, Target(None, None), ["type=image,oci-mediatypes=true,store=false"]),
     ],
 )
 def test_an_image_leaves_its_builder_the_way_that_moves_least(builder: Builder, target: Target, outputs: list[str]) -> None:
