@@ -11,6 +11,7 @@ from bench.fit import FITTED_ON
 from bench.nouns import (
     ALONE,
     BAKE,
+    BARE,
     CARRIED,
     IN_CONTAINER,
     IN_ENGINE,
@@ -48,15 +49,16 @@ def make_agenda(*, has_builder_image: bool) -> Iterator[Item]:
 
     both = (MATRIX, BAKE)
     ours = {_COLD: (MATRIX, WITHOUT_SMOKE), _UNCHANGED: (MATRIX, CARRIED, WITHOUT_SMOKE, WITHOUT_TRACE)}
+    bare = {_COLD: (), _UNCHANGED: (BARE,)}  # of bake's images, which are there when nothing has changed
     # One state after the other: the model is fitted to some of its cases, and held against others.
     for state in (_COLD, _UNCHANGED):
         yield item("tiny", 1, state, both, 3)
         if state == _COLD:  # what has not changed is built in groups, which the model knows nothing of
             yield item("tiny", FITTED_ON, state, (MATRIX, ALONE), 3)
         yield item("tiny", 36, state, both, 1)
-        yield item("tiny", 100, state, (MATRIX, WITHOUT_SMOKE, BAKE), 1)
-        yield item("tiny", 12, state, (*ours[state], BAKE, PARALLEL, SERIAL), 3)
-    yield item("large", 12, _UNCHANGED, (MATRIX, CARRIED, BAKE, PARALLEL), 3)
+        yield item("tiny", 100, state, (MATRIX, WITHOUT_SMOKE, BAKE, *bare[state]), 1)
+        yield item("tiny", 12, state, (*ours[state], BAKE, PARALLEL, SERIAL, *bare[state]), 3)
+    yield item("large", 12, _UNCHANGED, (MATRIX, CARRIED, BAKE, PARALLEL, BARE), 3)
     yield from _in_a_container() if has_builder_image else ()
     for state in (_OWN, _FAILING):
         yield item("tiny", 12, state, both, 1)

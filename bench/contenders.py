@@ -17,6 +17,7 @@ from bench.gauge import CommandFailedError
 from bench.nouns import (
     ALONE,
     BAKE,
+    BARE,
     CARRIED,
     EVIDENCE,
     IMAGES,
@@ -124,6 +125,9 @@ def make_argv(contender: str, place: Place, targets: Mapping[str, Any]) -> list[
     if contender == BAKE:
         words = ["docker", "buildx", "bake", "--builder", place.builder, "--file", "bake.json", "--load"]
         return [*words, "--progress=plain", "--allow=fs.read=*"]
+    if contender == BARE:
+        idle = "/bin/busybox true" if (place.folder / "busybox").exists() else "true"
+        return [sys.executable, str(Path(__file__).with_name("containers.py")), idle, *_names(targets)]
     folder = place.folder / "commands"
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir()

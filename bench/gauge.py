@@ -38,10 +38,12 @@ def run(argv: Sequence[str], *, folder: Path, environment: Mapping[str, str], lo
     """Run a command to its end; one that ends otherwise than it should has cost nothing that can be compared."""
     watch = _Watch()
     with log.open("wb") as output, watch:
+        busy_s = _busy_s()
         began = time.perf_counter()
         pid = _start(argv, folder, environment, output)
         os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
         wall_s = time.perf_counter() - began
+        busy_s = _busy_s() - busy_s
         own_cpu_s = _own_cpu_s(pid)
         _, status, used = os.wait4(pid, 0)
     code = os.waitstatus_to_exitcode(status)
@@ -53,6 +55,7 @@ def run(argv: Sequence[str], *, folder: Path, environment: Mapping[str, str], lo
         wall_s=round(wall_s, 4),
         cpu_s=round(used.ru_utime + used.ru_stime, 4),
         own_cpu_s=round(own_cpu_s, 4),
+        machine_cpu_s=round(busy_s, 4),
         peak_bytes=watch.peak_bytes or used.ru_maxrss * 1024,
         processes=watch.started or None,
     )
@@ -64,6 +67,12 @@ def _start(argv: Sequence[str], folder: Path, environment: Mapping[str, str], ou
     )
     child.returncode = 0  # it is waited for here, not there
     return child.pid
+
+
+def _busy_s() -> float:
+    """Read for how long all processors of this machine together have been busy."""
+    user, nice, system, _idle, _waiting, irq, softirq = map(int, Path("/proc/stat").read_text(encoding="utf-8").split()[1:8])
+    return (user + nice + system + irq + softirq) / _TICKS
 
 
 def _own_cpu_s(pid: int) -> float:

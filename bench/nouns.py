@@ -16,6 +16,7 @@ WITHOUT_TRACE = "matrix run --no-trace"
 BAKE = "bake --load"
 PARALLEL = "build --load, 4 at once"
 SERIAL = "build --load, one by one"
+BARE = "a container each, nothing else"
 HELP, PLAN, LARGE_PLAN = "`matrix --help`", "`matrix plan` of 12 cells", "`matrix plan` of 100,000 cells"
 REPORT, PAGE = "`matrix report` of 10,000 cells", "`matrix report --format html` of 10,000 cells"
 RECORD, EVIDENCE, IMAGES, UNIQUE = "record", "logs and traces", "images", "layers of no other cell"
@@ -38,6 +39,7 @@ class Cost(Struct, frozen=True):
     wall_s: float
     cpu_s: float  # its own and that of all its children
     own_cpu_s: float  # its own alone
+    machine_cpu_s: float | None = None  # that of all that ran on the machine meanwhile, the engine with it
     peak_bytes: int | None = None
     processes: int | None = None
     results: int | None = None  # cells that ended with an image that can be inspected and tested

@@ -69,8 +69,11 @@ def render_rows(measured: Measured) -> str:
         if row.case.project == "tiny" and row.contender not in (MATRIX, BAKE) and row.case.cells not in (1, 12, 36, 100):
             continue
         rows.append((*_case_words(row.case), row.contender, *_cost_words(measured, row)))
-    heads = ("cells", "driver", "state", "who", "time s", "to bake", "CPU s", "of it our own", "memory MiB", "processes", "results")
-    return _table(rows, heads, left=7, right=4)
+    heads = (
+        "cells", "driver", "state", "who", "time s", "to bake",
+        "CPU s", "of it our own", "machine CPU s", "memory MiB", "processes", "results",
+    )  # fmt: skip
+    return _table(rows, heads, left=7, right=5)
 
 
 def _place(row: Row) -> tuple[str, str, int, str]:
@@ -86,12 +89,14 @@ def _cost_words(measured: Measured, row: Row) -> tuple[str, ...]:
     wall_s, cpu_s = _middle(row.samples, lambda cost: cost.wall_s), _middle(row.samples, lambda cost: cost.cpu_s)
     own_s = _middle(row.samples, lambda cost: cost.own_cpu_s)
     ratio = f"{wall_s / _middle(theirs, lambda cost: cost.wall_s):.2f}" if theirs else ""
+    busy = [cost.machine_cpu_s for cost in row.samples if cost.machine_cpu_s is not None]
     spread = spread_of([cost.wall_s for cost in row.samples])
     return (
         f"{wall_s:.2f}{f' ± {spread / 2:.2f}' if spread is not None else ''}",
         ratio,
         f"{cpu_s:.2f}",
         f"{own_s / cpu_s:.0%}" if cpu_s and row.contender.startswith(MATRIX) else "",
+        f"{median(busy):.1f}" if busy else _UNKNOWN,
         _most(row.samples, lambda cost: cost.peak_bytes, lambda found: f"{found / _MIB:.0f}"),
         _most(row.samples, lambda cost: cost.processes, str),
         _most(row.samples, lambda cost: cost.results, str),

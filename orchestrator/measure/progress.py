@@ -134,7 +134,10 @@ class Progress(Struct):
 
     @property
     def begun(self) -> datetime | None:
-        """Give when the builder began with this build, by its own clock: with reading the Dockerfile, which no other build does."""
+        """Give when the builder began with this build, by its own clock: with reading the Dockerfile.
+
+        No other build does that for it, unless it comes from a repository.
+        """
         return next((vertex.started for vertex in self.vertices.values() if vertex.started), None)
 
     @property

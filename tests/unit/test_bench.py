@@ -53,6 +53,7 @@ def make_cost(count: int, jobs: int, state: str) -> Cost:
         wall_s=model.wall_s(count, jobs=jobs, cpus=2),
         cpu_s=0.5 * count,
         own_cpu_s=1 + 0.04 * count,
+        machine_cpu_s=2.5 * count,
         peak_bytes=100 * 2**20,
         processes=7 * count,
         results=count,
