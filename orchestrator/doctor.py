@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import sys
+import textwrap
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from orchestrator.docker.nodes import Existing
 
 T = TypeVar("T")
+_LEAST = 20  # letters in a line that is wrapped
 _ROOM_BYTES = 5 * 1000**3
 
 
@@ -121,10 +123,19 @@ def _free(folder: Path) -> str:
     return f"{shutil.disk_usage(folder).free / 1000**3:.0f} GB free"
 
 
-def render_examination(findings: list[Examined], kind: str) -> str:
-    """Write what was found, for people or for machines."""
+def render_examination(findings: list[Examined], kind: str, width: int) -> str:
+    """Write what was found, for people or for machines; only the table minds the terminal's width."""
     if kind == "json":
-        rows = [{key: value for key, value in to_builtins(finding).items() if key != "exit_code"} for finding in findings]
-        return json.dumps(rows, indent=2, ensure_ascii=False) + "\n"
+        data = [{key: value for key, value in to_builtins(finding).items() if key != "exit_code"} for finding in findings]
+        return json.dumps(data, indent=2, ensure_ascii=False) + "\n"
     wide = max(len(finding.what) for finding in findings)
-    return "".join(f"{'ok     ' if finding.ok else 'MISSING'}  {finding.what:<{wide}}  {finding.words}\n" for finding in findings)
+    rows = [(f"{'ok     ' if finding.ok else 'MISSING'}  {finding.what:<{wide}}  ", finding.words) for finding in findings]
+    return "".join(f"{line}\n" for begin, words in rows for line in _wrapped(begin, words, width))
+
+
+def _wrapped(begin: str, words: str, width: int) -> list[str]:
+    """Lay words out beside what they are about; what a terminal copies is not broken."""
+    room = max(width, len(begin) + _LEAST)
+    return textwrap.wrap(
+        words, room, initial_indent=begin, subsequent_indent=" " * len(begin), break_long_words=False, break_on_hyphens=False
+    )

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from orchestrator.commands.options import DEFAULT_FILE, File, Only, Out, Skip, check_one_of
-from orchestrator.commands.printing import print_result
+from orchestrator.commands.printing import print_result, terminal_width
 from orchestrator.errors import UsageError
 
 
@@ -33,7 +33,7 @@ def plan(
         raise UsageError("--shards makes a job matrix: give --format github too")
     matrix = load_matrix(file)
     selected = select_cells(matrix.plan, only or (), skip or ())
-    print_result(render_shards(selected, shards) if shards else render_plan(selected, kind, matrix.folder), out)
+    print_result(render_shards(selected, shards) if shards else render_plan(selected, kind, matrix.folder, terminal_width()), out)
 
 
 def schema(out: Out = None) -> None:

@@ -17,7 +17,7 @@ from orchestrator.commands.options import (
     repeat_options,
     reports_folder,
 )
-from orchestrator.commands.printing import print_result, tell
+from orchestrator.commands.printing import print_result, tell, terminal_width
 
 
 def init(
@@ -47,7 +47,7 @@ def doctor(
 
     check_one_of("--format", kind, ("table", "json"))
     findings = examine(file)
-    print_result(render_examination(findings, kind), out)
+    print_result(render_examination(findings, kind, terminal_width()), out)
     raise typer.Exit(max(finding.exit_code for finding in findings))
 
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 FORMATS = ("table", "json", "ids", "github", "bake")
 SCHEMA = 1
+_LEAST = 20  # letters in a line of a column that is wrapped
 _CELL = "cell"  # the key of a cell's id in a job matrix
 
 
@@ -27,8 +28,8 @@ def render_shards(plan: Plan, count: int) -> str:
     return json.dumps({"include": [{"shard": f"{number}/{count}"} for number in range(1, count + 1)]}) + "\n"
 
 
-def render_plan(plan: Plan, kind: str, folder: Path) -> str:
-    """Write a plan in one of the formats."""
+def render_plan(plan: Plan, kind: str, folder: Path, width: int) -> str:
+    """Write a plan in one of the formats; only the table minds the terminal's width."""
     match kind:
         case "json":
             return json.dumps(_as_data(plan), indent=2, ensure_ascii=False) + "\n"
@@ -39,7 +40,7 @@ def render_plan(plan: Plan, kind: str, folder: Path) -> str:
             return json.dumps({"include": rows}, ensure_ascii=False) + "\n"
         case "bake":
             return json.dumps(_as_bake(plan, folder), indent=2, ensure_ascii=False) + "\n"
-    return _as_table(plan)
+    return _as_table(plan, width)
 
 
 def _key_of(axis: str) -> str:
@@ -68,12 +69,19 @@ def _as_data(plan: Plan) -> dict[str, Any]:
     }
 
 
-def _as_table(plan: Plan) -> str:
+def _as_table(plan: Plan, width: int) -> str:
+    """Draw the cells; the last column, in which reasons are, is wrapped where all is too wide."""
     from tabulate import tabulate  # noqa: PLC0415  # the other formats do not need it
 
     rows = [[*(value for _, value in cell.axes), cell.expected, cell.settings.dockerfile] for cell in plan.cells]
     rows += [[*(value for _, value in cell.axes), "excluded", cell.reason or ""] for cell in plan.excluded]
-    drawn = tabulate(rows, headers=[*plan.axes, "expected", "dockerfile"], tablefmt="simple", disable_numparse=True)
+    headers = [*plan.axes, "expected", "dockerfile"]
+    drawn = tabulate(rows, headers=headers, tablefmt="simple", disable_numparse=True)
+    too_wide = max(map(len, drawn.splitlines())) - width
+    if too_wide > 0:
+        last = max((len(row[-1]) for row in rows), default=0)
+        limits = [None] * (len(headers) - 1) + [max(last - too_wide, _LEAST)]
+        drawn = tabulate(rows, headers=headers, tablefmt="simple", disable_numparse=True, maxcolwidths=limits)
     left_out = f", {len(plan.excluded)} excluded" if plan.excluded else ""
     return f"{drawn}\n\n{len(plan.cells)} cells{left_out}\n"
 

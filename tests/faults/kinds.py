@@ -63,7 +63,7 @@ def _take_matrix(data: bytes, folder: Path) -> str:
         make_files(folder, "Dockerfile", *CONTRACT_FILES)
     path.write_bytes(data)
     matrix = load_matrix(path)
-    assert render_plan(matrix.plan, pick(data, PLANS), folder) or not matrix.plan.cells
+    assert render_plan(matrix.plan, pick(data, PLANS), folder, 80) or not matrix.plan.cells
     return "planned"
 
 

@@ -148,10 +148,13 @@ def test_doctor_is_read_by_people_and_machines(folder: Path, monkeypatch: pytest
     (folder / "matrix.yaml").unlink()
     monkeypatch.setattr(process, "run", FakeDocker(info=INFO, buildx_inspect=ABSENT))
     findings = examine(folder / "matrix.yaml")
-    table = render_examination(findings, "table")
+    table = render_examination(findings, "table", 10_000)
     assert f"MISSING  matrix file   {folder}/matrix.yaml: no such file; `matrix init` writes one" in table
     assert "ok       engine        Docker 28.1.0" in table
-    rows = json.loads(render_examination(findings, "json"))
+    narrow = render_examination(findings, "table", 60)
+    assert narrow.split() == table.split()
+    assert "\n                       " in narrow
+    rows = json.loads(render_examination(findings, "json", 80))
     assert [row["ok"] for row in rows if row["what"] == "matrix file"] == [False]
 
 

@@ -59,18 +59,30 @@ def rich(tmp_path: Path) -> Plan:
 @pytest.mark.parametrize("kind", FORMATS)
 def test_the_plan_of_the_contracts_example_reads_as_it_always_did(kind: str, contract: Plan) -> None:
     """Each format of `matrix plan`, word for word."""
-    assert_golden(f"plan-{kind}.txt", render_plan(contract, kind, Path("/project")))
+    assert_golden(f"plan-{kind}.txt", render_plan(contract, kind, Path("/project"), 10_000))
+
+
+def test_a_plan_that_is_wider_than_its_terminal_wraps_its_last_column(tmp_path: Path) -> None:
+    """Why a cell is excluded may be a long sentence; every word is there, and no line is too long."""
+    reason = "the single-stage Dockerfile is compared on two of the sets of dependencies only, and this is none of them"
+    plan = plan_of(
+        f"axes: {{base: [a, b]}}\ndefaults: {{dockerfile: D}}\nexclude: [{{base: a, reason: '{reason}'}}]", tmp_path, "D"
+    )
+    drawn = render_plan(plan, "table", tmp_path, 60)
+    assert max(map(len, drawn.splitlines())) <= 60
+    assert " ".join(drawn.split()).count(reason) == 1
+    assert max(map(len, render_plan(plan, "table", tmp_path, 20).splitlines())) > 20
 
 
 @pytest.mark.parametrize("kind", ["json", "bake"])
 def test_a_plan_with_every_setting_reads_as_it_always_did(kind: str, rich: Plan) -> None:
     """Every setting of a cell is in the plan that machines read."""
-    assert_golden(f"plan-every-setting-{kind}.json", render_plan(rich, kind, Path("/project")))
+    assert_golden(f"plan-every-setting-{kind}.json", render_plan(rich, kind, Path("/project"), 10_000))
 
 
 def test_the_json_plan_has_the_keys_of_the_contract(contract: Plan) -> None:
     """Scripts find schema, name, cells and excluded, with the keys that CONTRACT.md names."""
-    data = json.loads(render_plan(contract, "json", Path("/project")))
+    data = json.loads(render_plan(contract, "json", Path("/project"), 10_000))
     assert list(data) == ["schema", "name", "cells", "excluded"]
     assert list(data["cells"][0]) == ["id", "axes", "settings", "expected"]
     assert list(data["excluded"][0]) == ["id", "axes", "reason"]
@@ -80,7 +92,7 @@ def test_the_json_plan_has_the_keys_of_the_contract(contract: Plan) -> None:
 def test_the_settings_of_a_plan_are_a_matrix_again(rich: Plan, tmp_path: Path) -> None:
     """What `matrix plan --format json` writes as settings means the same when it is read as settings."""
     for cell in rich.cells:
-        settings = render_plan(select_cells(rich, [cell.id], ()), "json", tmp_path)
+        settings = render_plan(select_cells(rich, [cell.id], ()), "json", tmp_path, 10_000)
         text = json.dumps(json.loads(settings)["cells"][0]["settings"])
         _, plan = parse_matrix(f"{HEAD}axes: {{a: [x]}}\ndefaults: {text}\n", "matrix.yaml", tmp_path)
         assert plan.cells[0].settings == cell.settings
@@ -88,7 +100,7 @@ def test_the_settings_of_a_plan_are_a_matrix_again(rich: Plan, tmp_path: Path) -
 
 def test_github_gets_a_row_for_each_cell(contract: Plan) -> None:
     """A job matrix has the id and the values of each cell, in one line."""
-    text = render_plan(select_cells(contract, ["base=slim,deps=stdlib"], ()), "github", Path("/project"))
+    text = render_plan(select_cells(contract, ["base=slim,deps=stdlib"], ()), "github", Path("/project"), 10_000)
     assert text.count("\n") == 1
     assert json.loads(text)["include"][0] == {"cell": "slim-3.12-stdlib", "base": "slim", "python": "3.12", "deps": "stdlib"}
 
@@ -96,13 +108,13 @@ def test_github_gets_a_row_for_each_cell(contract: Plan) -> None:
 def test_an_axis_takes_no_cells_id_from_a_job_matrix(tmp_path: Path) -> None:
     """It is what `--only` of the job is given."""
     plan = plan_of("axes: {cell: [x], kind: [k]}\n", make_files(tmp_path, "Dockerfile"))
-    (row,) = json.loads(render_plan(plan, "github", tmp_path))["include"]
+    (row,) = json.loads(render_plan(plan, "github", tmp_path, 10_000))["include"]
     assert row == {"cell": "x-k", "axis_cell": "x", "kind": "k"}
 
 
 def test_bake_builds_what_matrix_builds(rich: Plan) -> None:
     """A bake target names files from anywhere: what lies beside matrix.yaml is found, what is remote stays as it is."""
-    data = json.loads(render_plan(rich, "bake", Path("/project")))
+    data = json.loads(render_plan(rich, "bake", Path("/project"), 10_000))
     target = data["target"]["slim-a_b_c"]
     assert target["context"] == "/project"
     assert target["dockerfile"] == "/project/slim.Dockerfile"
@@ -114,14 +126,14 @@ def test_bake_builds_what_matrix_builds(rich: Plan) -> None:
 def test_bake_takes_a_secret_from_any_path(tmp_path: Path) -> None:
     """A comma in the name of a file begins no other field."""
     plan = plan_of("axes: {a: [x]}\ndefaults: {secrets: {s: {file: 'a,b'}}}\n", tmp_path)
-    target = json.loads(render_plan(plan, "bake", Path("/project")))["target"]["x"]
+    target = json.loads(render_plan(plan, "bake", Path("/project"), 10_000))["target"]["x"]
     assert target["secret"] == ['id=s,"src=/project/a,b"']
 
 
 def test_bake_fetches_a_remote_context_as_it_is_named(tmp_path: Path) -> None:
     """A context that the builder fetches is no folder, and its Dockerfile is inside it."""
     plan = plan_of("axes: {a: [x]}\ndefaults: {context: 'https://example.org/r.git', dockerfile: D}\n", tmp_path)
-    target = json.loads(render_plan(plan, "bake", Path("/project")))["target"]["x"]
+    target = json.loads(render_plan(plan, "bake", Path("/project"), 10_000))["target"]["x"]
     assert target["context"] == "https://example.org/r.git"
     assert target["dockerfile"] == "D"
 
@@ -129,6 +141,6 @@ def test_bake_fetches_a_remote_context_as_it_is_named(tmp_path: Path) -> None:
 def test_bake_has_a_target_for_each_cell(tmp_path: Path) -> None:
     """Two ids that differ only in marks that bake does not take are still two targets."""
     plan = plan_of("axes: {a: [x.1, x_1, x+1]}\n", tmp_path)
-    data = json.loads(render_plan(plan, "bake", Path("/project")))
+    data = json.loads(render_plan(plan, "bake", Path("/project"), 10_000))
     assert len(data["target"]) == 3
     assert data["group"]["default"]["targets"] == list(data["target"])
