@@ -128,7 +128,9 @@ def _try_cell(  # noqa: PLR0913  # a cell, what is known of it, where it is, and
         if target.oci and not target.image and (wants_engine or shop.keep):
             shop.emit(Event("cell-loading", cell.id))
             with trace.span("load", Part.LOAD):
-                load_image(shop.store, target.oci, image)
+                is_there = load_image(shop.engine, shop.store, target.oci, image, shop.cancel)
+            if not is_there:
+                raise CancelledError
             if not shop.keep:
                 stack.callback(_forget_image, shop, image, trace)
         if not asked:

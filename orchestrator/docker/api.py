@@ -5,10 +5,13 @@ from __future__ import annotations
 import http.client
 import json
 import os
+import selectors
 import socket
 import tempfile
+import time
 from contextlib import ExitStack, contextmanager
 from functools import cache
+from itertools import chain
 from typing import IO, TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode
 
@@ -16,15 +19,18 @@ from orchestrator.docker.process import carrying
 from orchestrator.errors import EngineError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from orchestrator.docker.engine import Engine
+    from orchestrator.docker.process import Signal
 
     Query = Mapping[str, str | int]
 
 _NEWEST = (1, 51)  # of the API that matrix was tried with; an engine that is newer speaks it too
 _OLDEST = "1.41"  # what an engine that names none speaks
 _ANSWER_S = 60.0
+_SILENCE_S = 600.0  # in which an engine neither takes more of what it is sent nor answers
+_POLL_S = 0.1
 _MOST_WORDS = 1000  # of what docker says of an engine that it cannot reach
 _MOST_BYTES = 16 * 1024 * 1024  # of an answer
 _CHUNK = 64 * 1024
@@ -70,6 +76,42 @@ class Talk:
         with self.heard():
             self._begin("POST", where, None, query, Connection="Upgrade", Upgrade=protocol)
             return self._connection.sock
+
+    def send(self, path: str, parts: Iterable[bytes], query: Query, cancel: Signal) -> bytes | None:
+        """Send what comes part by part, and give the answer; None when whoever waits gives up."""
+        with self.heard():
+            self._connection.putrequest("POST", f"/v{_version(self._engine)}{quote(path)}?{urlencode(query)}")
+            self._connection.putheader("Content-Type", "application/x-tar")
+            self._connection.putheader("Transfer-Encoding", "chunked")
+            self._connection.endheaders()
+        for chunk in chain((b"%x\r\n%b\r\n" % (len(part), part) for part in parts if part), [b"0\r\n\r\n"]):
+            with self.heard():
+                if not self._push(chunk, cancel):
+                    break
+        with self.heard():
+            return _read(_answer(self._connection)) if self._is_ready(selectors.EVENT_READ, cancel) else None
+
+    def _push(self, data: bytes, cancel: Signal) -> bool:
+        """Send data; tell whether the engine wants more, which it does not when it has answered already."""
+        left = memoryview(data)
+        try:
+            while left and self._is_ready(selectors.EVENT_WRITE, cancel):
+                left = left[self._connection.sock.send(left, socket.MSG_DONTWAIT) :]
+        except (BrokenPipeError, ConnectionResetError):
+            return False
+        return not left
+
+    def _is_ready(self, wanted: int, cancel: Signal) -> bool:
+        """Wait until the engine can be written to, or read from; False when whoever waits gives up."""
+        latest = time.monotonic() + _SILENCE_S
+        with selectors.DefaultSelector() as selector:
+            selector.register(self._connection.sock, wanted)
+            while not cancel.is_set():
+                if selector.select(_POLL_S):
+                    return True
+                if time.monotonic() > latest:
+                    raise TimeoutError
+        return False
 
     def newest_version(self) -> str:
         """Ask for the newest version of the API that the engine knows."""

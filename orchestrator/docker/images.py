@@ -16,7 +16,7 @@ from typing import IO, TYPE_CHECKING, Any
 from msgspec.structs import replace
 
 from orchestrator.disk import disk_errors
-from orchestrator.docker.api import RefusedError, ask
+from orchestrator.docker.api import RefusedError, ask, talking
 from orchestrator.docker.client import client, engine_errors
 from orchestrator.errors import EngineError
 from orchestrator.measure.image import RawImage, clean_history, instructions_of, makes_layer
@@ -27,11 +27,13 @@ if TYPE_CHECKING:
 
     from orchestrator.docker.engine import Engine
     from orchestrator.docker.layers import LayerRead
+    from orchestrator.docker.process import Signal
 
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 _MAX_JSON = 16 * 1024 * 1024
 _TRIES = 3
 _CHUNK = 1024 * 1024
+_LOAD_FAILED = re.compile(rb'"error":\s*("(?:[^"\\]|\\.)*")')
 _OURS = re.compile(r"matrix\.local/[^:]+:(\d{8}t\d{6}z-[0-9a-f]{6})-.*")
 
 
@@ -182,10 +184,18 @@ def _parts(file: IO[bytes]) -> Iterator[bytes]:
         yield part
 
 
-def load_image(store: ImageStore, layout: Path, image: str) -> None:
-    """Copy an image from the store into the engine."""
-    with engine_errors(f"the engine did not take the image {image}"):
-        client().image.load(store.archive(layout, image), quiet=True)
+def load_image(engine: Engine, store: ImageStore, layout: Path, image: str, cancel: Signal) -> bool:
+    """Copy an image from the store into the engine; False when whoever waits gives up."""
+    try:
+        with talking(engine) as talk:
+            said = talk.send("/images/load", store.archive(layout, image), {"quiet": 1}, cancel)
+    except RefusedError as error:
+        message = f"the engine did not take the image {image}: {error}"
+        raise EngineError(message) from error
+    if failed := _LOAD_FAILED.search(said or b""):
+        message = f"the engine did not take the image {image}: {json.loads(failed[1])}"
+        raise EngineError(message)
+    return said is not None
 
 
 def read_from_engine(engine: Engine, image: str) -> RawImage:

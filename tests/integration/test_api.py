@@ -14,6 +14,7 @@ import threading
 import time
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -22,7 +23,7 @@ from msgspec.structs import replace
 from orchestrator.docker.api import RefusedError, ask, talking
 from orchestrator.docker.containers import KEEP_BYTES, Confinement, ended_container, list_containers
 from orchestrator.docker.engine import connect
-from orchestrator.docker.images import remove_image
+from orchestrator.docker.images import load_image, remove_image
 from orchestrator.docker.installed import installation, remember_client
 from orchestrator.docker.streams import Attached, attached, read_frames
 from orchestrator.errors import EngineError
@@ -31,7 +32,6 @@ from tests.unit.docker_fake import make_engine
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
     from orchestrator.docker.containers import Ended
     from orchestrator.docker.engine import Engine
@@ -255,6 +255,75 @@ def test_whoever_stops_listening_is_known_to_have_stopped(tmp_path: Path) -> Non
             streams.follow(b"", time.monotonic() + 0.1, threading.Event())
         assert noticed.wait(10)
         assert streams.stdout == "\0" * 8
+
+
+def read_chunks(handler: Any) -> bytes:
+    """Read what is sent in chunks, to its end."""
+    found = b""
+    while size := int(handler.rfile.readline(), 16):
+        found += handler.rfile.read(size)
+        handler.rfile.readline()
+    return bytes(found + handler.rfile.readline())
+
+
+class _Archive:
+    """A store with one image, which is these parts."""
+
+    def __init__(self, *parts: bytes) -> None:
+        self.parts = parts
+
+    def archive(self, _layout: Path, _image: str) -> Iterator[bytes]:
+        yield from self.parts
+
+
+def load(engine: Engine, archive: _Archive, cancel: threading.Event | None = None) -> bool:
+    """Load an image into an engine."""
+    return load_image(engine, archive, Path("layout"), "x:1", cancel or threading.Event())  # type: ignore[arg-type]  # no more is asked of it
+
+
+def test_an_image_is_sent_part_by_part(tmp_path: Path) -> None:
+    """Of whatever size; and the engine may say in its answer that it did not take it."""
+    sent: list[bytes] = []
+
+    def take(handler: Any) -> None:
+        sent.append(read_chunks(handler))
+        handler.reply(200, answers.pop(0))
+
+    answers = [b'{"stream":"Loaded image: x:1"}\r\n', b'{"errorDetail":{"message":"no \\"x\\""},"error":"no \\"x\\""}\r\n']
+    with serving(tmp_path, take) as (engine, asked):
+        assert load(engine, _Archive(b"a" * 3_000_000, b"", b"b"))
+        with pytest.raises(EngineError, match='the engine did not take the image x:1: no "x"'):
+            load(engine, _Archive(b"c"))
+    assert sent == [b"a" * 3_000_000 + b"b\r\n", b"c\r\n"]
+    assert asked == ["POST /v1.51/images/load?quiet=1"] * 2
+
+
+def test_an_engine_that_wants_no_more_of_an_image_says_why(tmp_path: Path) -> None:
+    """It answers before it has read all."""
+
+    def refuse(handler: Any) -> None:
+        handler.reply(500, b'{"message":"no space left on device"}', Connection="close")
+        handler.close_connection = True
+
+    with serving(tmp_path, refuse) as (engine, _), pytest.raises(EngineError, match=r"x:1: no space left on device"):
+        load(engine, _Archive(*[bytes(1_000_000)] * 50))
+
+
+@pytest.mark.parametrize("reads", [False, True])
+def test_whoever_waits_for_an_image_may_give_up(reads: bool, tmp_path: Path) -> None:  # noqa: FBT001  # parametrized
+    """While the engine takes nothing, or takes all and does not answer."""
+    cancel, over = threading.Event(), threading.Event()
+
+    def wait(handler: Any) -> None:
+        if reads:
+            read_chunks(handler)
+        cancel.set()
+        over.wait(30)
+        handler.close_connection = True
+
+    with serving(tmp_path, wait) as (engine, _):
+        assert not load(engine, _Archive(*[bytes(1_000_000)] * 50), cancel)
+        over.set()
 
 
 def test_an_engine_elsewhere_is_reached_through_docker(tmp_path: Path) -> None:
