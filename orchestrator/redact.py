@@ -23,7 +23,14 @@ _ADDRESS = re.compile(r"://[^\s\"'<>]+")
 _SHORTEST = 6  # a shorter value would blacken words that have nothing to do with it
 _LONGEST = 4096
 _MOST_READ = 1024**2
+_GO_ESCAPES = re.compile(r"[&<>\u2028\u2029]")
 _NAMED = re.compile(r"(?i)(?:password|passwd|token|secret|api_?key)\"?\s*[=:\s]\s*\"?([^\s\"]{1,4096})")
+
+
+def _spell(value: str) -> tuple[str, str, str]:
+    """Write a value as Python's JSON has it, with and without ASCII alone, and as Go's has it, which buildx speaks."""
+    plain = json.dumps(value, ensure_ascii=False)[1:-1]
+    return json.dumps(value)[1:-1], plain, _GO_ESCAPES.sub(lambda found: f"\\u{ord(found[0]):04x}", plain)
 
 
 def hide_credentials(text: str) -> str:
@@ -40,9 +47,10 @@ class Redactor:
     """Takes out what is secret; knows the values so that it need not guess."""
 
     def __init__(self, values: Iterable[str] = ()) -> None:
-        """Take the values, also as JSON and as a shell would print them."""
+        """Take the values, also as they are written in JSON, in quotes, and in JSON that holds what is in quotes."""
         wanted = {value for value in values if _SHORTEST <= len(value) <= _LONGEST}
-        wanted |= {json.dumps(value)[1:-1] for value in wanted}
+        for _ in range(2):
+            wanted |= {spelling for value in wanted for spelling in _spell(value)}
         longest_first = sorted(wanted, key=len, reverse=True)
         self._values = re.compile("|".join(map(re.escape, longest_first))) if wanted else None
 

@@ -168,7 +168,7 @@ def test_more_traces_than_the_builder_keeps_are_whole(project: Project) -> None:
 def test_nothing_secret_is_in_any_file_of_the_run_or_byte_sent(project: Project) -> None:
     """Not in steps' names, which BuildKit fills in, nor in logs, records, traces, the terminal, or what a backend gets."""
     canaries = {
-        "TOKEN_ARG": "canary-arg-1b3f",
+        "TOKEN_ARG": 'canary-ä"&<1b3f>\\x',
         "TOKEN_ENV": "canary-env-77aa",
         "OTEL_EXPORTER_OTLP_HEADERS": "key=canary-header-90d1",
     }
@@ -179,7 +179,7 @@ def test_nothing_secret_is_in_any_file_of_the_run_or_byte_sent(project: Project)
         f"{TOOLS}\n"
         "ARG TOKEN INDEX\n"
         "ENV INDEX=$INDEX\n"
-        f"RUN --mount=type=secret,id=env --mount=type=secret,id=conf echo $TOKEN $INDEX {time.time_ns()} && cat /run/secrets/*\n"
+        f'RUN --mount=type=secret,id=env --mount=type=secret,id=conf echo "$TOKEN" $INDEX {time.time_ns()} && cat /run/secrets/*\n'
     )
     project.write(
         defaults={
