@@ -7,7 +7,7 @@ import signal
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from orchestrator.progress.say import let_go, say
+from orchestrator.progress.say import let_go, say_at_once
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -31,9 +31,9 @@ def interrupts(cancel: Signal, interrupted: Signal) -> Iterator[None]:
                 return
         if interrupted.is_set():
             raise KeyboardInterrupt
-        say(f"\nmatrix: {signal.Signals(number).name}: cancelling the cells under way; what is finished is kept\n")
         interrupted.set()
         cancel.set()
+        say_at_once(f"\nmatrix: {signal.Signals(number).name}: cancelling the cells under way; what is finished is kept\n")
 
     numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
     wanted = [number for number in numbers if signal.getsignal(number) != signal.SIG_IGN]

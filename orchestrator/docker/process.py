@@ -98,6 +98,7 @@ def stream(  # noqa: PLR0913  # each is one independent limit or destination
         source.write(stdin)
         source.seek(0)
         with _start_errors(argv[0]):
+            _find(argv[0], env)
             child = subprocess.Popen(  # noqa: S603  # an argument list, never a shell
                 [*_tied(), *argv],
                 stdin=source,
@@ -138,14 +139,24 @@ def _start_errors(program: str) -> Iterator[None]:
         raise EngineError(message) from error
 
 
+def _find(program: str, env: Mapping[str, str] | None) -> None:
+    """Look for a program before another is asked to start it, which would only say so in its own words."""
+    if shutil.which(program, path=os.pathsep.join(os.get_exec_path(env))) is None:
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
+
+
 @cache
 def _tied() -> tuple[str, ...]:
-    """Give the words that end a command when this process is killed outright, on a system that has them: Linux's setpriv.
+    """Give the words that end a command when this process is killed outright, on a system that has them: util-linux's setpriv.
 
     The kernel watches the thread that started it, and that one waits in `stream` for its end.
     """
     setpriv = shutil.which("setpriv") if sys.platform == "linux" else None
-    return (setpriv, "--pdeathsig", "TERM") if setpriv else ()
+    if setpriv is None:
+        return ()
+    words = (setpriv, "--pdeathsig", "TERM")
+    tried = subprocess.run([*words, setpriv, "--version"], capture_output=True, check=False)  # noqa: S603  # an argument list
+    return () if tried.returncode else words  # an old one cannot do that, nor can busybox's
 
 
 def _follow(
@@ -161,13 +172,17 @@ def _follow(
         for pipe, emit in ((child.stdout, on_stdout), (child.stderr, on_stderr)):
             if pipe is not None:
                 selector.register(pipe, selectors.EVENT_READ, _Lines(emit))
-        while selector.get_map() and (linger is None or time.monotonic() < linger):
+        while linger is None or (selector.get_map() and time.monotonic() < linger):
             if cancel is not None and cancel.is_set():
                 return Exit(None, cancelled=True)
             if deadline is not None and time.monotonic() > deadline:
                 return Exit(None, timed_out=True)
-            for key, _ in selector.select(_POLL_S):
-                _read(selector, key)
+            if selector.get_map():
+                for key, _ in selector.select(_POLL_S):
+                    _read(selector, key)
+            else:
+                with suppress(subprocess.TimeoutExpired):
+                    child.wait(_POLL_S)
             if linger is None and child.poll() is not None:
                 linger = time.monotonic() + _GRACE_S
     return Exit(child.wait())

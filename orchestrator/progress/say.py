@@ -46,6 +46,12 @@ def say(text: str) -> None:
         Lasting(sys.stderr).write(safe(text))
 
 
+def say_at_once(text: str) -> None:
+    """Write to standard error from a signal's handler, which may have interrupted somebody who was writing there."""
+    with suppress(OSError):
+        os.write(2, text.encode())
+
+
 def open_closed() -> None:
     """Let streams that the caller has closed lead to nowhere; a file that was opened later would have their numbers else."""
     for number, name in enumerate(("stdin", "stdout", "stderr")):

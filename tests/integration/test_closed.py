@@ -46,3 +46,18 @@ def test_an_output_without_room_is_exit_4(words: str, tmp_path: Path) -> None:
     assert done.returncode == 4
     assert done.stderr.startswith("matrix: no room left on the disk for standard output")
     assert len(done.stderr.splitlines()) == 1
+
+
+def test_an_interruption_counts_though_nobody_reads_what_is_said() -> None:
+    """A pager that stands still keeps whoever writes waiting, in the middle of a line; the cells are cancelled all the same."""
+    code = """
+import os, signal, sys, threading, time
+from orchestrator.interrupts import interrupts
+cancel, interrupted = threading.Event(), threading.Event()
+threading.Thread(target=lambda: os._exit(0 if cancel.wait(20) else 1)).start()
+with interrupts(cancel, interrupted):
+    threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGTERM)).start()
+    sys.stderr.write("x" * 1_000_000)
+"""
+    with subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.PIPE) as child:
+        assert child.wait(30) == 0

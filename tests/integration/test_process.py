@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import threading
 import time
+from typing import TYPE_CHECKING
 
 import pytest
 
 from orchestrator.docker import process
 from orchestrator.errors import EngineError
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 def follow(
@@ -48,6 +53,43 @@ def test_a_command_that_cannot_be_started_is_no_fault_of_ours() -> None:
         process.run([sys.executable, "-c", "", "x" * 200_000])
     with pytest.raises(EngineError, match=r"(?i)cannot be started: argument list too long"):
         process.run([sys.executable, "-c", ""], env={"A": "x" * 200_000})
+
+
+def test_a_command_that_is_not_there_cannot_be_started(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever starts it."""
+    with pytest.raises(EngineError, match=r"^no-such-program cannot be started: No such file or directory$"):
+        process.run(["no-such-program"])
+    with pytest.raises(EngineError, match=r"^true cannot be started: No such file or directory$"):
+        process.run(["true"], env={"PATH": "/nowhere"})
+    monkeypatch.chdir("/")
+    assert process.run([sys.executable, "-c", ""], env={"PATH": "/nowhere"}).ok
+
+
+def test_a_setpriv_that_ties_no_process_is_left_out(tmp_path: Path) -> None:
+    """Busybox has one that knows nothing of it."""
+    setpriv = tmp_path / "setpriv"
+    setpriv.write_text('#!/bin/sh\necho "unrecognized option $1" >&2\nexit 1\n')
+    setpriv.chmod(0o755)
+    path = f"{tmp_path}{os.pathsep}{os.environ['PATH']}"
+    code = "from orchestrator.docker import process; print(process.run(['echo', 'started']).stdout)"
+    done = subprocess.run(
+        [sys.executable, "-c", code], env={**os.environ, "PATH": path}, capture_output=True, text=True, check=True
+    )
+    assert done.stdout == "started\n"
+
+
+@pytest.mark.parametrize("why", ["time", "cancel"])
+def test_a_command_that_closes_its_output_and_lives_on_is_ended_all_the_same(why: str) -> None:
+    """Nothing more can come of it, but it has not ended; one that ends by itself is waited for."""
+    closing = "import os, time; os.close(1); os.close(2); time.sleep({})"
+    cancel = threading.Event()
+    threading.Timer(0.5, cancel.set).start()
+    started = time.monotonic()
+    ended, _, _ = follow(closing.format(600), timeout_s=0.5) if why == "time" else follow(closing.format(600), cancel=cancel)
+    assert (ended.timed_out, ended.cancelled) == (why == "time", why == "cancel")
+    assert time.monotonic() - started < 10
+    ended, _, _ = follow(closing.format(0.3))
+    assert ended.code == 0
 
 
 def test_a_time_limit_ends_the_whole_tree() -> None:
