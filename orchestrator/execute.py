@@ -1,4 +1,4 @@
-"""Run cells side by side; one that fails, or even breaks, stops no other."""
+"""Run cells side by side; one that fails stops no other."""
 
 from __future__ import annotations
 
@@ -43,18 +43,23 @@ def run_cells(cells: Sequence[Cell], work: Callable[[Cell], CellRecord], *, at_o
     left = iter(cells)
     with ThreadPoolExecutor(max_workers=at_once, thread_name_prefix="cell") as pool:
         running: set[Future[CellRecord]] = set()
+        broken: BaseException | None = None
         try:
             while True:
                 while len(running) < at_once and not cancel.is_set() and (cell := next(left, None)) is not None:
                     running.add(pool.submit(work, cell))
                 if not running:
-                    return
+                    break
                 done, running = wait(running, return_when=FIRST_COMPLETED)
                 for future in done:
-                    try:
+                    error = future.exception()
+                    if error is None:
                         yield future.result()
-                    except CancelledError:
-                        continue
+                    elif not isinstance(error, CancelledError):
+                        broken = broken or error
+                        cancel.set()
         except BaseException:
             cancel.set()  # the pool waits for its threads, and they for this
             raise
+    if broken is not None:
+        raise broken

@@ -7,11 +7,11 @@ import os
 import shutil
 import stat
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
-from orchestrator.errors import EngineError, StoreError
+from orchestrator.errors import EngineError, StoreError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from orchestrator.docker.process import Signal
 
 _POLL_S = 0.1
+_TRIES = 10
 
 
 def cache_folder(*parts: str) -> Path:
@@ -93,9 +94,28 @@ def is_held(name: str) -> bool:
         return not _take(file)
 
 
-def forget_lock(name: str) -> None:
-    """Remove the file of a lock that nobody will want again."""
-    (cache_folder("locks") / name).unlink(missing_ok=True)
+@contextmanager
+def living(run: str) -> Iterator[None]:
+    """Hold the lock of a run for as long as it lives, and leave no file of it; of two that live, the second is refused."""
+    path = cache_folder("locks") / run_lock(run)
+    for _ in range(_TRIES):
+        with _open_lock(path) as file:
+            if _take(file) and _is_there(file, path):
+                try:
+                    yield
+                finally:
+                    path.unlink(missing_ok=True)
+                return
+        time.sleep(_POLL_S)  # somebody may only be looking whether it is held, or have ended just now
+    message = f"run {run} is still under way"
+    raise UsageError(message)
+
+
+def _is_there(file: IO[str], path: Path) -> bool:
+    """Tell whether an open file is the one that has this path now."""
+    with suppress(FileNotFoundError):
+        return os.path.samestat(os.fstat(file.fileno()), path.stat())
+    return False
 
 
 def run_lock(run: str) -> str:

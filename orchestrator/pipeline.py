@@ -33,7 +33,7 @@ from orchestrator.judge.run import judge_record
 from orchestrator.locked import written
 from orchestrator.measure.shared import share_work
 from orchestrator.model import Status
-from orchestrator.paths import cache_folder, forget_lock, held, run_lock
+from orchestrator.paths import cache_folder, living
 from orchestrator.record import CellRecord
 from orchestrator.redact import make_redactor
 from orchestrator.report.files import save_reports
@@ -88,6 +88,7 @@ def run_matrix(
         with trace.span("bootstrap"):
             tools = _bootstrap(matrix, settled, early, cancel)
         run = settled.folder or reports.new_run()
+        at_the_end.enter_context(living(run.id))  # `matrix clean` leaves it alone
         run.redactor = make_redactor(settled.plan.cells, matrix.folder)
         span.attributes |= describe_run(run.id, settled.plan)
         emit = _emitter(run, watch)
@@ -120,13 +121,11 @@ def run_matrix(
             runner=tools.spec.smoke,
         )
         emit(_opening(run, settled, tools.builder))
-        with held(run_lock(run.id)):  # `matrix clean` leaves a living run alone
-            carried = partial(carry_over, shop, reports, record) if options.skip_unchanged else None
-            cells = _run_all(settled, shop, carried, partial(last_seconds, reports, record.name))
-            is_measured = True
-            if options.measure:
-                cells, record, is_measured = _measure(shop, settled.plan, cells, record, options.measure, trace)
-        forget_lock(run_lock(run.id))
+        carried = partial(carry_over, shop, reports, record) if options.skip_unchanged else None
+        cells = _run_all(settled, shop, carried, partial(last_seconds, reports, record.name))
+        is_measured = True
+        if options.measure:
+            cells, record, is_measured = _measure(shop, settled.plan, cells, record, options.measure, trace)
         with trace.span("judge"):
             is_cut_short = interrupted.is_set() and (len(cells) < len(settled.plan.cells) or not is_measured)
             record = finish_record(record, settled.plan, cells, trace.clock.moment(), interrupted=is_cut_short)

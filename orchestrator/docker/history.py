@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import ExitStack, suppress
 from threading import Condition, Thread
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from msgspec import Struct, field
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from orchestrator.docker.dial import Line
     from orchestrator.docker.engine import Engine
 
+T = TypeVar("T")
 _LISTEN = "/moby.buildkit.v1.Control/ListenBuildHistory"
 _UPDATE = "/moby.buildkit.v1.Control/UpdateBuildHistory"
 _READ = "/containerd.services.content.v1.Content/Read"
@@ -76,10 +77,11 @@ class _Node(Struct):
             self.problem = problem
             self.news.notify_all()
 
-    def wait_for(self, is_told: Callable[[], object], seconds: float) -> None:
-        """Wait until something is told, and no longer than that."""
+    def wait_for(self, find: Callable[[], T], seconds: float) -> T:
+        """Wait until there is something to be found, and no longer than that; give what there is while nobody adds to it."""
         with self.news:
-            self.news.wait_for(lambda: is_told() or self.problem, seconds)
+            self.news.wait_for(lambda: find() or self.problem, seconds)
+            return find()
 
 
 def _make_failed(record: Any) -> _Failed:  # noqa: ANN401  # grpc has no types
@@ -132,12 +134,11 @@ class BuilderHistory(Struct):
         """Give a cell's builds since a moment that did not succeed, the newest first: buildx writes no reference of them down."""
         node, first = self._node(platform), (int(moment.timestamp()), 0)
 
-        def found() -> list[str]:
+        def find() -> list[str]:
             fitting = {ref: one for ref, one in node.failed.items() if one.began >= first and one.cell in (cell, None)}
             return sorted(fitting, key=lambda ref: fitting[ref].began, reverse=True)
 
-        node.wait_for(found, _FAILURE_S)
-        return found()
+        return node.wait_for(find, _FAILURE_S)
 
     def close(self) -> None:
         """Hang up; whoever asks after this is connected anew."""

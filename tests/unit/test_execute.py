@@ -148,6 +148,22 @@ def test_what_no_cell_can_help_ends_the_run(error: Exception) -> None:
     assert ended == ["other"]
 
 
+def test_what_is_finished_when_another_breaks_is_kept() -> None:
+    """Beside it or after it: only then does the run end."""
+    cancel = Event()
+
+    def work(cell: Cell) -> CellRecord:
+        if cell.id == "bad":
+            raise ZeroDivisionError
+        assert cancel.wait(PATIENCE_S)
+        return passed(cell)
+
+    found: list[str] = []
+    with pytest.raises(ZeroDivisionError):
+        found.extend(record.id for record in run_cells(cells("a", "bad", "b", "never"), work, at_once=3, cancel=cancel))
+    assert sorted(found) == ["a", "b"]
+
+
 def test_a_caller_that_stops_listening_cancels_the_rest() -> None:
     """When the loop over the records is left, cells under way are told to stop and none is left running."""
     cancel, ended = Event(), Event()

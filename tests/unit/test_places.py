@@ -10,7 +10,7 @@ import pytest
 
 from orchestrator.errors import EngineError, StoreError, UsageError
 from orchestrator.model import Cell, Settings
-from orchestrator.paths import cache_folder, forget_lock, held, is_held, remove_folder, run_lock
+from orchestrator.paths import cache_folder, held, is_held, living, remove_folder, run_lock
 from orchestrator.places import dockerfile_of, inside_context, is_remote, named_context
 from orchestrator.standins import VARIABLE, StandIns, find_stand_ins, lacking_reason
 from tests.unit.folders import make_files
@@ -129,16 +129,20 @@ def test_a_cache_that_cannot_be_made_names_the_variable_that_moves_it(tmp_path: 
         cache_folder("x")
 
 
-def test_a_lock_is_held_by_one_and_known_to_others() -> None:
-    """A run that lives can be told from one that has ended, however it ended."""
-    name = run_lock("20260101T000000Z-ABC")
+def test_a_run_that_lives_is_known_to_others() -> None:
+    """It can be told from one that has ended, however it ended; nobody goes on with it meanwhile, and no file stays of it."""
+    run = "20260101T000000Z-ABC"
+    name = run_lock(run)
     assert name == "run-20260101t000000z-abc"
     assert not is_held(name)
-    with held(name):
+    with living(run):
+        assert is_held(name)
+        with pytest.raises(UsageError, match=f"^run {run} is still under way$"), living(run):
+            pytest.fail("two live at once")
         assert is_held(name)
     assert not is_held(name)
-    forget_lock(name)
-    forget_lock(name)
+    with pytest.raises(ZeroDivisionError), living(run):
+        raise ZeroDivisionError
     assert not (cache_folder("locks") / name).exists()
 
 
