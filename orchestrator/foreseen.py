@@ -55,7 +55,7 @@ def load_forecast(entry: Path) -> Foretold | None:
     """Read a forecast; None when there is none that still holds."""
     try:
         data = parse_json(entry.read_bytes())
-        is_fresh = datetime.now(UTC) - datetime.fromisoformat(data["at"]) <= _FRESH
+        is_fresh = timedelta() <= datetime.now(UTC) - datetime.fromisoformat(data["at"]) <= _FRESH
         if data["schema"] != SCHEMA or not is_fresh:
             return None
         return Foretold(str(data["outlook"]), tuple(map(str, data["why"])), str(data["at"]))

@@ -61,4 +61,7 @@ def _smoke_digest(settings: Settings, folder: Path) -> str | None:
 def _file_digest(path: Path | None) -> str | None:
     if path is None or not path.is_file():
         return None
-    return f"sha256:{hashlib.sha256(path.read_bytes()).hexdigest()}"
+    try:
+        return f"sha256:{hashlib.sha256(path.read_bytes()).hexdigest()}"
+    except OSError:  # gone, or not ours to read: the build will say so
+        return None

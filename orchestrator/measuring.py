@@ -189,7 +189,7 @@ def _scan(shop: Workshop, cell: Cell, sbom: Path) -> Vulnerabilities | None:
     if shop.scanner is None:
         return None
     try:
-        return scan_sbom(shop.scanner, sbom)
+        return scan_sbom(shop.scanner, sbom, shop.cancel)
     except EngineError as error:
         shop.emit(Event("warning", None, {"text": f"{cell.id}: {error}"}))
         return None

@@ -103,7 +103,7 @@ def run_matrix(
             engine=tools.engine,
             builder=tools.builder,
             store=store,
-            bases=BaseReader(tools.engine, tools.builder, store, settled.locked.pinned_digests),
+            bases=BaseReader(tools.engine, tools.builder, store, cancel, settled.locked.pinned_digests),
             run=run,
             traces=traces,
             name=matrix.file.name,

@@ -34,6 +34,25 @@ def parse_json(raw: bytes) -> Any:  # noqa: ANN401  # JSON is anything
     return from_json(raw.removeprefix(_MARK), allow_inf_nan=False)
 
 
+def parse_object(text: str | bytes) -> dict[str, Any]:
+    """Read what another program says in JSON; what is no object has nothing in it."""
+    try:
+        return as_map(json.loads(text))
+    except (ValueError, RecursionError):
+        return {}
+
+
+def as_map(value: object) -> dict[str, Any]:
+    """Give an object of JSON; what is none has nothing in it."""
+    return value if isinstance(value, dict) else {}
+
+
+def items_of(value: object, key: str) -> list[dict[str, Any]]:
+    """Give the objects in a list of an object, whatever stands there."""
+    found = as_map(value).get(key)
+    return [item for item in found if isinstance(item, dict)] if isinstance(found, list) else []
+
+
 def read_json(raw: bytes, kind: type[Kind]) -> Kind:
     """Read JSON as a kind of value; the first part that cannot be one is an error that begins with its place."""
     from msgspec import DecodeError, ValidationError  # noqa: PLC0415  # as above

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 from orchestrator.baking import make_target
 from orchestrator.docker.build import label_cell, make_metadata, make_outputs, render_secret_argv
 from orchestrator.docker.installed import help_of
-from orchestrator.measure.progress import items_of, split_step
-from orchestrator.strict import parse_json
+from orchestrator.measure.progress import split_step
+from orchestrator.strict import items_of, parse_json, parse_object
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -70,8 +70,8 @@ def make_untraced_parent() -> str:
 def load_all_metadata(path: Path) -> dict[str, BuildMetadata]:
     """Read what buildx says of each build that has succeeded; a bake that ends with the first that fails says nothing of any."""
     try:
-        found = json.loads(path.read_bytes())
-    except (OSError, ValueError):
+        found = parse_object(path.read_bytes())
+    except OSError:
         return {}
     return {name: make_metadata(data) for name, data in found.items() if isinstance(data, dict)}
 

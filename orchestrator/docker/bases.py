@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 import secrets
-from threading import Event as Signal
 from threading import Lock
 from typing import TYPE_CHECKING
 
@@ -24,6 +23,7 @@ if TYPE_CHECKING:
     from orchestrator.docker.builder import Builder
     from orchestrator.docker.engine import Engine
     from orchestrator.docker.images import ImageStore
+    from orchestrator.docker.process import Signal
 
 _READ_S = 300.0
 _ODD = re.compile(r"[^a-z0-9]+")
@@ -32,9 +32,11 @@ _ODD = re.compile(r"[^a-z0-9]+")
 class BaseReader:
     """Tells how many of an image's layers are its base's."""
 
-    def __init__(self, engine: Engine, builder: Builder, store: ImageStore, pinned: frozenset[str] = frozenset()) -> None:
-        """Read bases through the builder that builds the cells; those of a lock are asked for by their digest."""
-        self._engine, self._builder, self._store, self._pinned = engine, builder, store, pinned
+    def __init__(
+        self, engine: Engine, builder: Builder, store: ImageStore, cancel: Signal, pinned: frozenset[str] = frozenset()
+    ) -> None:
+        """Read bases through the builder that builds the cells, until cancelled; those of a lock are asked for by their digest."""
+        self._engine, self._builder, self._store, self._cancel, self._pinned = engine, builder, store, cancel, pinned
         self._guard = Lock()
         self._locks: dict[str, Lock] = {}
 
@@ -72,7 +74,7 @@ class BaseReader:
             metadata = folder / "metadata.json"
             argv += ["--metadata-file", str(metadata), "--provenance=false", "--output", output, str(folder)]
             said: list[bytes] = []
-            ended = run_build(argv, on_progress=said.append, timeout_s=_READ_S, cancel=Signal())
+            ended = run_build(argv, on_progress=said.append, timeout_s=_READ_S, cancel=self._cancel)
             found = load_metadata(metadata).bases
         if ended.code != 0:
             message = f"the base {base.ref} cannot be read: {said[-1].decode('utf-8', 'replace') if said else 'no reason given'}"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, unquote
@@ -18,6 +17,7 @@ from orchestrator.measure.usage import parse_usage
 from orchestrator.model import LABEL
 from orchestrator.places import dockerfile_of, inside_context, is_remote, named_context, render_secret, secret_source
 from orchestrator.record import Base, Usage
+from orchestrator.strict import as_map, items_of, parse_object
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -214,15 +214,15 @@ class BuildMetadata(Struct, frozen=True):
 def load_metadata(path: Path) -> BuildMetadata:
     """Read buildx's metadata file; one that is not there means that nothing is known."""
     try:
-        return make_metadata(json.loads(path.read_bytes()))
-    except (OSError, ValueError):
+        return make_metadata(parse_object(path.read_bytes()))
+    except OSError:
         return BuildMetadata()
 
 
 def make_metadata(data: dict[str, Any]) -> BuildMetadata:
     """Read what buildx says of one build."""
-    provenance = data.get("buildx.build.provenance") or {}
-    materials = provenance.get("materials") or (provenance.get("buildDefinition") or {}).get("resolvedDependencies") or ()
+    provenance = as_map(data.get("buildx.build.provenance"))
+    materials = items_of(provenance, "materials") or items_of(provenance.get("buildDefinition"), "resolvedDependencies")
     sources = tuple(dict.fromkeys(source for source in map(_make_source, materials) if source))
     return BuildMetadata(
         ref=data.get("buildx.build.ref"),
@@ -246,7 +246,7 @@ def sources_of(metadata: BuildMetadata, cell: Cell) -> tuple[Source, ...] | None
 
 def _make_source(material: dict[str, Any]) -> Source | None:
     """Read a base out of its package URL: `pkg:docker/python@3.13-slim?digest=sha256:…&platform=linux%2Famd64`."""
-    uri, digest = str(material.get("uri", "")), (material.get("digest") or {}).get("sha256")
+    uri, digest = str(material.get("uri", "")), as_map(material.get("digest")).get("sha256")
     if not uri.startswith("pkg:docker/") or not digest:
         return None
     address, _, query = uri.removeprefix("pkg:docker/").partition("?")

@@ -253,7 +253,8 @@ def remove_container(engine: Engine, name: str) -> None:
 def list_containers(engine: Engine, run: str | None = None) -> list[tuple[str, str]]:
     """List the containers that matrix made, each with its run; in one question, since others come and go meanwhile."""
     found = ask(engine, "GET", "/containers/json", query={"all": 1, "filters": _made_by(run)})
-    return [(str(box["Names"][0]).removeprefix("/"), str(box["Labels"][_RUN])) for box in found]
+    named = [((box["Names"] or [box["Id"]])[0], box["Labels"][_RUN]) for box in found]  # a dead one may have no name
+    return [(str(name).removeprefix("/"), str(owner)) for name, owner in named]
 
 
 def _made_by(run: str | None) -> str:

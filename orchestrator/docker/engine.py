@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import shutil
@@ -16,6 +15,7 @@ from msgspec import Struct
 from orchestrator.docker import process
 from orchestrator.docker.installed import installation, recall_client, remember_client
 from orchestrator.errors import EngineError
+from orchestrator.strict import parse_object
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -97,7 +97,7 @@ def _ask(docker: str) -> Answer:
             if isinstance(info := talk.ask("GET", "/info"), dict):
                 return Answer({**info, "ClientInfo": client})
     output = process.run([docker, "info", "--format", "{{json .}}"], timeout_s=_ANSWER_S)
-    answer = Answer(_parse(output.stdout), output.ok, output.stderr.strip(), output.exit.timed_out)
+    answer = Answer(parse_object(output.stdout), output.ok, output.stderr.strip(), output.exit.timed_out)
     client = answer.info.get("ClientInfo") or {}
     if answer.ok and _known_endpoint(client).startswith("unix://"):
         remember_client(name, client)
@@ -153,14 +153,6 @@ def _client_only(docker: str, client: dict[str, Any]) -> Engine:
         endpoint=_known_endpoint(client),
         answers=False,
     )
-
-
-def _parse(text: str) -> dict[str, Any]:
-    try:
-        found = json.loads(text)
-    except ValueError:
-        return {}
-    return found if isinstance(found, dict) else {}
 
 
 def find_client() -> str:

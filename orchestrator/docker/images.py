@@ -21,6 +21,7 @@ from orchestrator.docker.client import client, engine_errors
 from orchestrator.errors import EngineError
 from orchestrator.measure.image import RawImage, clean_history, instructions_of, makes_layer
 from orchestrator.model import LABEL
+from orchestrator.strict import as_map, items_of, parse_object
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Sequence
@@ -64,15 +65,15 @@ class ImageStore:
         from orchestrator.docker.layers import read_blob  # noqa: PLC0415  # a run that takes all over from an earlier one reads no image
 
         digest, manifest = self._manifest(layout)
-        config = self._json(manifest["config"]["digest"])
-        layers = [str(layer["digest"]) for layer in manifest["layers"]]
+        config = self._json(_digest_of(manifest.get("config")))
+        layers = [_digest_of(layer) for layer in items_of(manifest, "layers")]
         image = make_raw_image(digest, config, [read_blob(self._blob(layer), layer) for layer in layers])
         return replace(image, manifest=json.dumps(manifest), config=json.dumps(config))
 
     def archive(self, layout: Path, image: str) -> Iterator[bytes]:
         """Write an image as the archive that an engine of any age loads, part by part."""
         _, manifest = self._manifest(layout)
-        blobs = [str(manifest["config"]["digest"]), *[str(layer["digest"]) for layer in manifest["layers"]]]
+        blobs = [_digest_of(one) for one in (manifest.get("config"), *items_of(manifest, "layers"))]
         index = {"Config": _inside(blobs[0]), "RepoTags": [image], "Layers": [_inside(digest) for digest in blobs[1:]]}
         text = json.dumps([index]).encode()
         yield from _tar_entry("manifest.json", len(text), [text])
@@ -98,14 +99,20 @@ class ImageStore:
 
     def _manifest(self, layout: Path) -> tuple[str, dict[str, Any]]:
         """Find the one image of a layout, through an index of platforms if there is one."""
-        entries = json.loads((layout / "index.json").read_bytes())["manifests"]
+        try:
+            document = parse_object((layout / "index.json").read_bytes())
+        except OSError as error:
+            message = f"the builder wrote no index of the image: {error.strerror}"
+            raise EngineError(message) from error
         for _ in range(3):
+            entries = items_of(document, "manifests")
             images = [entry for entry in entries if "attestation-manifest" not in json.dumps(entry.get("annotations", {}))]
-            digest = str(images[0]["digest"])
+            if not images:
+                raise EngineError("the builder wrote an index that names no image")
+            digest = _digest_of(images[0])
             document = self._json(digest)
             if "manifests" not in document:
                 return digest, document
-            entries = document["manifests"]
         message = f"the image in {layout.name} is an index within an index; matrix reads one platform for each cell"
         raise EngineError(message)
 
@@ -114,7 +121,7 @@ class ImageStore:
         if path.stat().st_size > _MAX_JSON:
             message = f"blob {digest} is too large for a manifest or a configuration"
             raise EngineError(message)
-        return dict(json.loads(path.read_bytes()))
+        return parse_object(path.read_bytes())
 
     def _blob(self, digest: str) -> Path:
         """Find a blob; a digest from outside must not lead anywhere else."""
@@ -126,6 +133,10 @@ class ImageStore:
             message = f"the builder named the blob {digest} and did not hand it out"
             raise EngineError(message)
         return path
+
+
+def _digest_of(descriptor: object) -> str:
+    return str(as_map(descriptor).get("digest"))
 
 
 @contextmanager

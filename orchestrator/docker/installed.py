@@ -34,7 +34,7 @@ def recall_client(name: str) -> dict[str, Any] | None:
     with suppress(StoreError):
         if body := _SHELF.load(name):
             client: dict[str, Any] = json.loads(bytes(body))
-            return client if Path(client["Plugins"][0]["Path"]) in _plugins() else None
+            return client if client.get("Plugins") and Path(client["Plugins"][0]["Path"]) in _plugins() else None
     return None
 
 
@@ -64,7 +64,7 @@ def _settings() -> Path:
 
 
 def _plugins() -> list[Path]:
-    """Give the files that docker would take for buildx, the first that is there."""
+    """Give the files that docker would take for buildx, were they there, in the order in which it looks."""
     settings = _settings()
     everybodys = (Path(one, "docker/cli-plugins") for one in _EVERYBODYS)
     return [folder / "docker-buildx" for folder in (*_more_folders(settings), settings.with_name("cli-plugins"), *everybodys)]

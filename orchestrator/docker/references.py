@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +11,7 @@ from orchestrator.docker import process
 from orchestrator.docker.api import RefusedError, ask
 from orchestrator.errors import EngineError, UsageError
 from orchestrator.platforms import fitting_platforms, normal_platform
+from orchestrator.strict import parse_object
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -53,7 +53,7 @@ def resolve_reference(docker: str, ref: str, builder: str | None, buildx: Sequen
     chosen = ["--builder", builder] if builder else []
     argv = [*(buildx or (docker, "buildx")), "imagetools", "inspect", *chosen, ref, "--format", "{{json .Manifest}}"]
     answer = process.run(argv, timeout_s=_ANSWER_S)
-    found = _parse(answer.stdout) if answer.ok else {}
+    found = parse_object(answer.stdout) if answer.ok else {}
     if _DIGEST.fullmatch(str(found.get("digest"))):
         return Resolved(found["digest"], _images_of(found), "registry")
     why = explain_refusal(ref, answer.stderr, timed_out=answer.exit.timed_out)
@@ -94,14 +94,6 @@ def _images_of(found: dict[str, Any]) -> dict[str, str]:
         if name and not name.startswith("unknown") and _DIGEST.fullmatch(str(one.get("digest"))):
             images.setdefault(normal_platform(name), one["digest"])
     return images
-
-
-def _parse(text: str) -> dict[str, Any]:
-    try:
-        found = json.loads(text)
-    except ValueError:
-        return {}
-    return found if isinstance(found, dict) else {}
 
 
 def explain_refusal(ref: str, words: str, *, timed_out: bool) -> str:

@@ -18,6 +18,7 @@ from msgspec.structs import replace
 from orchestrator.errors import UsageError
 from orchestrator.index.uv import default_index
 from orchestrator.redact import Redactor
+from orchestrator.strict import as_map
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -200,7 +201,7 @@ def _uv_files(environ: Mapping[str, str], folder: Path) -> Iterator[dict[str, An
         found = [next(nearest, None), _read_toml(home / "uv/uv.toml"), _read_toml(Path("/etc/uv/uv.toml"))]
     for data in found:
         if data is not None:
-            pip = _as_table(data.get("pip"))
+            pip = as_map(data.get("pip"))
             lists = {
                 key: _as_list(pip.get(key)) + _as_list(data.get(key)) for key in ("index-url", "extra-index-url", "find-links")
             }
@@ -211,7 +212,7 @@ def _of_project(folder: Path) -> dict[str, Any] | None:
     """Read a folder's uv.toml, or what its pyproject.toml has for uv."""
     if (data := _read_toml(folder / "uv.toml")) is not None:
         return data
-    return _as_table(_as_table((_read_toml(folder / "pyproject.toml") or {}).get("tool")).get("uv")) or None
+    return as_map(as_map((_read_toml(folder / "pyproject.toml") or {}).get("tool")).get("uv")) or None
 
 
 def _read_toml(path: Path) -> dict[str, Any] | None:
@@ -269,10 +270,6 @@ def _first(values: list[str] | None) -> str | None:
 
 def _as_list(value: object) -> list[str]:
     return [str(one) for one in value] if isinstance(value, list) else [value] if isinstance(value, str) else []
-
-
-def _as_table(value: object) -> dict[str, Any]:
-    return value if isinstance(value, dict) else {}
 
 
 def _as_tables(value: object) -> list[dict[str, Any]]:

@@ -16,7 +16,7 @@ from msgspec.structs import replace
 
 from orchestrator.measure.periods import covered_s
 from orchestrator.record import Base, Step
-from orchestrator.strict import parse_json
+from orchestrator.strict import items_of, parse_json
 
 _STEP = re.compile(r"^\[(?:(?P<stage>[^\]]{0,300}?) {1,9})?(?P<at>\d{1,9})/(?P<of>\d{1,9})\] (?P<instruction>.*)$", re.DOTALL)
 _FETCHES = ("FROM ", "[context ")
@@ -272,12 +272,6 @@ def parse_time(value: object) -> datetime | None:
     except ValueError:
         return None
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-
-
-def items_of(data: object, key: str) -> list[dict[str, Any]]:
-    """Give what a line of progress has under a key, whatever the line is."""
-    found = data.get(key) if isinstance(data, dict) else None
-    return [item for item in found if isinstance(item, dict)] if isinstance(found, list) else []
 
 
 def _bytes_of(value: object) -> bytes:

@@ -56,6 +56,8 @@ def _problems_of(key: str, place: Path, name: str) -> Sequence[str]:
         return [] if os.path.isdir(place) else [f"no such folder: '{name}'"]  # noqa: PTH112  # takes names too long for any disk
     if not os.path.isfile(place):  # noqa: PTH113  # as above
         return [f"no such file: '{name}'{did_you_mean(place.name, _names_in(place.parent))}"]
+    if not os.access(place, os.R_OK):
+        return [f"'{name}' may not be read"]
     return _structure_problems(place, name) if key == "smoke" else []
 
 

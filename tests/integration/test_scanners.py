@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from threading import Event
 from typing import TYPE_CHECKING
 
 import pytest
@@ -78,7 +79,7 @@ def test_without_a_scanner_there_is_none(path: Path) -> None:
 def test_grype_is_asked_about_the_sbom(path: Path, tmp_path: Path) -> None:
     """Each vulnerability of each package counts once, by severity; the database's date stands beside."""
     scanner = put(path, "grype", f'echo "$@" > {tmp_path}/asked\n{answer(GRYPE)}')
-    found = scan_sbom(scanner, tmp_path / "sbom.cdx.json")
+    found = scan_sbom(scanner, tmp_path / "sbom.cdx.json", Event())
     assert found == Vulnerabilities("grype", "2026-11-20T06:30:14Z", critical=2, low=1, other=2)
     assert (tmp_path / "asked").read_text() == f"sbom:{tmp_path}/sbom.cdx.json --output json --quiet\n"
 
@@ -86,14 +87,14 @@ def test_grype_is_asked_about_the_sbom(path: Path, tmp_path: Path) -> None:
 def test_an_older_grype_has_its_date_elsewhere(path: Path, tmp_path: Path) -> None:
     """Both places are looked at."""
     old = {"matches": [], "descriptor": {"db": {"built": "2024-01-02T03:04:05Z"}}}
-    assert scan_sbom(put(path, "grype", answer(old)), tmp_path / "x") == Vulnerabilities("grype", "2024-01-02T03:04:05Z")
+    assert scan_sbom(put(path, "grype", answer(old)), tmp_path / "x", Event()) == Vulnerabilities("grype", "2024-01-02T03:04:05Z")
 
 
 def test_trivy_is_asked_about_the_sbom(path: Path, tmp_path: Path) -> None:
     """Trivy tells its database's date only as a part of its version."""
     about = answer({"Version": "0.60", "VulnerabilityDB": {"UpdatedAt": "2026-11-20T12:00:00Z"}})
     script = f'if [ "$1" = version ]; then\n{about}\nexit\nfi\n{answer(TRIVY)}'
-    assert scan_sbom(put(path, "trivy", script), tmp_path / "x") == Vulnerabilities(
+    assert scan_sbom(put(path, "trivy", script), tmp_path / "x", Event()) == Vulnerabilities(
         "trivy", "2026-11-20T12:00:00Z", high=1, medium=1
     )
 
@@ -110,4 +111,4 @@ def test_trivy_is_asked_about_the_sbom(path: Path, tmp_path: Path) -> None:
 def test_a_scanner_that_fails_is_named(script: str, words: str, path: Path, tmp_path: Path) -> None:
     """What a scanner cannot answer is an error with its words, never no vulnerabilities."""
     with pytest.raises(EngineError, match=words):
-        scan_sbom(put(path, "grype", script), tmp_path / "x")
+        scan_sbom(put(path, "grype", script), tmp_path / "x", Event())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from threading import Event as Signal
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, cast
 
@@ -43,7 +44,7 @@ class _Bases:
 def measure(folder: Path, *layers: LayerIndex, scanner: Scanner | None = None) -> tuple[Image, list[Event]]:
     """Measure an image of these layers, the first of which is its base's."""
     said: list[Event] = []
-    shop = SimpleNamespace(run=RunFolder(folder), bases=_Bases(), scanner=scanner, emit=said.append)
+    shop = SimpleNamespace(run=RunFolder(folder), bases=_Bases(), scanner=scanner, emit=said.append, cancel=Signal())
     sizes = tuple(LayerSize(10, index.uncompressed_bytes) for index in layers)
     raw = RawImage("sha256:i", tuple("abc"[: len(layers)]), sizes, (None,) * len(layers), {}, indices=layers)
     built = SimpleNamespace(metadata=BuildMetadata(), origins={})

@@ -15,7 +15,7 @@ from orchestrator.docker import images
 from orchestrator.docker.images import ImageStore, make_raw_image, read_from_engine
 from orchestrator.errors import EngineError
 from orchestrator.layers.stack import stack_layers
-from orchestrator.measure.image import LayerSize
+from orchestrator.measure.image import LayerSize, make_image
 from tests.unit.tars import Item, make_tar
 
 if TYPE_CHECKING:
@@ -73,6 +73,40 @@ def test_an_image_is_read_with_its_sizes_instructions_and_labels(store: ImageSto
     assert raw.instructions == ("ADD file:x in /", "RUN true")
     assert raw.sizes == tuple(LayerSize(len(gzip.compress(tar, mtime=0)), len(tar)) for tar in TARS)
     assert (raw.labels, raw.command, raw.user) == ({"a": "b"}, ("python", "-V"), "app")
+
+
+def test_an_image_without_a_layer_weighs_nothing(store: ImageStore) -> None:
+    """`FROM scratch` and a label: BuildKit writes no list where there is no layer."""
+    layout = store.prepare("x")
+    config = put_json(store, {"rootfs": {"diff_ids": None}, "config": {"Labels": {"a": "b"}}})
+    manifest = put_json(store, {"config": {"digest": config}, "layers": None})
+    (layout / "index.json").write_text(json.dumps({"manifests": [{"digest": manifest}]}))
+    raw = store.read(layout)
+    assert (raw.diff_ids, raw.sizes, raw.labels) == ((), (), {"a": "b"})
+    assert make_image(raw, None).uncompressed_bytes == 0
+    assert list(store.archive(layout, "x:1"))
+
+
+@pytest.mark.parametrize(
+    ("index", "words"),
+    [
+        (None, "the builder wrote no index of the image: No such file or directory"),
+        ("", "an index that names no image"),
+        ("[]", "an index that names no image"),
+        ('{"manifests": [', "an index that names no image"),
+        ('{"manifests": []}', "an index that names no image"),
+        ('{"manifests": ["x"]}', "an index that names no image"),
+        ('{"manifests": [{}]}', "names a blob that is no digest"),
+        ('{"manifests": [{"digest": "sha256:DIGEST"}]}', "names a blob that is no digest: 'None'"),
+    ],
+)
+def test_a_layout_that_is_not_as_it_should_be_is_an_error_of_its_cell(store: ImageStore, index: str | None, words: str) -> None:
+    """A disk that was full, or a builder of another kind; no other cell is to end by it."""
+    layout = store.prepare("x")
+    if index is not None:
+        (layout / "index.json").write_text(index.replace("sha256:DIGEST", put(store, b"no JSON")))
+    with pytest.raises(EngineError, match=words):
+        store.read(layout)
 
 
 def test_an_image_is_looked_into_as_it_is_weighed(store: ImageStore) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from threading import Event
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, cast
 
@@ -52,7 +53,7 @@ def reader(builds: _Builds, driver: str, monkeypatch: pytest.MonkeyPatch) -> Bas
     """Make a reader whose builder is a stand-in."""
     monkeypatch.setattr(bases, "run_build", builds.run)
     engine = cast("Engine", SimpleNamespace(buildx_argv=["buildx"]))
-    return BaseReader(engine, BUILDERS[driver], cast("ImageStore", builds))
+    return BaseReader(engine, BUILDERS[driver], cast("ImageStore", builds), Event())
 
 
 def test_each_platform_has_a_base_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

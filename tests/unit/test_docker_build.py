@@ -193,7 +193,19 @@ def test_buildx_says_which_bases_a_build_resolved(shape: str, tmp_path: Path) ->
     )
 
 
-@pytest.mark.parametrize("text", [None, "", "{", "{}", '{"buildx.build.provenance": null}', '{"buildx.build.provenance": {}}'])
+@pytest.mark.parametrize(
+    "text",
+    [
+        None,
+        "",
+        "{",
+        "{}",
+        "[]",
+        '{"buildx.build.provenance": []}',
+        '{"buildx.build.provenance": null}',
+        '{"buildx.build.provenance": {}}',
+    ],
+)
 def test_a_build_of_which_buildx_says_nothing_is_known_by_nothing(text: str | None, tmp_path: Path) -> None:
     """A metadata file that is missing, damaged or empty leaves everything unknown, the bases, too: that is not to have none."""
     path = tmp_path / "metadata.json"
