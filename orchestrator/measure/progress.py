@@ -15,12 +15,15 @@ from msgspec import Struct, field
 from msgspec.structs import replace
 
 from orchestrator.measure.periods import covered_s
+from orchestrator.measure.twins import Node, find_twins
 from orchestrator.record import Base, Step
 from orchestrator.strict import items_of, parse_json
 
 _STEP = re.compile(r"^\[(?:(?P<stage>[^\]]{0,300}?) {1,9})?(?P<at>\d{1,9})/(?P<of>\d{1,9})\] (?P<instruction>.*)$", re.DOTALL)
+_FETCHED = re.compile(r"FROM (?P<image>\S+)|\[context (?P<context>[^\]\s]+)\] (?:OCI load from client|(?P<instead>\S+))")
 _FETCHES = ("FROM ", "[context ")
-_RESOLVED = re.compile(r"(?:FROM|\[context [^\]]+\]) (?:docker\.io/(?:library/)?)?(?P<ref>\S+)@(?P<digest>sha256:[0-9a-f]{64})")
+_RESOLVED = re.compile(r"FROM (?:docker\.io/(?:library/)?)?(?P<ref>\S+)@(?P<digest>sha256:[0-9a-f]{64})")
+_EXPORT = re.compile(r"exporting (?!cache)")
 _FRACTION = re.compile(r"\.(\d{1,6})\d*")
 _STDERR = 2
 BEHIND_A_COMMAND = "did not complete successfully: "  # which is quoted before, and may hold the same words
@@ -150,18 +153,21 @@ class Progress(Struct):
         that name is then cached afterwards, or is never started. What the
         other had done before this build began was there, as from the cache.
         """
-        vertices = list(self.vertices.values())
-        ours = {instruction_of(vertex) for vertex in vertices if vertex.announced and vertex.started}
-        elsewhere = {instruction_of(vertex) for vertex in vertices if not vertex.announced}
-        ran_elsewhere = {instruction_of(vertex) for vertex in vertices if not vertex.announced and not vertex.cached}
+        nodes = {digest: Node(instruction_of(vertex), vertex.inputs) for digest, vertex in self.vertices.items()}
+        twins = find_twins(nodes, [digest for digest, vertex in self.vertices.items() if not vertex.announced])
+        others = defaultdict[str, list[Vertex]](list)
+        for other, own in twins.items():
+            others[own].append(self.vertices[other])
 
         def says_nothing(vertex: Vertex) -> bool:
-            step = instruction_of(vertex)
-            if not vertex.announced:
-                return vertex.cached and step in ours
-            return (vertex.cached and step in ran_elsewhere) or (vertex.started is None and step in elsewhere)
+            own = self.vertices[twins.get(vertex.digest, vertex.digest)]
+            if own is not vertex:
+                return vertex.cached and own.started is not None
+            theirs = others[vertex.digest]
+            ran_elsewhere = any(not other.cached for other in theirs)
+            return (vertex.cached and ran_elsewhere) or (vertex.started is None and bool(theirs))
 
-        return [_as_of(self.begun, vertex) for vertex in vertices if not says_nothing(vertex)]
+        return [_as_of(self.begun, vertex) for vertex in self.vertices.values() if not says_nothing(vertex)]
 
     @property
     def failed_step(self) -> Vertex | None:
@@ -210,9 +216,12 @@ class StepName(Struct, frozen=True):
 
 
 def split_step(name: str) -> StepName | None:
-    """Read the name of a Dockerfile's step, or give None when it names something else."""
-    found = _STEP.match(name)
-    return StepName(found["stage"] or None, " ".join(found["instruction"].split())) if found else None
+    """Read the name of a Dockerfile's step, or of an image that is fetched for one; give None when it names something else."""
+    if found := _STEP.match(name):
+        return StepName(found["stage"] or None, " ".join(found["instruction"].split()))
+    if found := _FETCHED.fullmatch(name):
+        return StepName(None, f"FROM {found['image'] or found['instead'] or found['context']}")
+    return None
 
 
 def find_bases(progress: Progress) -> tuple[Base, ...] | None:
@@ -251,15 +260,15 @@ def duration_of(vertex: Vertex) -> float | None:
 
 
 def pull_seconds(progress: Progress) -> float:
-    """Give the time in which bases were fetched and unpacked; 0.0 when all was there."""
+    """Give the time of this build in which bases were fetched and unpacked, by whichever build; 0.0 when all was there."""
     begun = progress.begun
     pulls = [vertex.moved for vertex in progress.vertices.values() if vertex.moved and not vertex.name.startswith("exporting")]
-    return covered_s(pull for pull in pulls if begun and begun <= pull[1])
+    return covered_s((max(first, begun), last) for first, last in pulls if begun)
 
 
 def export_seconds(progress: Progress) -> float:
-    """Give the time in which the image was written out."""
-    exports = [vertex for vertex in progress.vertices.values() if vertex.name.startswith("exporting")]
+    """Give the time in which the image was written out; a cache that is written besides is none."""
+    exports = [vertex for vertex in progress.vertices.values() if _EXPORT.match(vertex.name)]
     return covered_s((vertex.started, vertex.completed) for vertex in exports if vertex.started and vertex.completed)
 
 

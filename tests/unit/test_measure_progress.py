@@ -132,6 +132,11 @@ def test_what_another_build_had_done_before_this_one_began_was_there() -> None:
         ("RUN late", "executed", START - timedelta(seconds=2), 3.0),
     ]
     assert pull_seconds(progress) == 0.5
+    joined = progress_of(
+        vertices(vertex("[internal] load build definition from Dockerfile", 0, 0.1), vertex(base, -20, 3)),
+        {"statuses": [status(base, "sha256:l1", -20, 3)]},
+    )
+    assert pull_seconds(joined) == 3.0, "no build pulls before it begins"
 
 
 def test_a_step_that_did_not_end_has_no_duration() -> None:
@@ -172,6 +177,39 @@ def test_a_step_that_is_run_for_two_builds_is_told_once_by_each() -> None:
     ]
     for lines, told in cases:
         assert [(step.digest, step.outcome) for step in make_steps(progress_of(*lines))] == told
+
+
+def test_a_step_of_another_stage_with_the_same_words_stays() -> None:
+    """Another build runs one of them; the other came from the cache, as this build itself says."""
+    context = vertex("[internal] load build context") | {"digest": "sha256:files"}
+    copy = vertex("[final 1/2] COPY f /") | {"digest": "sha256:copy", "inputs": ["sha256:files"]}
+    tested = vertex("[test 1/1] RUN make") | {"digest": "sha256:tested"}
+    made = vertex("[final 2/2] RUN make") | {"digest": "sha256:made", "inputs": ["sha256:copy"]}
+    theirs = vertex("[final 2/2] RUN make", 1, 4) | {"digest": "sha256:theirs", "inputs": ["sha256:copy"]}
+    lines = vertices(context, copy, tested, made), vertices(theirs)
+    found = vertices(tested | {"started": at(1), "completed": at(1), "cached": True})
+    steps = make_steps(progress_of(*lines, found))
+    assert sorted((step.digest, step.outcome) for step in steps if "RUN" in step.instruction) == [
+        ("sha256:tested", "cached"),
+        ("sha256:theirs", "executed"),
+    ]
+
+
+def test_an_image_that_is_fetched_for_a_step_is_one_however_it_is_called() -> None:
+    """It has a number where a stage begins with it, and none where it is copied from, or stands in for another."""
+    digest = f"sha256:{'ab' * 32}"
+    names = {
+        f"[build 1/2] FROM docker.io/library/x:1@{digest}": f"FROM docker.io/library/x:1@{digest}",
+        f"FROM docker.io/library/x:1@{digest}": f"FROM docker.io/library/x:1@{digest}",
+        f"[context base] docker.io/library/x:1@{digest}": f"FROM docker.io/library/x:1@{digest}",
+        "[context base] x:1": "FROM x:1",
+        "[context base] OCI load from client": "FROM base",
+    }
+    for name, instruction in names.items():
+        (step,) = make_steps(progress_of(vertices(vertex(name, 0, 1))))
+        assert step.instruction == instruction
+    others = "[context base] load metadata for x:1", "[context files] load from client", "[internal] load build context"
+    assert make_steps(progress_of(vertices(*(vertex(name, 0, 1) for name in others)))) == ()
 
 
 def test_a_step_that_ends_before_it_starts_took_no_time() -> None:
@@ -308,7 +346,7 @@ def test_the_export_is_measured_apart() -> None:
         vertices(
             vertex("[1/1] FROM x", 0, 9), vertex("exporting to oci image format", 9, 11), vertex("exporting to image", 10, 14)
         ),
-        vertices(vertex("exporting cache", 20)),
+        vertices(vertex("exporting cache", 20), vertex("exporting cache to registry", 14, 30)),
     )
     assert export_seconds(progress) == 5.0
 
