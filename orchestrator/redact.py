@@ -25,12 +25,25 @@ _LONGEST = 4096
 _MOST_READ = 1024**2
 _GO_ESCAPES = re.compile(r"[&<>\u2028\u2029]")
 _NAMED = re.compile(r"(?i)(?:password|passwd|token|secret|api_?key)\"?\s*[=:\s]\s*\"?([^\s\"]{1,4096})")
+_MOST_LINES = 500  # of a file; of a longer one, what is set to something
+_CERTIFICATE = re.compile(r"-----BEGIN (?:TRUSTED )?CERTIFICATE-----.*?-----END (?:TRUSTED )?CERTIFICATE-----", re.DOTALL)
+_SET = re.compile(r"""["']?[\w.\-/@ ]{1,200}?["']?\s*[=:]\s*["']?(?P<value>[^"'\s].*?)["']?[,;]?""")
+_HARMLESS = re.compile(r"\w+://[^@?\s]*|[\w-]+(?:\.[\w-]+)+(?::\d+)?|[\d.:]+|(?i:true|false|always|never|none)")
+_HEADING = re.compile(r"\[[^\]]*\]|[#;].*|[\[\]{}(),]*")
 
 
 def _spell(value: str) -> tuple[str, str, str]:
     """Write a value as Python's JSON has it, with and without ASCII alone, and as Go's has it, which buildx speaks."""
     plain = json.dumps(value, ensure_ascii=False)[1:-1]
     return json.dumps(value)[1:-1], plain, _GO_ESCAPES.sub(lambda found: f"\\u{ord(found[0]):04x}", plain)
+
+
+def _one_of(texts: Iterable[str]) -> str:
+    """Make a pattern for any of these texts, the longest first; many are looked for by their first letter."""
+    by_first: dict[str, list[str]] = {}
+    for text in sorted(texts, key=len, reverse=True):
+        by_first.setdefault(text[0], []).append(re.escape(text[1:]))
+    return "|".join(f"{re.escape(first)}(?:{'|'.join(rest)})" for first, rest in by_first.items())
 
 
 def hide_credentials(text: str) -> str:
@@ -51,8 +64,7 @@ class Redactor:
         wanted = {value for value in values if _SHORTEST <= len(value) <= _LONGEST}
         for _ in range(2):
             wanted |= {spelling for value in wanted for spelling in _spell(value)}
-        longest_first = sorted(wanted, key=len, reverse=True)
-        self._values = re.compile("|".join(map(re.escape, longest_first))) if wanted else None
+        self._values = re.compile(_one_of(wanted)) if wanted else None
 
     def text(self, text: str) -> str:
         """Hide what is secret in a text."""
@@ -96,10 +108,15 @@ def make_redactor(cells: Iterable[Cell], folder: Path) -> Redactor:
 
 
 def _secrets_in(path: str) -> set[str]:
-    """Give what is secret in a file: all of it when it is one line, otherwise what it calls a password or a token."""
+    """Give what is secret in a file: each line, and what is set to something; certificates are for everybody."""
     try:
         with open(path, "rb") as file:  # noqa: PTH123  # a path as buildx takes it
             text = file.read(_MOST_READ).decode("utf-8", "replace").strip()
     except OSError:
         return set()  # buildx will say so
-    return set(_NAMED.findall(text)) if "\n" in text else {text}
+    if "\n" not in text:
+        return {text}
+    lines = [line.strip() for line in _CERTIFICATE.sub("", text).splitlines()]
+    values = {found["value"] for line in lines if (found := _SET.fullmatch(line)) and not _HARMLESS.fullmatch(found["value"])}
+    telling = [line for line in lines if not _HEADING.fullmatch(line)]
+    return values | {*_NAMED.findall(text), *(telling if len(telling) <= _MOST_LINES else ())}

@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import base64
 import json
+from typing import TYPE_CHECKING
 
 import pytest
 
-from orchestrator.redact import Redactor
+from orchestrator.model import Cell, Secret, Settings
+from orchestrator.redact import Redactor, make_redactor
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 SECRETS = ("plain-secret", 'with"quote', "with\\backslash", "Pa&ss<word>", 'pä"sswört', "line\nbreak\ttab", "bell\x07\u2028sep")
 
@@ -41,3 +46,51 @@ def test_a_line_of_progress_has_no_secret_in_names_or_output(secret: str) -> Non
     printed = base64.b64encode(f"said {secret}\n".encode()).decode()
     shown = json.loads(Redactor([secret]).progress(json.dumps({"logs": [{"vertex": "sha256:a", "data": printed}]}).encode()))
     assert base64.b64decode(shown["logs"][0]["data"]) == b"said ***\n"
+
+
+FILES = {
+    "[default]\naws_access_key_id = AKIAIOSFODNN7\naws_secret_access_key = wJalrXUtnFEMI/K7\nregion = eu-west-1\n": [
+        "wJalrXUtnFEMI/K7",
+        "AKIAIOSFODNN7",
+    ],
+    "-----BEGIN PRIVATE KEY-----\nMIIEvQIBADANBgkqhkiG9w0BAQEF\nAASCBKcwggSjAgEAAoIBAQC7VJTU\n-----END PRIVATE KEY-----\n": [
+        "MIIEvQIBADANBgkqhkiG9w0BAQEF",
+        "AASCBKcwggSjAgEAAoIBAQC7VJTU",
+    ],
+    '{\n  "auths": {\n    "registry": {"x": 1},\n    "auth": "dXNlcjpwYXNz"\n  }\n}\n': ["dXNlcjpwYXNz"],
+    "machine host\nlogin me\npassword hunter22\n": ["hunter22"],
+    "first-secret-line\nsecond-secret-line\n": ["first-secret-line", "second-secret-line"],
+}
+
+
+@pytest.mark.parametrize("text", FILES)
+def test_what_a_file_of_several_lines_holds_is_secret(text: str, tmp_path: Path) -> None:
+    """Each line of it, and what it sets something to, with or without its name."""
+    tmp_path.joinpath("secret").write_text(text)
+    redactor = make_redactor([Cell("x", (), Settings(secrets=(Secret("s", file="secret"),)))], tmp_path)
+    shown = redactor.text(f"cat\n{text}")
+    for value in FILES[text]:
+        assert value in text
+        assert value not in shown
+        assert redactor.text(f"using {value} now") == "using *** now"
+
+
+def test_what_everybody_may_know_stays_to_be_read(tmp_path: Path) -> None:
+    """The index and hosts of a pip.conf, and certificates, of which there are thousands in a bundle."""
+    certificate = "-----BEGIN CERTIFICATE-----\nMIIDdzCCAl+gAwIBAgIEAgAAuTANBgkqhkiG9w0B\n-----END CERTIFICATE-----\n"
+    tmp_path.joinpath("ca").write_text(certificate * 200)
+    tmp_path.joinpath("pip").write_text(
+        "[global]\nindex-url = https://index.example/simple\ntrusted-host = index.example\ntimeout = 600000\n"
+    )
+    secrets = (Secret("ca", file="ca"), Secret("pip", file="pip"))
+    redactor = make_redactor([Cell("x", (), Settings(secrets=secrets))], tmp_path)
+    said = f"[global] Looking in indexes: https://index.example/simple, host index.example for 600000 ms\n{certificate}"
+    assert redactor.text(said) == said
+
+
+def test_of_a_very_long_file_only_what_it_sets_is_looked_for(tmp_path: Path) -> None:
+    """Thousands of lines would be looked for in every log."""
+    lines = [f"words that are line {number}" for number in range(1000)]
+    tmp_path.joinpath("secret").write_text("\n".join([*lines, "token: abcdef123"]))
+    redactor = make_redactor([Cell("x", (), Settings(secrets=(Secret("s", file="secret"),)))], tmp_path)
+    assert redactor.text("words that are line 7, abcdef123") == "words that are line 7, ***"
