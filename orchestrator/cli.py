@@ -17,7 +17,7 @@ from orchestrator import __version__
 from orchestrator.commands.printing import print_result, tell
 from orchestrator.disk import NO_ROOM
 from orchestrator.errors import ConfigError, ExitCode, MatrixError
-from orchestrator.progress.say import open_closed
+from orchestrator.progress.say import open_closed, write_anything
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -75,6 +75,7 @@ def make_app(names: Iterable[str] = COMMANDS) -> typer.Typer:
 def main() -> None:
     """Run the command line; what the user can mend is a sentence, what only we can is a traceback."""
     open_closed()
+    write_anything()
     atexit.register(_end)
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")  # it would read about all that is installed to look for some
     gc.set_threshold(100_000, 50, 100)  # looking for circles among what imports bring, and keep, took a fifth of a small run

@@ -133,6 +133,10 @@ def _start_errors(program: str) -> Iterator[None]:
     """Say why a command cannot be started: it is too long, or the system has no room for it."""
     try:
         yield
+    except UnicodeEncodeError as error:
+        lacking = error.object[error.start : error.end]
+        message = f"{program} cannot be started: nobody can say {lacking!r} to it in this locale; LC_ALL=C.UTF-8 is one that can"
+        raise EngineError(message) from error
     except OSError as error:
         more = "; no argument, label or variable may be longer than 128 KiB" if error.errno == errno.E2BIG else ""
         message = f"{program} cannot be started: {error.strerror or error}{more}"

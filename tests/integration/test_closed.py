@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import pty
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -61,3 +64,21 @@ with interrupts(cancel, interrupted):
 """
     with subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.PIPE) as child:
         assert child.wait(30) == 0
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1"])
+def test_a_pipe_gets_every_character_whatever_the_locale_is(encoding: str, tmp_path: Path) -> None:
+    """Reports hold signs that an old locale lacks; a terminal shows a mark in their place, and no run ends by that."""
+    words = [str(MATRIX), "report", "--reports", str(ROOT / "reports/examples")]
+    environment = {**os.environ, "PYTHONIOENCODING": encoding}
+    done = subprocess.run(words, cwd=tmp_path, env=environment, capture_output=True, check=True)
+    assert not done.stdout.isascii()
+    assert done.stdout.decode()
+    reader, terminal = pty.openpty()
+    with subprocess.Popen(words, cwd=tmp_path, env=environment, stdout=terminal, stderr=subprocess.PIPE) as child:
+        os.close(terminal)
+        with suppress(OSError):  # the end of a terminal
+            while os.read(reader, 65536):
+                pass
+        assert child.wait(30) == 0
+    os.close(reader)
