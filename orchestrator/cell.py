@@ -210,7 +210,10 @@ def _smoke(tested: _Tested, record: CellRecord, trace: CellTrace) -> CellRecord:
     bad = [check for check in smoke.checks if check.outcome in ("failed", "error", "timeout")]
     worst = min(bad, key=lambda check: ("failed", "error", "timeout").index(check.outcome), default=None)
     status = {"failed": Status.SMOKE_FAILED, "timeout": Status.TIMEOUT}.get(smoke.outcome, Status.PASSED)
-    return replace(record, smoke=smoke, status=status, reason=f"{worst.name}: {worst.reason}" if worst else None)
+    reason = f"{worst.name}: {worst.reason}" if worst else None
+    if smoke.outcome == "skipped" and smoke.checks:
+        reason = f"no check was run: {smoke.checks[0].name}: {smoke.checks[0].reason}"
+    return replace(record, smoke=smoke, status=status, reason=reason)
 
 
 def _forget_image(shop: Workshop, image: str, trace: CellTrace) -> None:

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from orchestrator.errors import DiskFullError, StoreError
+from orchestrator.errors import DiskFullError, StoreError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -51,6 +51,13 @@ def write_result(path: Path, data: bytes) -> None:
         else:
             target = Path(os.path.realpath(path)) if path.is_symlink() else path
             write_whole(target, data, path.stat().st_mode & 0o7777 if is_there else None)
+
+
+def check_place(path: Path) -> None:
+    """See that there is a folder for a file that somebody named, before hours of work are to be written into it."""
+    if path.is_dir() or not path.parent.is_dir():
+        message = f"{path} cannot be written: {'it is a folder' if path.is_dir() else f'there is no folder {path.parent}'}"
+        raise UsageError(message)
 
 
 def forget_drafts(folder: Path) -> None:

@@ -100,6 +100,7 @@ def run(
 
     matrix = load_matrix(file)
     looked = look_for_builder(asked, builder_spec(matrix))  # and so does buildx
+    from orchestrator.disk import check_place
     from orchestrator.ending import exit_code_of
     from orchestrator.pipeline import Early, run_matrix
     from orchestrator.plan.shard import parse_shard
@@ -135,6 +136,8 @@ def run(
         skip_unchanged=skip_unchanged,
         shard=parse_shard(shard) if shard else None,
     )
+    if out:
+        check_place(out)
     going_on = folder.find(resume) if resume else None
     with open_progress(progress) as show:
         try:
@@ -152,12 +155,16 @@ def run(
         tell(line)
     if record.interrupted:
         again = f"matrix run{repeat_options(file, reports)} --resume {record.id}"
-        if options.measure and record.complete:
-            wanted = "".join(f" --scenario {name}" for name in options.measure.scenarios)
-            tell(f"interrupted; `{again} --measure {options.measure.rounds}{wanted}` takes all samples anew")
-        else:
-            tell(f"interrupted; `{again}` goes on with the rest")
+        tell(f"interrupted; {_how_to_go_on(again, options.measure if record.complete else None)}")
     raise typer.Exit(exit_code_of(record))
+
+
+def _how_to_go_on(again: str, asked: Asked | None) -> str:
+    """Say what goes on with a run; samples that were broken off are taken anew."""
+    if asked is None:
+        return f"`{again}` goes on with the rest"
+    wanted = "".join(f" --scenario {name}" for name in asked.scenarios)
+    return f"`{again} --measure {asked.rounds}{wanted}` takes all samples anew"
 
 
 def _make_asked(rounds: int, scenarios: list[str] | None) -> Asked:

@@ -40,6 +40,12 @@ _AT_ONCE_S = 10.0  # so soon a program must have ended for its output to be lost
 _OOM_WAITS_S = (0.1, 0.2, 0.4, 0.8, 1.6, 3.2)
 
 
+class NotMadeError(EngineError):
+    """The engine makes no container like this, of this image or with these limits: that is what a check found out."""
+
+    outcome = "failed"
+
+
 class Confinement(Struct, frozen=True):
     """The owner of a container and what it may do."""
 
@@ -115,7 +121,7 @@ def _made(engine: Engine, run: str, spec: Mapping[str, Any]) -> Iterator[tuple[T
                 talk.ask("POST", "/containers/create", spec, {"name": name})
             except RefusedError as error:
                 message = f"the container could not be made: {error}"
-                raise EngineError(message) from error
+                raise (NotMadeError if error.status == HTTPStatus.BAD_REQUEST else EngineError)(message) from error
             yield talk, name
     finally:
         remove_container(engine, name)

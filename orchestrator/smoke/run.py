@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 from msgspec.structs import replace
 
-from orchestrator.docker.containers import reaches_containers
+from orchestrator.docker.containers import NotMadeError, reaches_containers
 from orchestrator.model import HealthyCheck, HttpCheck, ImportCheck, ProbeCheck, RunCheck, StructureCheck
 from orchestrator.probes import PROBE_NEEDS
 from orchestrator.record import CheckResult, Smoke
@@ -166,7 +166,7 @@ def _run_check(subject: Subject, check: Check, timeout_s: float) -> list[CheckRe
                 results = [check_probe(subject, check, timeout_s)]
             case StructureCheck():
                 results = check_structure(subject, check, timeout_s)
-    except (NotStartedError, UndecidedError) as error:
+    except (NotMadeError, NotStartedError, UndecidedError) as error:
         results = [CheckResult(describe(check), error.outcome, str(error))]
     for result in results:
         subject.log(f"{result.name}: {result.outcome}{f' ({result.reason})' if result.reason else ''}")

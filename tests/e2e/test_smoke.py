@@ -45,6 +45,27 @@ def test_commands_are_judged_by_exit_code_and_output(project: Project) -> None:
     ]
 
 
+def test_a_container_that_the_engine_will_not_make_is_its_checks_alone(project: Project) -> None:
+    """What was measured stays, and so does what other checks found."""
+    project.folder.joinpath("Dockerfile").write_text(DOCKERFILE.replace('CMD ["sleep", "100"]', ""))
+    checks = smoke(project, {"run": ["true"]}, {"healthy": {"within": "1s"}}, {"run": ["true"], "memory": "1MB"})
+    assert [check["outcome"] for check in checks] == ["passed", "failed", "failed"]
+    assert checks[1]["reason"].startswith("the container could not be made: no command")
+    assert "emory limit" in checks[2]["reason"]
+    assert project.record()["cells"][0]["image"]["uncompressed_bytes"] > 0
+
+
+def test_a_cell_of_which_no_check_could_be_run_says_so(project: Project) -> None:
+    """It has not failed, and nothing has passed."""
+    project.write(
+        defaults={"smoke": [{"run": ["true"], "memory": "20MiB"}]}, builder={"driver": "docker", "name": "x", "smoke": "graph"}
+    )
+    (cell,) = project.run()["cells"]
+    assert (cell["status"], cell["smoke"]["outcome"]) == ("passed", "skipped")
+    assert cell["reason"] == "no check was run: run true: it needs a container, since it asks for a memory limit"
+    assert "no check was run" in project.matrix("report").stdout
+
+
 def test_signals_and_lack_of_memory_are_named(project: Project) -> None:
     """137 and 139 say nothing to most people; of memory the engine hears from when it listens to when nothing is left."""
     starved = "sleep 2; dd if=/dev/zero of=/dev/null bs=60M count=1; code=$?; sleep 2; exit $code"

@@ -11,8 +11,8 @@ from typing import NoReturn
 import pytest
 
 from orchestrator.commands.printing import print_result
-from orchestrator.disk import write_result
-from orchestrator.errors import DiskFullError, ExitCode, StoreError
+from orchestrator.disk import check_place, write_result
+from orchestrator.errors import DiskFullError, ExitCode, StoreError, UsageError
 from orchestrator.starter import write_starter
 
 
@@ -86,3 +86,14 @@ def test_init_on_a_full_disk_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyP
     with pytest.raises(DiskFullError, match="no room left on the disk for "):
         write_starter(tmp_path, force=False)
     assert not list(tmp_path.iterdir())
+
+
+def test_a_place_for_a_result_is_looked_at_before_the_work(tmp_path: Path) -> None:
+    """A file that is there, or is to be; nothing is written yet."""
+    check_place(tmp_path / "x.csv")
+    check_place(Path("x.csv"))
+    assert not (tmp_path / "x.csv").exists()
+    with pytest.raises(UsageError, match=rf"^{tmp_path}/no/x\.csv cannot be written: there is no folder {tmp_path}/no$"):
+        check_place(tmp_path / "no/x.csv")
+    with pytest.raises(UsageError, match=rf"^{tmp_path} cannot be written: it is a folder$"):
+        check_place(tmp_path)
