@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from orchestrator.model import Cell, Secret, Settings
 
 _PRUNE_S = 300.0
+_LAYOUT = "pkg:oci/"  # what provenance says of an image that no registry has: nobody can be asked for its layers
 _NOT_KEPT = ",store=false"  # or the engine's own BuildKit leaves an image in the engine, of that name or of none
 _SAME_MANIFEST = ",oci-mediatypes=true"  # or the layout's index names the manifest of the other output, which it lacks
 
@@ -224,11 +225,12 @@ def make_metadata(data: dict[str, Any]) -> BuildMetadata:
     provenance = as_map(data.get("buildx.build.provenance"))
     materials = items_of(provenance, "materials") or items_of(provenance.get("buildDefinition"), "resolvedDependencies")
     sources = tuple(dict.fromkeys(source for source in map(_make_source, materials) if source))
+    is_known = bool(provenance) and not any(str(one.get("uri")).startswith(_LAYOUT) for one in materials)
     return BuildMetadata(
         ref=data.get("buildx.build.ref"),
         digest=data.get("containerimage.digest"),
         config_digest=data.get("containerimage.config.digest"),
-        bases=tuple(dict.fromkeys(source.base for source in sources)) if provenance else None,
+        bases=tuple(dict.fromkeys(source.base for source in sources)) if is_known else None,
         usage=parse_usage(provenance),
         sources=sources,
     )

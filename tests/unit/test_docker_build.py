@@ -217,6 +217,14 @@ def test_a_build_of_which_buildx_says_nothing_is_known_by_nothing(text: str | No
     assert load_metadata(path).bases == ()
 
 
+def test_a_base_of_a_layout_is_one_that_is_not_known(tmp_path: Path) -> None:
+    """It is no image of a registry's that could be asked for; the whole image is not what came on top of nothing."""
+    path = tmp_path / "metadata.json"
+    materials = [{"uri": f"pkg:oci/thing?digest=sha256:{'a' * 64}", "digest": {"sha256": "a" * 64}}]
+    path.write_text(json.dumps({"buildx.build.provenance": {"materials": materials}}))
+    assert load_metadata(path).bases is None
+
+
 def test_a_builds_spans_do_not_arrive_twice(monkeypatch: pytest.MonkeyPatch) -> None:
     """The child has our environment without OpenTelemetry's variables, and with what is added."""
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://x")
