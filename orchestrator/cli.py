@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from orchestrator import __version__
-from orchestrator.commands.printing import print_result, tell
+from orchestrator.commands.printing import print_result, tell, write_anything
 from orchestrator.disk import NO_ROOM
 from orchestrator.errors import ConfigError, ExitCode, MatrixError
-from orchestrator.progress.say import open_closed, write_anything
+from orchestrator.progress.say import open_closed
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

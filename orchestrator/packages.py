@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
+import re
+
 from msgspec import Struct
+
+_APART = re.compile(r"[-_.]+")
+
+
+def normal_name(name: str) -> str:
+    """Write a package's name as indices compare it."""
+    return _APART.sub("-", name).lower()
 
 
 class Pinned(Struct, frozen=True):

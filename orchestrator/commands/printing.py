@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import sys
+from io import TextIOWrapper
 from typing import TYPE_CHECKING
 
 from orchestrator.disk import disk_errors, write_result
@@ -13,6 +14,13 @@ from orchestrator.smoke.words import inert, safe
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+
+def write_anything() -> None:
+    """Let standard output take every character: files and pipes get UTF-8, a terminal of another kind a mark for what it lacks."""
+    if isinstance(sys.stdout, TextIOWrapper):
+        encoding = None if sys.stdout.isatty() else "utf-8"
+        sys.stdout.reconfigure(encoding=encoding, errors="replace")
 
 
 def tell(text: str) -> None:

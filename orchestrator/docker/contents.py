@@ -12,11 +12,11 @@ from msgspec import Struct
 
 from orchestrator.docker.api import RefusedError, ask, talking
 from orchestrator.docker.client import client, engine_errors
-from orchestrator.docker.images import remove_image
+from orchestrator.docker.images import remove_image, words_of
 from orchestrator.errors import EngineError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
 
     from orchestrator.docker.engine import Engine
 
@@ -64,15 +64,11 @@ def parse_config(config: dict[str, Any]) -> ImageConfig:
         labels=dict(found.get("Labels") or {}),
         ports=tuple(found.get("ExposedPorts") or ()),
         volumes=tuple(found.get("Volumes") or ()),
-        entrypoint=_words(found.get("Entrypoint")),
-        cmd=_words(found.get("Cmd")),
+        entrypoint=words_of(found.get("Entrypoint")),
+        cmd=words_of(found.get("Cmd")),
         workdir=str(found.get("WorkingDir") or ""),
         user=str(found.get("User") or ""),
     )
-
-
-def _words(value: str | Sequence[str] | None) -> tuple[str, ...]:
-    return (value,) if isinstance(value, str) else tuple(value or ())
 
 
 def read_entry(engine: Engine, box: str, path: str, *, limit: int, timeout_s: float) -> Entry | None:

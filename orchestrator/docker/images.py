@@ -164,11 +164,11 @@ def make_raw_image(digest: str, config: dict[str, Any], layers: Sequence[LayerRe
         indices=tuple(layer.index for layer in layers),
         instructions=instructions_of(config.get("history") or (), len(diff_ids)),
         labels={str(key): str(value) for key, value in (inner.get("Labels") or {}).items()},
-        command=(*_words(inner.get("Entrypoint")), *_words(inner.get("Cmd"))),
+        command=(*words_of(inner.get("Entrypoint")), *words_of(inner.get("Cmd"))),
         user=str(inner.get("User") or ""),
         port=_first_port(inner.get("ExposedPorts") or ()),
         ports=tuple(map(str, inner.get("ExposedPorts") or ())),
-        entrypoint=_words(inner.get("Entrypoint")),
+        entrypoint=words_of(inner.get("Entrypoint")),
     )
 
 
@@ -178,7 +178,8 @@ def _first_port(exposed: Iterable[str]) -> int:
     return min(ports, default=8000)
 
 
-def _words(value: str | Sequence[str] | None) -> tuple[str, ...]:
+def words_of(value: str | Sequence[str] | None) -> tuple[str, ...]:
+    """Give the words of a command as an image's configuration has it."""
     return (value,) if isinstance(value, str) else tuple(map(str, value or ()))
 
 
@@ -227,11 +228,11 @@ def read_from_engine(engine: Engine, image: str) -> RawImage:
         indices=tuple(layers[diff_id].index for diff_id in diff_ids),
         instructions=tuple(made) if len(made) == len(diff_ids) else (None,) * len(diff_ids),
         labels=config.get("Labels") or {},
-        command=(*_words(config.get("Entrypoint")), *_words(config.get("Cmd"))),
+        command=(*words_of(config.get("Entrypoint")), *words_of(config.get("Cmd"))),
         user=config.get("User") or "",
         port=_first_port(config.get("ExposedPorts") or ()),
         ports=tuple(config.get("ExposedPorts") or ()),
-        entrypoint=_words(config.get("Entrypoint")),
+        entrypoint=words_of(config.get("Entrypoint")),
     )
 
 

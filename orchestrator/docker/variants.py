@@ -13,14 +13,14 @@ if TYPE_CHECKING:
 
     from orchestrator.model import Pairs
 
-_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"  # what a container has when its image names none
+PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"  # what a container has when its image names none
 
 
 def make_variant(config: dict[str, Any], env: Pairs, user: str | None) -> dict[str, Any]:
     """Give an image's configuration with more variables and another user, and without what `FROM` would set off."""
     inner = dict(config.get("config") or {})
     variables = dict(pair.partition("=")[::2] for pair in inner.get("Env") or ()) | dict(env)
-    inner["Env"] = [f"{name}={value}" for name, value in ({"PATH": _PATH} | variables).items()]
+    inner["Env"] = [f"{name}={value}" for name, value in ({"PATH": PATH} | variables).items()]
     inner.pop("OnBuild", None)
     if user:
         inner["User"] = user

@@ -14,7 +14,7 @@ from urllib.parse import unquote, urljoin, urlsplit
 from orchestrator.index.fetch import Fetcher
 from orchestrator.index.sources import local_path
 from orchestrator.index.troubles import OfflineError, RefusedError, explain_silence
-from orchestrator.packages import Offer
+from orchestrator.packages import Offer, normal_name
 from orchestrator.paths import cache_folder
 from orchestrator.strict import parse_json
 
@@ -88,11 +88,6 @@ class PackageIndex:
         if local_path(url) is None:
             _save(entry, offers)
         return offers
-
-
-def normal_name(name: str) -> str:
-    """Write a package's name as indices do."""
-    return re.sub(r"[-_.]+", "-", name).lower()
 
 
 def parse_page(body: bytes, kind: str, url: str) -> tuple[Offer, ...]:

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import re
 from collections import defaultdict
 from itertools import zip_longest
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
+from orchestrator.packages import normal_name
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from orchestrator.inside import Package, Packages
     from orchestrator.record import Image
-
-_APART = re.compile(r"[-_.]+")
 
 
 class PackageChange(Struct, frozen=True):
@@ -62,7 +61,7 @@ def _is_same(old: Package, new: Package) -> bool:
 def _by_name(packages: Iterable[Package]) -> defaultdict[str, list[Package]]:
     found: defaultdict[str, list[Package]] = defaultdict(list)
     for package in packages:
-        found[_APART.sub("-", package.name).lower()].append(package)
+        found[normal_name(package.name)].append(package)
     return found
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from orchestrator.layers.names import is_package_name, make_key
+from orchestrator.packages import normal_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
 _INFO = re.compile(r"(?P<site>.*)/(?P<info>[^/]+\.(?:dist|egg)-info)(?:/(?:METADATA|PKG-INFO))?")
 _NATIVE = (".so", ".pyd", ".dylib")
 _UNPACKED = re.compile(r".*/archive-v\d+/[^/]+")  # a wheel in uv's cache, from where it is linked to where it is installed
-_APART = re.compile(r"[-_.]+")
 
 
 class PythonPackage(Struct, frozen=True):
@@ -32,11 +32,6 @@ class PythonPackage(Struct, frozen=True):
     compile_s: float | None
     licence: str | None
     files: tuple[bytes, ...]
-
-
-def normal_name(name: str) -> str:
-    """Write a package's name as the index compares it."""
-    return _APART.sub("-", name).lower()
 
 
 def find_python_packages(captured: Mapping[str, bytes], origins: Mapping[str, Origin]) -> list[PythonPackage]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 from typing import TYPE_CHECKING
 
-from orchestrator.layers.python_packages import normal_name
+from orchestrator.packages import normal_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

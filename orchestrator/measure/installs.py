@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
+from orchestrator.packages import normal_name
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
@@ -21,7 +23,6 @@ _UV_DONE = re.compile(rf"\s*Built {_NAME}==(?P<version>[^\s(]{{1,100}})(?: @ .*)
 _WHEEL = re.compile(
     rf"\s*(?:Downloading|Using cached) (?:https?://\S*/)?{_NAME}-(?P<version>[^-\s]{{1,100}})(?:-\d[^-\s]*)?-[^-\s]+-[^-\s]+-[^-\s]+\.whl(?:[\s#].*)?"
 )
-_APART = re.compile(r"[-_.]+")
 _COLOUR = re.compile(r"\x1b\[[0-9;]{0,20}m")
 _MAX_LINE = 600
 _MAX_NAMED = 20_000
@@ -62,18 +63,14 @@ class InstallLog:
     def _take(self, log: LogLine, line: str) -> None:
         if found := _BEGUN.match(line) or _UV_BEGUN.fullmatch(line):
             if log.at:
-                self._begun[log.vertex, _normal(found["name"])] = log.at
+                self._begun[log.vertex, normal_name(found["name"])] = log.at
         elif found := _DONE.match(line) or _UV_DONE.fullmatch(line):
             if found.groupdict().get("how", "done") == "done":
-                self._built(log, _normal(found["name"]), found.groupdict().get("version"))
+                self._built(log, normal_name(found["name"]), found.groupdict().get("version"))
         elif found := _WHEEL.fullmatch(line):
-            self._origins.setdefault(_normal(found["name"]), Origin("wheel", found["version"]))
+            self._origins.setdefault(normal_name(found["name"]), Origin("wheel", found["version"]))
 
     def _built(self, log: LogLine, name: str, version: str | None) -> None:
         begun = self._begun.pop((log.vertex, name), None)
         seconds = max(0.0, (log.at - begun).total_seconds()) if begun and log.at else None
         self._origins[name] = Origin("sdist", version, None if seconds is None else round(seconds, 3))
-
-
-def _normal(name: str) -> str:
-    return _APART.sub("-", name).lower()

@@ -6,7 +6,6 @@ import errno
 import os
 import sys
 from contextlib import suppress
-from io import TextIOWrapper
 from typing import IO, Any
 
 from orchestrator.smoke.words import safe
@@ -64,13 +63,6 @@ def open_closed() -> None:
                 os.dup2(nowhere, number)
                 os.close(nowhere)
             setattr(sys, name, os.fdopen(number, "w" if number else "r", encoding="utf-8"))
-
-
-def write_anything() -> None:
-    """Let standard output take every character: files and pipes get UTF-8, a terminal of another kind a mark for what it lacks."""
-    if isinstance(sys.stdout, TextIOWrapper):
-        encoding = None if sys.stdout.isatty() else "utf-8"
-        sys.stdout.reconfigure(encoding=encoding, errors="replace")
 
 
 def let_go(*descriptors: int) -> None:

@@ -14,6 +14,7 @@ from msgspec.structs import replace
 from orchestrator.docker.containers import KEEP_BYTES, Confinement, ended_container
 from orchestrator.docker.contents import Entry, ImageConfig, read_entry, snapshot
 from orchestrator.docker.tree import Tree
+from orchestrator.docker.variants import PATH
 from orchestrator.errors import EngineError
 from orchestrator.smoke.commands import explain_end, log_output, tail_of_output
 from orchestrator.smoke.patterns import Problem, judge_patterns
@@ -41,7 +42,6 @@ Findings = tuple[list[Problem], str | None]  # what is wrong, and the detail to 
 
 _CONTENT_BYTES = 4 * 1024 * 1024
 _MAX_LINKS = 8
-_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"  # what a container has when its image names none
 
 
 class Scene(Struct, frozen=True):
@@ -54,7 +54,7 @@ class Scene(Struct, frozen=True):
 
     def env(self, own: Sequence[Variable] = ()) -> dict[str, str]:
         """Give the variables of a test: the image's, then the cell's, then the file's, then its own."""
-        env = {"PATH": _PATH, **self.config.env, **dict(self.subject.caller.env)}
+        env = {"PATH": PATH, **self.config.env, **dict(self.subject.caller.env)}
         env |= expand_variables(self.variables, env)
         return env | expand_variables(own, env)
 

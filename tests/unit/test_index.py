@@ -10,11 +10,11 @@ import pytest
 
 from orchestrator.errors import UsageError
 from orchestrator.index import sources
-from orchestrator.index.simple import normal_name, parse_page
+from orchestrator.index.simple import parse_page
 from orchestrator.index.sources import Sources, load_sources, with_options_of
 from orchestrator.index.troubles import explain_silence
 from orchestrator.index.uv import parse_pins
-from orchestrator.packages import Offer, Pinned
+from orchestrator.packages import Offer, Pinned, normal_name
 from orchestrator.redact import Redactor
 from orchestrator.requirements import load_requirements
 
