@@ -114,7 +114,12 @@ Values = Annotated[
     list[Text],
     Field(min_length=1),
     OneOrMore,
-    WithJsonSchema({"anyOf": [*_WORDS, {"type": "array", "items": {"anyOf": _WORDS}, "minItems": 1}]}),
+    WithJsonSchema(
+        {
+            "anyOf": [*_WORDS, {"type": "array", "items": {"anyOf": _WORDS}, "minItems": 1}],
+            "description": "one of these values has to fit; * ? and [ab] make a glob of one",
+        }
+    ),
 ]
 Where = dict[str, Values]
 Name = Annotated[str, Field(pattern=_NAME, max_length=LONGEST_NAME)]

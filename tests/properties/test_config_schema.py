@@ -15,13 +15,15 @@ from pydantic import ValidationError
 from typer.testing import CliRunner
 
 from orchestrator.cli import make_app
+from orchestrator.config.checks import CHECKS
 from orchestrator.config.load import load_matrix
 from orchestrator.config.schema import MatrixFile
 from orchestrator.config.source import parse_source
-from tests.unit.folders import CONTRACT, CONTRACT_FILES, make_files, parse
+from tests.unit.folders import CONTRACT, CONTRACT_FILES, make_files, parse, plan_of
 from tests.unit.golden import assert_golden
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 
@@ -32,9 +34,15 @@ def printed() -> str:
 
 
 @pytest.fixture(scope="module")
-def validator(printed: str) -> jsonschema.Draft202012Validator:
+def document(printed: str) -> dict[str, Any]:
+    """Give the schema as editors read it."""
+    found: dict[str, Any] = json.loads(printed)
+    return found
+
+
+@pytest.fixture(scope="module")
+def validator(document: dict[str, Any]) -> jsonschema.Draft202012Validator:
     """Give an editor's validator."""
-    document = json.loads(printed)
     jsonschema.Draft202012Validator.check_schema(document)
     return jsonschema.Draft202012Validator(document)
 
@@ -171,3 +179,50 @@ def as_an_editor(data: Any) -> Any:  # YAML data is anything
             for key, value in data.items()
         }
     return [as_an_editor(one) for one in data] if isinstance(data, list) else data
+
+
+def keys_of(document: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Give every key of every mapping."""
+    for name, mapping in {"MatrixFile": document, **document["$defs"]}.items():
+        for key, value in mapping["properties"].items():
+            yield f"{name}.{key}", value
+
+
+def test_every_key_says_what_it_means(document: dict[str, Any]) -> None:
+    """An editor shows it where the key is typed, and the page of the docs has no other source."""
+    assert [name for name, value in keys_of(document) if not value.get("description")] == []
+
+
+LEAST: dict[str, dict[str, Any]] = {  # the least that a check of each kind says
+    "import": {"import": ["ssl"]},
+    "run": {"run": ["x"]},
+    "http": {"http": {"port": 80}},
+    "healthy": {"healthy": {}},
+    "probe": {"probe": "dns"},
+    "structure": {"structure": "cst.yaml"},
+}
+
+
+def with_defaults(document: dict[str, Any], name: str, given: dict[str, Any]) -> dict[str, Any]:
+    """Write out what the schema says applies where a key of a mapping is not given."""
+    mapping = document["$defs"][name]
+    return {key: value["default"] for key, value in mapping["properties"].items() if value.get("default") is not None} | given
+
+
+def test_the_settings_that_apply_are_those_that_the_schema_tells(document: dict[str, Any], tmp_path: Path) -> None:
+    """Who writes the defaults out has the same plan as who gives nothing."""
+    told = with_defaults(document, "Settings", {"timeout": with_defaults(document, "Timeout", {})})
+    assert set(told) == {"dockerfile", "context", "retries", "timeout"}
+    assert plan_of(f"axes: {{a: [x]}}\ndefaults: {told}", tmp_path) == plan_of("axes: {a: [x]}", tmp_path)
+
+
+@pytest.mark.parametrize("kind", CHECKS)
+def test_the_limits_that_apply_are_those_that_the_schema_tells(kind: str, document: dict[str, Any], tmp_path: Path) -> None:
+    """A check with its defaults written out is the same check."""
+    least = LEAST[kind]
+    inner = {"http": "Http", "healthy": "Healthy"}.get(kind)
+    full = {kind: with_defaults(document, inner, least[kind])} if inner else least
+    told = with_defaults(document, CHECKS[kind].__name__, full)
+    assert {"memory", "pids", "cpus", "network", "writable"} < set(told)
+    plans = [plan_of(f"axes: {{a: [x]}}\ndefaults: {{smoke: [{json.dumps(one)}]}}", tmp_path, "cst.yaml") for one in (least, told)]
+    assert plans[0] == plans[1]
