@@ -22,6 +22,13 @@ def test_a_pattern_is_tried_in_a_process_as_it_would_be_here() -> None:
     ]
 
 
+def test_a_pattern_meets_a_whole_output_at_once() -> None:
+    """A line is no text of its own, as docs/matrix-yaml.md says."""
+    searcher = Searcher(time.monotonic() + 60, Event())
+    found = {pattern: searcher.finds(pattern, "a\nx\nb") for pattern in ("x", "^x$", "(?m)^x$")}
+    assert found == {"x": True, "^x$": False, "(?m)^x$": True}
+
+
 def test_a_pattern_that_goes_back_and_forth_is_ended() -> None:
     """An image may print what keeps a harmless pattern busy for years."""
     began = time.monotonic()
