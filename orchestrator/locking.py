@@ -22,6 +22,7 @@ from orchestrator.lock.nouns import SCHEMA, Lock, LockedBase, LockedRequirements
 from orchestrator.lock.text import LARGEST, parse_lock
 from orchestrator.places import dockerfile_of, is_remote
 from orchestrator.platforms import normal_platform, split_platforms
+from orchestrator.preflight.choose import uv_reads
 from orchestrator.preflight.judge import architecture
 from orchestrator.preflight.targets import make_target
 from orchestrator.preflighting import platform_here
@@ -79,6 +80,7 @@ def read_facts(cells: Iterable[Cell], folder: Path) -> dict[str, CellFacts]:
             requirements_texts=found.texts if found else (),
             python=target.python,
             target=name_of(target),
+            is_lockable=found is None or uv_reads(cell.settings.requirements or "", found.lines),
         )
     return facts
 
@@ -135,7 +137,7 @@ def make_lock(matrix: Matrix, making: Making) -> Lock:
     refs = sorted({pair for found in facts.values() for pair in found.refs or ()})
     with ThreadPoolExecutor(_AT_ONCE) as pool:
         bases = pool.submit(_lock_bases, matrix, refs, making)
-        found = list(pool.map(partial(_lock_requirements, matrix, facts, making), _cells_by_file(cells).items()))
+        found = list(pool.map(partial(_lock_requirements, matrix, facts, making), _lockable_files(cells, facts, making).items()))
         locked = bases.result()
     hashes: dict[str, set[str]] = {}
     for pin in (pin for _, pins in found for pin in pins):
@@ -144,11 +146,15 @@ def make_lock(matrix: Matrix, making: Making) -> Lock:
     return Lock(SCHEMA, matrix.plan.name, locked, requirements, {label: tuple(sorted(values)) for label, values in hashes.items()})
 
 
-def _cells_by_file(cells: Iterable[Cell]) -> dict[str, list[Cell]]:
+def _lockable_files(cells: Iterable[Cell], facts: Mapping[str, CellFacts], making: Making) -> dict[str, list[Cell]]:
+    """Give the cells of each requirements file, and say which files are left alone: other installers have locks of their own."""
     found: dict[str, list[Cell]] = {}
     for cell in cells:
         if cell.settings.requirements is not None:
             found.setdefault(cell.settings.requirements, []).append(cell)
+    for path in [path for path, (cell, *_) in found.items() if not facts[cell.id].is_lockable]:
+        making.say(f"{path} is not in pip's format, and is not locked: a run with --locked takes it as it is")
+        del found[path]
     return found
 
 

@@ -23,11 +23,11 @@ from orchestrator.index.uv import ResolutionError, Resolving, resolve
 from orchestrator.instructions import DockerfileError
 from orchestrator.places import dockerfile_of, is_remote
 from orchestrator.platforms import split_platforms
-from orchestrator.preflight.choose import choose_versions, names_of, unread_of
+from orchestrator.preflight.choose import choose_versions, is_pips, names_of, unread_of, uv_reads
 from orchestrator.preflight.forecast import make_forecast
 from orchestrator.preflight.formats import Formats, find_formats
 from orchestrator.preflight.judge import ELSEWHERE, judge
-from orchestrator.preflight.nouns import Judged, Preflight, RequirementSet, Row, Target, Verdict
+from orchestrator.preflight.nouns import FOREIGN, Judged, Preflight, RequirementSet, Row, Target, Verdict
 from orchestrator.preflight.targets import has_compiler, make_target
 from orchestrator.redact import Redactor
 from orchestrator.requirements import load_requirements
@@ -181,6 +181,8 @@ def _resolve(look: _Look, folder: Path, path: str, targets: list[Target]) -> _Re
     """Resolve a requirements file once for all its targets; what it asks for directly is known even when that fails."""
     found = load_requirements(folder / path)
     sources, formats = with_options_of(look.sources, found.options), find_formats(found.options)
+    if not uv_reads(path, found.lines):
+        return _Resolved(RequirementSet(path, found.digest, "nothing", FOREIGN), sources, formats)
     known = tuple(dict.fromkeys(target for target in targets if not target.lacks))
     if not known:
         nothing = RequirementSet(path, found.digest, "nothing", "no base with it is known well enough")
@@ -189,8 +191,8 @@ def _resolve(look: _Look, folder: Path, path: str, targets: list[Target]) -> _Re
     pins, problem = _try_uv(look, sources, folder / path, folder, oldest)
     if pins is not None:
         return _Resolved(RequirementSet(path, found.digest, "uv"), sources, formats, tuple((pin, known) for pin in pins))
-    if look.offline and not all("==" in line for line in found.lines):
-        return _Resolved(RequirementSet(path, found.digest, "nothing", problem), sources, formats)
+    if not is_pips(found.lines) or (look.offline and not all("==" in line for line in found.lines)):
+        return _Resolved(RequirementSet(path, found.digest, "nothing", problem, unanswered=look.offline), sources, formats)
     look.meet(sources, names_of(found.lines))
     chosen: dict[Pinned, list[Target]] = {}
     for target in known:
@@ -280,4 +282,4 @@ def is_certain(found: Preflight) -> bool:
     """Tell whether the index, or what is remembered of it, answered all that was asked."""
     judged = [one for row in found.rows for _, one in row.judged]
     known = all(one.verdict is not Verdict.UNKNOWN or one.how == ELSEWHERE for one in judged)
-    return found.problem is None and known and all(one.resolved_by != "nothing" or not one.problem for one in found.sets)
+    return found.problem is None and known and not any(one.unanswered for one in found.sets)

@@ -32,6 +32,7 @@ class CellFacts(Struct, frozen=True):
     requirements_texts: tuple[str, ...]
     python: str | None
     target: str
+    is_lockable: bool = True  # False of requirements that are not in pip's format
 
 
 class Fitted(Struct, frozen=True):
@@ -73,7 +74,7 @@ def fit_cell(cell: Cell, lock: Lock, facts: CellFacts) -> Fitted:
     settings = replace(cell.settings, contexts=tuple(contexts.items()))
     path = settings.requirements
     file = None
-    if path is not None:
+    if path is not None and (facts.is_lockable or any(one.path == path for one in lock.requirements)):
         known = _find_requirements(lock, path, facts)
         if isinstance(known, str):
             problems.append(known)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from packaging.requirements import InvalidRequirement, Requirement
@@ -19,7 +20,9 @@ if TYPE_CHECKING:
 
     from orchestrator.preflight.nouns import Target
 
+_PROJECTS = ("pyproject.toml", "setup.cfg", "setup.py")
 _DIRECT = "at an address of its own"
+_PLACE = re.compile(r"(?:[.~/].*|[\w.+-]+[/:][^\s\"]\S*)(?:\s+;.*)?")  # a folder, an archive or an address, which pip takes, too
 
 
 def choose_versions(
@@ -53,6 +56,17 @@ def names_of(lines: Sequence[str]) -> list[str]:
 def unread_of(lines: Sequence[str]) -> list[str]:
     """Give the lines that name nothing which an index could have: of those nothing can be foretold."""
     return [line for line in lines if not any(_parse([line]))]
+
+
+def is_pips(lines: Sequence[str]) -> bool:
+    """Tell whether these are a requirements file's lines, but for some mistakes: other installers' files have hardly any such."""
+    strange = sum(_PLACE.fullmatch(line) is None for line in unread_of(lines))
+    return strange * 2 <= len(lines)
+
+
+def uv_reads(path: str, lines: Sequence[str]) -> bool:
+    """Tell whether uv can resolve a file: one in pip's format, or a Python project's own."""
+    return path.rpartition("/")[2] in _PROJECTS or is_pips(lines)
 
 
 def _parse(lines: Sequence[str]) -> Iterator[Requirement]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from orchestrator.preflight.nouns import CellForecast, Judged, Outlook, Verdict
+from orchestrator.preflight.nouns import FOREIGN, CellForecast, Judged, Outlook, Verdict
 from orchestrator.smoke.words import one_line
 
 if TYPE_CHECKING:
@@ -32,8 +32,7 @@ def _outlook(
     target: Target, rows: Sequence[Row], found: RequirementSet | None, tools: Sequence[str] | None
 ) -> tuple[Outlook, list[str]]:
     if found is None or target.lacks or found.resolved_by == "nothing":
-        unknown = target.lacks or found.problem if found else "it names no requirements file"
-        return Outlook.UNKNOWN, [unknown or "its requirements are not known"]
+        return Outlook.UNKNOWN, [_unseen(target, found)]
     mine = [(row, judged) for row in rows if found.path in row.requirements and (judged := row.on(target)) is not None]
     worst = max((judged.verdict for _, judged in mine), key=list(Verdict).index, default=Verdict.PURE)
     those = [(row, judged) for row, judged in mine if judged.verdict is worst]
@@ -47,6 +46,15 @@ def _outlook(
         case Verdict.BUILD:
             return Outlook.BUILDS, [f"{row.label} is built from source, nothing is compiled" for row, _ in those]
     return Outlook.WHEELS, []
+
+
+def _unseen(target: Target, found: RequirementSet | None) -> str:
+    """Say why nothing was looked up for a cell."""
+    if found is None:
+        return "it names no requirements file"
+    if found.problem == FOREIGN:
+        return f"{found.path}: {FOREIGN}"
+    return target.lacks or found.problem or "its requirements are not known"
 
 
 def _unread(found: RequirementSet) -> Iterator[str]:

@@ -75,6 +75,9 @@ class Row(Struct, frozen=True):
         return next((judged for one, judged in self.judged if one == target), None)
 
 
+FOREIGN = "it is not in pip's format"
+
+
 class RequirementSet(Struct, frozen=True):
     """A requirements file: how its versions became known, and what was in the way."""
 
@@ -83,6 +86,7 @@ class RequirementSet(Struct, frozen=True):
     resolved_by: str  # uv | the file alone | nothing
     problem: str | None = None
     unread: tuple[str, ...] = ()  # what it asks for and no index can have, or nobody can read
+    unanswered: bool = False  # the cache alone could be asked, and does not have it all
 
 
 class CellForecast(Struct, frozen=True):

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec import to_builtins
 
-from orchestrator.preflight.nouns import Outlook, Verdict
+from orchestrator.preflight.nouns import FOREIGN, Outlook, Verdict
 from orchestrator.smoke.words import one_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from orchestrator.preflight.nouns import CellForecast, Preflight, Row, Target
+    from orchestrator.preflight.nouns import CellForecast, Preflight, RequirementSet, Row, Target
 
 FORMATS = ("table", "json", "markdown")
 SCHEMA = 1
@@ -123,26 +123,31 @@ def _legend(found: Preflight) -> list[str]:
     for target, bases in _known_targets(found):
         names.setdefault((target.libc or "", target.platform), {}).update(dict.fromkeys(bases))
     lines = [f"{libc}, {platform}: {', '.join(map(one_line, bases))}" for (libc, platform), bases in names.items()]
+    foreign = {one.path for one in found.sets if one.problem == FOREIGN}
+    asked = {cell.target for cell in found.cells if cell.requirements not in foreign}
     for target, bases in found.targets:
-        if target.lacks:
-            lines.append(f"not looked at: {', '.join(map(one_line, bases))} ({target.label}): {target.lacks}")
+        if target.lacks and target in asked:
+            known = ", ".join(filter(None, (target.libc, target.python and f"Python {target.python}", target.platform)))
+            lines.append(f"not looked at: {', '.join(map(one_line, bases))} ({known}): {target.lacks}")
     return lines
 
 
 def _notes(found: Preflight) -> list[str]:
     lines = [f"The package index could not be asked; this is what its cache still says. {found.problem}"] if found.problem else []
     lines += [f"{one_line(row.label)} ({_files_of(row)}): {text}" for row in _telling_rows(found) for text in _reasons(row)]
-    lines += [
-        f"{one.path}: versions from {one.resolved_by}"
-        + (f"; nothing is known of {', '.join(one.unread)}" if one.unread else "")
-        + (f"; uv says: {one_line(one.problem)}" if one.problem else "")
-        for one in found.sets
-        if one.resolved_by != "uv"
-    ]
+    lines += [_source(one) for one in found.sets if one.resolved_by != "uv"]
     plain = len(found.rows) - len(_telling_rows(found))
     all_of_them = f"{plain} of {len(found.rows)} dependencies are pure Python: a wheel fits every base, and they are not listed."
     lines += [all_of_them] if plain else []
     return [one_line(line) for line in lines]
+
+
+def _source(one: RequirementSet) -> str:
+    """Say where a file's versions are from, where uv could not resolve it, or why there are none."""
+    if one.resolved_by == "nothing" and not one.unanswered:
+        return f"{one.path}: not looked at: {one.problem}"
+    unread = f"; nothing is known of {', '.join(one.unread)}" if one.unread else ""
+    return f"{one.path}: versions from {one.resolved_by}{unread}" + (f"; uv says: {one.problem}" if one.problem else "")
 
 
 def _name_of(path: str) -> str:

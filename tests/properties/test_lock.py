@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
+from orchestrator.config.load import load_matrix
 from orchestrator.docker import process
 from orchestrator.docker.process import Exit
 from orchestrator.docker.references import Resolved, explain_refusal, registry_of, resolve_reference
@@ -19,7 +20,7 @@ from orchestrator.lock.compare import find_moves
 from orchestrator.lock.fit import CellFacts, fit_cell
 from orchestrator.lock.nouns import SCHEMA, Lock, LockedBase, LockedRequirements
 from orchestrator.lock.text import parse_lock, render_lock
-from orchestrator.locking import read_facts
+from orchestrator.locking import Making, make_lock, read_facts
 from orchestrator.model import Cell, Settings
 from orchestrator.preflighting import platform_here
 from tests.unit.docker_fake import Answer, FakeDocker
@@ -193,6 +194,31 @@ def test_a_lock_that_does_not_fit_says_why(lock: Lock, facts: CellFacts, words: 
     """Rather than building something else."""
     (problem,) = fit_cell(CELL, lock, facts).problems
     assert problem.startswith(words)
+
+
+def test_what_another_installer_reads_is_left_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Bases are locked of a project in any language, and a locked run takes its own lock file as it is."""
+    (tmp_path / "Dockerfile").write_text("FROM golang:1.22\n")
+    (tmp_path / "go.mod").write_text("module example.com/m\n\ngo 1.22\n\nrequire (\n\tgolang.org/x/text v0.3.0\n)\n")
+    (tmp_path / "matrix.yaml").write_text(
+        "version: 1\nname: m\naxes: {base: [a]}\ndefaults: {requirements: go.mod, platform: linux/amd64}\n"
+    )
+    monkeypatch.setattr("orchestrator.locking.find_client", lambda: "docker")
+    monkeypatch.setattr("orchestrator.locking.has_builder", lambda _docker, _name: False)
+    monkeypatch.setattr("orchestrator.locking.resolve_reference", lambda _docker, _ref, _builder: Resolved(A, {}, "registry"))
+    said: list[str] = []
+    matrix = load_matrix(tmp_path / "matrix.yaml")
+    lock = make_lock(matrix, Making(may_build=False, say=said.append))
+    assert [base.ref for base in lock.base] == ["golang:1.22"]
+    assert lock.requirements == ()
+    assert said == ["go.mod is not in pip's format, and is not locked: a run with --locked takes it as it is"]
+    (cell,) = matrix.plan.cells
+    fitted = fit_cell(cell, lock, read_facts([cell], tmp_path)[cell.id])
+    assert fitted.problems == ()
+    assert fitted.cell.settings.requirements == "go.mod"
+    assert fitted.cell.settings.contexts == (("golang:1.22", f"docker-image://golang:1.22@{A}"),)
+    once = replace(lock, requirements=(replace(REQUIREMENTS, path="go.mod"),))
+    assert fit_cell(cell, once, read_facts([cell], tmp_path)[cell.id]).problems == ("go.mod has changed since it was written",)
 
 
 def test_a_digest_is_asked_of_the_registry_then_of_the_engine(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING
 import pytest
 from msgspec.structs import replace
 
+from orchestrator.config.load import load_matrix
 from orchestrator.dockerfile import Image
 from orchestrator.index.fetch import Fetched
 from orchestrator.index.sdist import parse_sdist, read_sdist
 from orchestrator.model import Cell, Settings
 from orchestrator.packages import Offer, Pinned, SourceFacts
-from orchestrator.preflight.choose import choose_versions, unread_of
+from orchestrator.preflight.choose import choose_versions, is_pips, unread_of
 from orchestrator.preflight.forecast import make_forecast
 from orchestrator.preflight.formats import Formats, find_formats
 from orchestrator.preflight.judge import architecture, is_wanted, judge
@@ -25,6 +26,8 @@ from orchestrator.preflight.needs import find_needs
 from orchestrator.preflight.nouns import CellForecast, Judged, Outlook, Preflight, RequirementSet, Row, Target, Verdict
 from orchestrator.preflight.render import FORMATS, render_preflight
 from orchestrator.preflight.targets import find_python, has_compiler
+from orchestrator.preflighting import is_certain, look_ahead
+from orchestrator.requirements import load_requirements
 from tests.package_index import make_sdist
 from tests.unit.golden import assert_golden
 
@@ -375,6 +378,56 @@ def test_what_nobody_can_read_is_no_wheel(path: str, outlook: Outlook) -> None:
     forecast = make_forecast(cell, MUSL, "axis python", ROWS, found, ())
     assert forecast.outlook is outlook
     assert (forecast.why[0] == "nothing is known of 'foo bar ==='") == (outlook is Outlook.UNKNOWN)
+
+
+@pytest.mark.parametrize(
+    ("text", "is_it"),
+    [
+        ('[[package]]\nname = "a"\nfiles = [\n    {file = "a.whl", hash = "sha256:1"},\n]\n', False),
+        ('[project]\nname = "a"\ndependencies = [\n  "b>=1",\n]\n', False),
+        ('{\n  "packages": {\n    "node_modules/a": {"resolved": "https://host/a.tgz"}\n  }\n}\n', False),
+        ("module example.com/m\n\ngo 1.22\n\nrequire (\n\tgolang.org/x/text v0.3.0\n)\n", False),
+        ("name: x\ndependencies:\n  - numpy\n", False),
+        ("", True),
+        ("--pre\n-e .\n", True),
+        ("./a.whl\n/b/c.tar.gz ; python_version < '3'\nd/e\ngit+https://host/f@v1\nfile:g.whl\nh.whl\n", True),
+        ("requests>>2\nflask\n", True),
+    ],
+)
+def test_pips_format_is_told_from_others(tmp_path: Path, text: str, is_it: bool) -> None:  # noqa: FBT001  # a case of many
+    """By what most lines are, whatever the file is called: a mistake in one line is still a mistake in a requirements file."""
+    (tmp_path / "requirements.lock").write_text(text)
+    assert is_pips(load_requirements(tmp_path / "requirements.lock").lines) is is_it
+
+
+def test_a_file_of_another_installer_is_named_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """None of its lines is shown; nobody was asked, so nobody failed to answer."""
+    monkeypatch.setenv("UV_DEFAULT_INDEX", "https://index.example/simple")
+    (tmp_path / "Dockerfile").write_text("FROM node:18-slim\n")
+    (tmp_path / "package-lock.json").write_text('{\n  "lockfileVersion": 3,\n  "packages": {\n  }\n}\n')
+    (tmp_path / "matrix.yaml").write_text(
+        "version: 1\nname: m\naxes: {base: [a, b]}\ndefaults: {requirements: package-lock.json}\n"
+    )
+    found = look_ahead(load_matrix(tmp_path / "matrix.yaml").plan, tmp_path)
+    text = render_preflight(found, "table", 200)
+    assert text == "package-lock.json: not looked at: it is not in pip's format\n\nunknown: 2 of 2 cells: a, b\n"
+    assert {cell.why for cell in found.cells} == {("package-lock.json: it is not in pip's format",)}
+    assert is_certain(found)
+
+
+def test_a_base_of_which_nothing_is_known_leaves_nothing_to_ask(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is said in words, and is no index that does not answer."""
+    monkeypatch.setenv("UV_DEFAULT_INDEX", "https://index.example/simple")
+    (tmp_path / "Dockerfile").write_text("FROM debian:12\n")
+    (tmp_path / "app.txt").write_text("flask\n")
+    (tmp_path / "matrix.yaml").write_text(
+        "version: 1\nname: m\naxes: {base: [a]}\ndefaults: {requirements: app.txt, platform: linux/amd64}\n"
+    )
+    found = look_ahead(load_matrix(tmp_path / "matrix.yaml").plan, tmp_path)
+    text = render_preflight(found, "table", 200)
+    assert text.startswith("not looked at: a (linux/amd64): its C library is not known; set `libc: musl` or")
+    assert "app.txt: not looked at: no base with it is known well enough\n" in text
+    assert is_certain(found)
 
 
 def make_preflight(problem: str | None = None) -> Preflight:
