@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from msgspec.structs import replace
 
@@ -34,16 +34,13 @@ _READ = (
 
 
 def carry_over(shop: Workshop, reports: Reports, record: RunRecord, cells: Iterable[Cell]) -> Iterator[CellRecord]:
-    """Give the results of the newest run like this one for the cells that would come out the same, with their files."""
-    found = _find_run(reports, record)
-    if found is None:
-        return
-    folder, earlier = found
-    olds = {cell.id: cell for cell in earlier.cells}
-    same = [cell for cell in cells if cell.id in olds and _is_same(shop, cell, olds[cell.id])]
-    moved = _find_moved(shop, {(base.ref, base.digest) for cell in same for base in olds[cell.id].inputs.base})
+    """Give earlier results of the cells that would come out the same, with their files."""
+    cells = list(cells)
+    olds = _find_results(reports, record, {cell.id for cell in cells})
+    same = [cell for cell in cells if cell.id in olds and _is_same(shop, cell, olds[cell.id].cell)]
+    moved = _find_moved(shop, {(base.ref, base.digest) for cell in same for base in olds[cell.id].cell.inputs.base})
     for cell in same:
-        old = olds[cell.id]
+        folder, old = olds[cell.id]
         if not any((base.ref, base.digest) in moved for base in old.inputs.base):
             _copy_files(folder, shop.run, cell.id)
             yield replace(
@@ -52,22 +49,41 @@ def carry_over(shop: Workshop, reports: Reports, record: RunRecord, cells: Itera
                 expected=cell.expected,
                 expected_reason=cell.expected_reason,
                 as_expected=old.status is cell.expected,
-                carried_from=old.carried_from or earlier.id,
+                carried_from=old.carried_from or folder.id,
             )
 
 
-def _find_run(reports: Reports, record: RunRecord) -> tuple[RunFolder, RunRecord] | None:
-    """Find the newest run that ended, of this matrix, by the same lock, machine and tools."""
+class _Result(NamedTuple):
+    """A cell as an earlier run left it."""
+
+    run: RunFolder
+    cell: CellRecord
+
+
+def _find_results(reports: Reports, record: RunRecord, wanted: set[str]) -> dict[str, _Result]:
+    """Find each cell in the newest run like this one that has it, back to one that was of all cells."""
+    found: dict[str, _Result] = {}
     for run_id in reversed([run_id for run_id in reports.run_ids() if run_id != record.id][-_LOOKED_AT:]):
         folder = reports.run(run_id)
         try:
             earlier = folder.load()
         except StoreError:
             continue
-        is_like = earlier.name == record.name and earlier.inputs.lock_digest == record.inputs.lock_digest
-        if is_like and earlier.finished_at and not earlier.parts and not differing(earlier.environment, record.environment):
-            return folder, earlier
-    return None
+        if _is_like(earlier, record):
+            found = {cell.id: _Result(folder, cell) for cell in earlier.cells if not cell.status.is_left_out} | found
+            if wanted <= found.keys() or _is_whole(earlier):
+                break
+    return found
+
+
+def _is_like(earlier: RunRecord, record: RunRecord) -> bool:
+    """Tell whether a run ended, and was of this matrix, by the same lock, machine and tools; of a merged one its parts are."""
+    is_same = earlier.name == record.name and earlier.inputs.lock_digest == record.inputs.lock_digest
+    return is_same and bool(earlier.finished_at) and not earlier.parts and not differing(earlier.environment, record.environment)
+
+
+def _is_whole(run: RunRecord) -> bool:
+    return run.complete and not (run.shard or run.only or run.skip)
 
 
 def _is_same(shop: Workshop, cell: Cell, old: CellRecord) -> bool:
