@@ -76,9 +76,10 @@ def find_baseline(
 
 def _load_chosen(reports: Reports, name: str, run_id: str) -> RunRecord:
     if run_id not in reports.run_ids():
+        again = f"matrix baseline{reports.options}"
         message = (
-            f"the baseline of '{name}' is run {run_id}, which is not in {reports.path}; `matrix baseline RUN` chooses another, "
-            "`matrix baseline --clear` goes back to the last good run"
+            f"the baseline of '{name}' is run {run_id}, which is not in {reports.path}; `{again} RUN` chooses another, "
+            f"`{again} --clear` goes back to the last good run"
         )
         raise UsageError(message)
     return reports.run(run_id).load()
@@ -86,9 +87,9 @@ def _load_chosen(reports: Reports, name: str, run_id: str) -> RunRecord:
 
 def load_choices(reports: Reports) -> Mapping[str, str]:
     """Read which run was chosen for which matrix."""
-    path = reports.path / BASELINES
+    path, mend = reports.path / BASELINES, f"`matrix baseline{reports.options} --clear` removes it"
     if path.is_symlink():
-        message = f"{path} is a link, and is not followed; `matrix baseline --clear` removes it"
+        message = f"{path} is a link, and is not followed; {mend}"
         raise StoreError(message)
     try:
         found = parse_json(path.read_bytes())
@@ -98,11 +99,11 @@ def load_choices(reports: Reports) -> Mapping[str, str]:
         message = f"{path} cannot be read: {error.strerror}"
         raise StoreError(message) from error
     except ValueError as error:
-        message = f"{path} is damaged: {error}; `matrix baseline --clear` removes it"
+        message = f"{path} is damaged: {error}; {mend}"
         raise StoreError(message) from error
     chosen = found.get("baselines") if isinstance(found, dict) and found.get("schema") == _SCHEMA else None
     if not isinstance(chosen, dict) or not all(isinstance(run_id, str) for run_id in chosen.values()):
-        message = f"{path} is damaged, or of a newer matrix; `matrix baseline --clear` removes it"
+        message = f"{path} is damaged, or of a newer matrix; {mend}"
         raise StoreError(message)
     return chosen
 
@@ -110,11 +111,13 @@ def load_choices(reports: Reports) -> Mapping[str, str]:
 def choose_baseline(reports: Reports, run: RunFolder) -> RunRecord:
     """Take a stored run's figures as those that growth is held against from now on."""
     if run.path.resolve().parent != reports.runs.resolve():
-        message = f"run {run.id} lies outside of {reports.runs}; copy it there, or name it with `matrix run --baseline`"
+        again = f"matrix run{reports.options} --baseline"
+        message = f"run {run.id} lies outside of {reports.runs}; copy it there, or name it with `{again}`"
         raise UsageError(message)
     record = run.load()
     if record.finished_at is None or not record.complete:
-        message = f"run {run.id} is incomplete, so cells that it lacks could grow unseen; `matrix run --resume {run.id}` ends it"
+        again = f"matrix run{reports.options} --resume {run.id}"
+        message = f"run {run.id} is incomplete, so cells that it lacks could grow unseen; `{again}` ends it"
         raise UsageError(message)
     if record.shard is not None:
         message = f"run {run.id} is a part of a plan, so cells that it lacks could grow unseen; merge it with the others first"

@@ -17,6 +17,7 @@ from orchestrator.docker.dial import listens
 from orchestrator.docker.engine import connect
 from orchestrator.environment import builder_spec
 from orchestrator.errors import EngineError, ExitCode, MatrixError
+from orchestrator.hints import repeat_options
 from orchestrator.model import BuilderSpec
 from orchestrator.paths import cache_folder
 from orchestrator.units import count
@@ -53,10 +54,10 @@ def examine(file: Path) -> list[Examined]:
     if engine is not None:
         findings += [_examine_store(engine)] if engine.answers else []
         spec = builder_spec(matrix) if matrix else BuilderSpec()
-        _try(findings, "builder", partial(_find_builder, engine, spec), partial(_describe_builder, spec.name))
+        _try(findings, "builder", partial(_find_builder, engine, spec), partial(_describe_builder, spec.name, repeat_options(file)))
     folder = _try(findings, "cache folder", cache_folder, lambda folder: f"{folder}, {_free(folder)}")
     if folder is not None and shutil.disk_usage(folder).free < _ROOM_BYTES:
-        words = f"only {_free(folder)} at {folder}; `docker buildx prune` and `matrix clean --runs` free some"
+        words = f"only {_free(folder)} at {folder}; `docker buildx prune` and `matrix clean{repeat_options(file)} --runs` free some"
         findings.append(Examined("disk", ok=False, words=words, exit_code=ExitCode.ENGINE))
     return findings
 
@@ -110,11 +111,11 @@ def _endpoints(spec: BuilderSpec) -> list[str]:
     return [endpoint for endpoint in asked if endpoint]
 
 
-def _describe_builder(name: str, looked: _Looked) -> str:
+def _describe_builder(name: str, options: str, looked: _Looked) -> str:
     found = looked.found
     if found is None:
         words = f"; whether anything answers at {', '.join(looked.untried)} was not tried" if looked.untried else ""
-        return f"'{name}' is not there yet; `matrix bootstrap`, or the first run, makes it{words}"
+        return f"'{name}' is not there yet; `matrix bootstrap{options}`, or the first run, makes it{words}"
     nodes = f", {len(found.nodes)} nodes" if found.others else ""
     return f"'{name}': {found.driver}, BuildKit {found.buildkit or 'not running'}{nodes}"
 

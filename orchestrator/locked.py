@@ -15,6 +15,7 @@ from msgspec.structs import replace
 from orchestrator.disk import disk_errors
 from orchestrator.docker.references import read_engine_digest
 from orchestrator.errors import ConfigError, UsageError
+from orchestrator.hints import repeat_options
 from orchestrator.paths import cache_folder
 from orchestrator.places import dockerfile_of, inside_context
 
@@ -34,6 +35,7 @@ class Locked(Struct, frozen=True):
     digest: str | None = None
     files: tuple[tuple[Path, str], ...] = ()
     bases: tuple[LockedBase, ...] = ()
+    options: str = ""  # with which `matrix lock` finds it
 
     @property
     def pinned_digests(self) -> frozenset[str]:
@@ -46,7 +48,8 @@ class Locked(Struct, frozen=True):
             found = read_engine_digest(docker, ref)
             if found != digest:
                 has = found[:19] if found else "none"
-                message = f"base {ref} is locked to the engine's {digest[:19]}, and it has {has}; `matrix lock` takes what is there"
+                message = f"base {ref} is locked to the engine's {digest[:19]}, and it has {has}; "
+                message += f"`matrix lock{self.options}` takes what is there"
                 raise UsageError(message)
 
 
@@ -60,8 +63,8 @@ def pin_plan(matrix: Matrix, plan: Plan, *, wanted: bool, earlier: str | None, r
     from orchestrator.lock.fit import fit_cell  # noqa: PLC0415  # brings the doors to package indices, which few runs need
     from orchestrator.locking import load_lock, lock_path, read_facts  # noqa: PLC0415  # as above
 
-    path = lock_path(matrix.path)
-    lock, raw = load_lock(path)
+    path, options = lock_path(matrix.path), repeat_options(matrix.path)
+    lock, raw = load_lock(path, options)
     digest = f"sha256:{hashlib.sha256(raw).hexdigest()}"
     if earlier not in (None, digest):
         message = f"{path} has changed since the run was started; start a new run"
@@ -69,12 +72,12 @@ def pin_plan(matrix: Matrix, plan: Plan, *, wanted: bool, earlier: str | None, r
     facts = read_facts(plan.cells, matrix.folder)
     fitted = [fit_cell(cell, lock, facts[cell.id]) for cell in plan.cells]
     if problems := dict.fromkeys(problem for one in fitted for problem in one.problems):
-        misfit = f"{path}: does not fit {matrix.path.name}; `matrix lock` writes it anew"
+        misfit = f"{path}: does not fit {matrix.path.name}; `matrix lock{options}` writes it anew"
         raise ConfigError([*(f"{path}: {problem}" for problem in problems), misfit])
     files = tuple(dict.fromkeys((matrix.folder / one.file[0], one.file[1]) for one in fitted if one.file))
     cells = tuple(_let_in(one.cell, matrix.folder) if one.file else one.cell for one in fitted)
     bases = tuple(dict.fromkeys(base for one in fitted for base in one.bases))
-    return Locked(replace(plan, cells=cells), digest, files, bases)
+    return Locked(replace(plan, cells=cells), digest, files, bases, options)
 
 
 def _let_in(cell: Cell, folder: Path) -> Cell:

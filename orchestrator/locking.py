@@ -14,6 +14,7 @@ from orchestrator.docker.engine import find_client
 from orchestrator.docker.references import has_builder, resolve_reference
 from orchestrator.dockerfile import Image, find_images
 from orchestrator.errors import ConfigError, StoreError, UsageError
+from orchestrator.hints import repeat_options
 from orchestrator.index.sources import load_sources, with_options_of
 from orchestrator.index.uv import ResolutionError, Resolving, resolve
 from orchestrator.instructions import DockerfileError
@@ -45,21 +46,22 @@ def lock_path(matrix: Path) -> Path:
     return matrix.with_suffix(".lock")
 
 
-def load_lock(path: Path) -> tuple[Lock, bytes]:
+def load_lock(path: Path, options: str = "") -> tuple[Lock, bytes]:
     """Read a lock; one that is not there, or says nothing that can be meant, is an error with what to do."""
+    mend = f"`matrix lock{options}` writes it anew"
     try:
         with path.open("rb") as file:
             raw = file.read(LARGEST + 1)
     except FileNotFoundError as error:
-        raise ConfigError([f"{path}: no such file; `matrix lock` writes it"]) from error
+        raise ConfigError([f"{path}: no such file; `matrix lock{options}` writes it"]) from error
     except OSError as error:
         raise ConfigError([f"{path}: cannot be read: {error.strerror}"]) from error
     if len(raw) > LARGEST:
-        raise ConfigError([f"{path}: larger than {LARGEST // 1024**2} MiB; `matrix lock` writes it anew"])
+        raise ConfigError([f"{path}: larger than {LARGEST // 1024**2} MiB; {mend}"])
     try:
-        return parse_lock(raw.decode("utf-8"), str(path)), raw
+        return parse_lock(raw.decode("utf-8"), str(path), options), raw
     except UnicodeDecodeError as error:
-        raise ConfigError([f"{path}: not UTF-8; `matrix lock` writes it anew"]) from error
+        raise ConfigError([f"{path}: not UTF-8; {mend}"]) from error
 
 
 def read_facts(cells: Iterable[Cell], folder: Path) -> dict[str, CellFacts]:
@@ -207,7 +209,7 @@ def _lock_requirements(
             names = ", ".join(error.without_wheel)
             message = (
                 f"{path}: {names} has no wheel, so its build would have to be run to learn what it requires; "
-                "`matrix lock --build` allows that"
+                f"`matrix lock{repeat_options(matrix.path)} --build` allows that"
             )
             raise UsageError(message) from error
         problem = str(error)

@@ -197,9 +197,10 @@ class RunFolder:
 class Reports:
     """The folder in which all runs of a project are kept."""
 
-    def __init__(self, path: Path) -> None:
-        """Name the folder; nothing is read or made."""
+    def __init__(self, path: Path, options: str = "") -> None:
+        """Name the folder, and what to type after a command so that it finds this one; nothing is read or made."""
         self.path = path
+        self.options = options
 
     @property
     def runs(self) -> Path:
@@ -231,7 +232,7 @@ class Reports:
             message = f"'{name}' is not the folder of a run: there is no {folder / _RECORD}"
             raise UsageError(message)
         if not ids:
-            message = f"there are no runs in {self.path / 'runs'}; `matrix run` makes one"
+            message = f"there are no runs in {self.path / 'runs'}; `matrix run{self.options}` makes one"
             raise UsageError(message)
         if name == LATEST:
             pointed = self._pointed_at()

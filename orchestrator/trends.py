@@ -31,7 +31,7 @@ def load_history(reports: Reports, name: str | None, only: Sequence[str], skip: 
     """Read the runs of a matrix, by default that of the newest run; what cannot be read is named and left out."""
     found, left_out = _load_runs(reports, reports.run_ids())
     if not found:
-        where = f"there are no finished runs in {reports.runs}; `matrix run` makes one"
+        where = f"there are no finished runs in {reports.runs}; `matrix run{reports.options}` makes one"
         raise UsageError("; ".join([where, *left_out[:3]]))
     name = found[-1].name if name is None else name
     runs = [run for run in found if run.name == name]
@@ -43,7 +43,7 @@ def load_history(reports: Reports, name: str | None, only: Sequence[str], skip: 
     if others:
         left_out.append(f"{count(others, 'run')} of other matrices, which --name chooses")
     runs = runs[-last:] if last else runs
-    return _explain(reports, make_history(runs, _wanted(runs, only, skip), left_out), runs)
+    return _explain(reports, make_history(runs, _wanted(reports, runs, only, skip), left_out), runs)
 
 
 def load_history_of(reports: Reports, run_ids: Sequence[str]) -> History | None:
@@ -67,19 +67,20 @@ def _load_runs(reports: Reports, run_ids: Sequence[str]) -> tuple[list[RunFigure
         elif figures.finished:
             found.append(replace(figures, id=run_id))
         else:
-            left_out.append(f"run {run_id} has not ended, or was killed; `matrix run --resume {run_id}` ends it")
+            left_out.append(f"run {run_id} has not ended, or was killed; `matrix run{reports.options} --resume {run_id}` ends it")
     if shards:
-        left_out.append(f"{count(shards, 'run')} of a part of a plan, which `matrix merge` makes one run of")
+        left_out.append(f"{count(shards, 'run')} of a part of a plan, which `matrix merge{reports.options}` makes one run of")
     return found, left_out
 
 
-def _wanted(runs: Sequence[RunFigures], only: Sequence[str], skip: Sequence[str]) -> frozenset[str] | None:
+def _wanted(reports: Reports, runs: Sequence[RunFigures], only: Sequence[str], skip: Sequence[str]) -> frozenset[str] | None:
     if not only and not skip:
         return None
     cells = {cell.id: cell.axes for run in runs for cell in run.cells}
     if not cells:
         raise NothingSelectedError("the stored runs have no cells")
-    return select_ids(cells, tuple(dict.fromkeys(axis for run in reversed(runs) for axis in run.axes)), only, skip)
+    axes = tuple(dict.fromkeys(axis for run in reversed(runs) for axis in run.axes))
+    return select_ids(cells, axes, only, skip, f"`matrix history{reports.options}` lists them")
 
 
 def _explain(reports: Reports, history: History, runs: Sequence[RunFigures]) -> History:

@@ -6,7 +6,18 @@ from typing import Annotated
 
 import typer
 
-from orchestrator.commands.options import DEFAULT_FILE, RUN_HELP, File, Only, Out, ReportsFolder, Skip, check_one_of, reports_folder
+from orchestrator.commands.options import (
+    DEFAULT_FILE,
+    RUN_HELP,
+    File,
+    Only,
+    Out,
+    ReportsFolder,
+    Skip,
+    check_one_of,
+    find_reports,
+    repeat_options,
+)
 from orchestrator.commands.printing import print_result, terminal_width
 from orchestrator.errors import UsageError
 from orchestrator.smoke.words import one_line
@@ -31,11 +42,10 @@ def compare(
     from orchestrator.judge.compare import compare_runs
     from orchestrator.report.compare import FORMATS, render_comparison
     from orchestrator.report.select import select_pair
-    from orchestrator.store import Reports
 
     check_one_of("--format", kind, FORMATS)
-    stored = Reports(reports_folder(reports, file))
-    pair = select_pair(stored.find(old).load(), stored.find(new).load(), only or (), skip or ())
+    stored = find_reports(file, reports)
+    pair = select_pair(stored.find(old).load(), stored.find(new).load(), only or (), skip or (), repeat_options(file, reports))
     print_result(render_comparison(compare_runs(*pair, force=force), kind, terminal_width()), out)
 
 
@@ -49,9 +59,8 @@ def baseline(
 ) -> None:
     """Hold growth against a stored run's figures from now on."""
     from orchestrator.baseline import choose_baseline, forget_baselines, load_choices
-    from orchestrator.store import Reports
 
-    stored = Reports(reports_folder(reports, file))
+    stored = find_reports(file, reports)
     if show and clear:
         raise UsageError("--show and --clear are two things; give one of them")
     if clear:
@@ -80,9 +89,8 @@ def history(
     For each cell, with what changed on the day that they shifted.
     """
     from orchestrator.report.history import FORMATS, render_history
-    from orchestrator.store import Reports
     from orchestrator.trends import load_history
 
     check_one_of("--format", kind, FORMATS)
-    found = load_history(Reports(reports_folder(reports, file)), name, only or (), skip or (), last)
-    print_result(render_history(found, kind, terminal_width()), out)
+    found = load_history(find_reports(file, reports), name, only or (), skip or (), last)
+    print_result(render_history(found, kind, terminal_width(), repeat_options(file, reports)), out)

@@ -40,7 +40,7 @@ def preflight(
     if found.problem:
         warn(found.problem)
     elif offline and not is_certain(found):
-        again = f"matrix preflight{repeat_options(file, None)}"
+        again = f"matrix preflight{repeat_options(file)}"
         warn(f"offline: not all was in the cache; `{again}` without --offline asks the index")
     raise typer.Exit(ExitCode.OK if is_certain(found) else ExitCode.ENGINE)
 
@@ -65,7 +65,7 @@ def lock(
 
     matrix = load_matrix(file)
     path = lock_path(file)
-    known = load_lock(path)[0] if check else None
+    known = load_lock(path, repeat_options(file))[0] if check else None
     now = make_lock(matrix, Making(build, warn))
     if known is None:
         text = render_lock(now)

@@ -16,9 +16,9 @@ from orchestrator.commands.options import (
     ReportsFolder,
     Skip,
     check_one_of,
+    find_reports,
     folder_of,
     name_run,
-    reports_folder,
 )
 from orchestrator.commands.printing import print_result, tell, terminal_width, warn
 from orchestrator.units import count
@@ -49,13 +49,13 @@ def merge(
     from orchestrator.report.files import FORMATS, render
     from orchestrator.report.gates import render_broken
     from orchestrator.report.select import select_records
-    from orchestrator.store import Reports
 
     check_one_of("--format", kind, FORMATS)
-    stored = Reports(reports_folder(reports, file))
+    stored = find_reports(file, reports)
     run, record = merge_runs(stored, [stored.find(name) for name in names], baseline)
-    shown = select_records(record, only or (), skip or (), name_run(run.id, file, reports))
-    print_result(render(shown, kind, terminal_width(), find_evidence(run, folder_of(out))), out)
+    typed = name_run(run.id, file, reports)
+    shown = select_records(record, only or (), skip or (), typed)
+    print_result(render(shown, kind, terminal_width(), find_evidence(run, folder_of(out)), typed), out)
     for number in missing_shards(record):
         warn(f"shard {number}/{record.parts[0].shard.count} is not here")
     if missing := missing_cells(record.planned, record.cells):

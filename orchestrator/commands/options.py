@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import shlex
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from orchestrator import hints
 from orchestrator.errors import UsageError, did_you_mean
+
+if TYPE_CHECKING:
+    from orchestrator.store import Reports
 
 File = Annotated[Path, typer.Option("-f", "--file", help="The matrix file.")]
 Only = Annotated[
@@ -34,7 +38,8 @@ SiteFolder = Annotated[
 RUN_WORDS = "its id, the start of it, its folder, or latest"
 RUN_HELP = f"A run: {RUN_WORDS}."
 FORMAT_WORDS = "table, markdown, comment, csv, json, junit, prometheus or html"
-DEFAULT_FILE = Path("matrix.yaml")
+DEFAULT_FILE = hints.DEFAULT_FILE
+repeat_options = hints.repeat_options
 ReportsFolder = Annotated[Path | None, typer.Option("--reports", help="Where runs are kept; reports beside the matrix file.")]
 
 
@@ -43,10 +48,11 @@ def reports_folder(reports: Path | None, file: Path) -> Path:
     return reports or file.parent / "reports"
 
 
-def repeat_options(file: Path, reports: Path | None) -> str:
-    """Give the options with which a command that is printed finds what this one has found, where they are not the usual ones."""
-    words = [*(["-f", str(file)] if file != DEFAULT_FILE else []), *(["--reports", str(reports)] if reports else [])]
-    return "".join(f" {shlex.quote(word)}" for word in words)
+def find_reports(file: Path, reports: Path | None) -> Reports:
+    """Give the stored runs, which name the options that find them in what they say."""
+    from orchestrator.store import Reports
+
+    return Reports(reports_folder(reports, file), repeat_options(file, reports))
 
 
 def name_run(name: str, file: Path, reports: Path | None) -> str:

@@ -19,6 +19,7 @@ from orchestrator.commands.options import (
     Skip,
     Update,
     check_one_of,
+    find_reports,
     folder_of,
     name_run,
     reports_folder,
@@ -50,18 +51,18 @@ def report(
     from orchestrator.report.evidence import find_evidence
     from orchestrator.report.files import FORMATS, render
     from orchestrator.report.select import select_records
-    from orchestrator.store import Reports
 
     check_one_of("--format", kind, FORMATS)
     if check and not update:
         raise UsageError("--check asks about the blocks of a file: name it with --update FILE")
     if update and (out or kind != "table"):
         raise UsageError("--update writes Markdown into the file that it names: leave --format and --out away")
-    stored = Reports(reports_folder(reports, file)).find(name)
-    record = select_records(stored.load(), only or (), skip or (), name_run(name, file, reports))
+    stored = find_reports(file, reports).find(name)
+    typed = name_run(name, file, reports)
+    record = select_records(stored.load(), only or (), skip or (), typed)
     if update:
         raise typer.Exit(update_files(record, update, warn, write=not check))
-    print_result(render(record, kind, terminal_width(), find_evidence(stored, folder_of(out))), out)
+    print_result(render(record, kind, terminal_width(), find_evidence(stored, folder_of(out)), typed), out)
 
 
 def site(
@@ -106,12 +107,11 @@ def trace(
 
     The cells of a run by time, one cell's waterfall, or two cells side by side.
     """
-    from orchestrator.store import Reports
     from orchestrator.tracing.columns import Sheet
     from orchestrator.tracing.view import FORMATS, Asked, view_traces
 
     check_one_of("--format", kind, FORMATS)
-    run = Reports(reports_folder(reports, file)).find(name)
+    run = find_reports(file, reports).find(name)
     typed = name_run(name, file, reports)
     if to is not None:
         from orchestrator.tracing.export import send_stored
@@ -144,13 +144,12 @@ def explain(
     """
     from orchestrator.explaining import explain_cell, explain_run
     from orchestrator.report.explain import FORMATS, render_explanation, render_overview
-    from orchestrator.store import Reports
     from orchestrator.tracing.columns import Sheet
 
     check_one_of("--format", kind, FORMATS)
     if cell is not None and (only or skip):
         raise UsageError("--only and --skip choose the cells of the overview; leave them out where a cell is named")
-    run = Reports(reports_folder(reports, file)).find(name)
+    run = find_reports(file, reports).find(name)
     sheet = Sheet(terminal_width(), may_colour(out))
     typed = name_run(name, file, reports)
     if cell is None:

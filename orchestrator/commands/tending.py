@@ -14,6 +14,7 @@ from orchestrator.commands.options import (
     Out,
     ReportsFolder,
     check_one_of,
+    find_reports,
     repeat_options,
     reports_folder,
 )
@@ -33,7 +34,7 @@ def init(
 
     for path in write_starter(folder, force=force):
         tell(f"wrote {path}")
-    options = repeat_options(folder / DEFAULT_FILE, None)
+    options = repeat_options(folder / DEFAULT_FILE)
     tell(f"next: matrix plan{options}, then matrix run{options}")
 
 
@@ -64,12 +65,11 @@ def jaeger(
     """
     from orchestrator import jaeger as door
     from orchestrator.config.load import load_matrix
-    from orchestrator.store import Reports
 
     check_one_of("ACTION", action, ("start", "stop", "open"))
     if action == "open":
         template = load_matrix(file).file.traces.ui if file.is_file() else None
-        address = door.ui_address(Reports(reports_folder(reports, file)).find(name).trace_path(None), template)
+        address = door.ui_address(find_reports(file, reports).find(name).trace_path(None), template)
         door.open_address(address)
         print_result(f"{address}\n", None)
     else:

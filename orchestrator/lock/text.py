@@ -48,27 +48,26 @@ def _list(texts: Iterable[str]) -> str:
     return f"[\n{''.join(lines)}]" if lines else "[]"
 
 
-def parse_lock(text: str, name: str) -> Lock:
+def parse_lock(text: str, name: str, options: str = "") -> Lock:
     """Read a lock, or say what is wrong with it; whoever can write it can decide what is built, but no more than that."""
+    mend = f"`matrix lock{options}` writes it anew"
     for number, line in enumerate(text.split("\n"), 1):
         if len(line) > _LONGEST_LINE:
-            raise ConfigError(
-                [f"{name}:{number}: this line is longer than {_LONGEST_LINE} characters; `matrix lock` writes it anew"]
-            )
+            raise ConfigError([f"{name}:{number}: this line is longer than {_LONGEST_LINE} characters; {mend}"])
         if line.count(".") > _MOST_DOTS and _QUOTED.sub("", line).count(".") > _MOST_DOTS:
-            raise ConfigError([f"{name}:{number}: a key of more than {_MOST_DOTS} parts; `matrix lock` writes it anew"])
+            raise ConfigError([f"{name}:{number}: a key of more than {_MOST_DOTS} parts; {mend}"])
     try:
         data = tomllib.loads(text)
     except (ValueError, RecursionError) as error:
-        raise ConfigError([f"{name}: this is no TOML: {error}; `matrix lock` writes it anew"]) from error
+        raise ConfigError([f"{name}: this is no TOML: {error}; {mend}"]) from error
     schema = data.get("schema")
     if isinstance(schema, int) and schema > SCHEMA:
         raise ConfigError([f"{name}: written by a newer matrix (schema {schema}, this one knows {SCHEMA})"])
     try:
         lock = read_data(data, Lock)
     except ValueError as error:
-        raise ConfigError([f"{name}: {error}; `matrix lock` writes it anew"]) from error
-    if problems := [f"{name}: {words}; `matrix lock` writes it anew" for words in _find_problems(lock)]:
+        raise ConfigError([f"{name}: {error}; {mend}"]) from error
+    if problems := [f"{name}: {words}; {mend}" for words in _find_problems(lock)]:
         raise ConfigError(problems[:20])
     return lock
 

@@ -36,11 +36,11 @@ RENDERERS: dict[str, Callable[[RunRecord], str]] = {
 FORMATS = ("table", *RENDERERS, "html")
 
 
-def render(record: RunRecord, kind: str, width: int, evidence_of: EvidenceOf = no_evidence) -> str:
-    """Render a run in one of the formats; only the table minds the terminal's width, and only the page shows evidence."""
+def render(record: RunRecord, kind: str, width: int, evidence_of: EvidenceOf = no_evidence, typed: str = "") -> str:
+    """Render a run in one of the formats: the page shows evidence, the table minds a terminal's width and who typed what."""
     if kind == "html":
         return render_html(record, evidence_of)
-    return render_terminal(record, width) if kind == "table" else RENDERERS[kind](record)
+    return render_terminal(record, width, typed) if kind == "table" else RENDERERS[kind](record)
 
 
 def save_reports(run: RunFolder, record: RunRecord) -> None:

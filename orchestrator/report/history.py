@@ -29,13 +29,13 @@ _MOST_CELLS = 6
 _MOST_LEFT_OUT = 5
 
 
-def render_history(history: History, kind: str, width: int) -> str:
-    """Render a history in one of the formats."""
+def render_history(history: History, kind: str, width: int, options: str = "") -> str:
+    """Render a history in one of the formats; only the table is for who typed these options."""
     if kind == "json":
         return json.dumps(to_builtins(history, builtin_types=(datetime,)), indent=2, default=datetime.isoformat) + "\n"
     if kind == "markdown":
         return _render_markdown(history)
-    return _render_terminal(history, width)
+    return _render_terminal(history, width, options)
 
 
 def _make_table(history: History, shown: int) -> Table:
@@ -82,7 +82,7 @@ def make_heading(history: History) -> str:
     return one_line(f"{history.name}: {count(len(history.runs), 'run')} {span}, the newest {last.id}")
 
 
-def group_shifts(history: History) -> Iterator[tuple[str, list[str]]]:
+def group_shifts(history: History, options: str = "") -> Iterator[tuple[str, list[str]]]:
     """Give each day on which figures shifted, the newest first: what did in which cells, and what changed that day."""
     found: dict[tuple[str, str, tuple[str, ...]], list[Shift]] = {}
     for shift in sorted((shift for trend in history.trends for shift in trend.shifts), key=lambda one: one.run, reverse=True):
@@ -94,7 +94,7 @@ def group_shifts(history: History) -> Iterator[tuple[str, list[str]]]:
         names = ", ".join(one_line(shift.cell) for shift in shifts[:_MOST_CELLS])
         more = f" and {len(shifts) - _MOST_CELLS} more" if len(shifts) > _MOST_CELLS else ""
         head = f"{first.at:%Y-%m-%d}, run {one_line(run)}: {metric} {words} in {names}{more}"
-        unread = (f"not looked into: `matrix compare {one_line(first.before)} {one_line(run)}` says why",)
+        unread = (f"not looked into: `matrix compare{options} {one_line(first.before)} {one_line(run)}` says why",)
         yield head, [shorten(cause) for cause in causes or unread]
     if len(found) > _MOST_GROUPS:
         yield f"and {len(found) - _MOST_GROUPS} earlier shifts, which --format json has", []
@@ -113,7 +113,7 @@ def _notes(history: History, shown: int) -> Iterator[str]:
         yield f"Left out: {len(left_out) - _MOST_LEFT_OUT} more, which --format json names."
 
 
-def _render_terminal(history: History, width: int) -> str:
+def _render_terminal(history: History, width: int, options: str) -> str:
     from tabulate import tabulate  # noqa: PLC0415  # only reports need it
 
     lines, shown = [], 0
@@ -127,7 +127,7 @@ def _render_terminal(history: History, width: int) -> str:
     else:
         lines = [line for row in table.rows for line in _stack(table.headers, row, width)]
     text = [*wrap_lines([make_heading(history)], width), "", *lines]
-    for head, causes in group_shifts(history):
+    for head, causes in group_shifts(history, options):
         text += ["", *wrap_lines([head], width), *(f"  {line}" for line in wrap_lines(causes, width - 2))]
     text += ["", *wrap_lines(list(_notes(history, shown)), width)]
     return "\n".join(line.rstrip() for line in text) + "\n"

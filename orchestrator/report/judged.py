@@ -234,11 +234,11 @@ def name_cells(cells: Sequence[CellRecord]) -> str:
     return f"{one_line(cells[0].id)}{more}"
 
 
-def unexplained(record: RunRecord, cells: Sequence[CellRecord]) -> str:
+def unexplained(record: RunRecord, cells: Sequence[CellRecord], typed: str = "") -> str:
     """Say that no cause is known, and how to look for one; what passed against all expectation needs none."""
     if cells[0].status is Status.PASSED:
         return f"Passed, though {cells[0].expected} was expected; take it out of `expect` in matrix.yaml."
-    word = f"matrix explain {record.id} {cells[0].id}"
+    word = f"matrix explain {typed or record.id} {cells[0].id}"
     return one_line(f"No cause is stored; `{word}` looks for one, and shows the last lines of its log.")
 
 

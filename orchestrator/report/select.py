@@ -24,12 +24,14 @@ def select_records(record: RunRecord, only: Sequence[str], skip: Sequence[str], 
     return _keep(record, select_ids(axes, record.axes, only, skip, f"`matrix report {typed or record.id}` lists those of the run"))
 
 
-def select_pair(old: RunRecord, new: RunRecord, only: Sequence[str], skip: Sequence[str]) -> tuple[RunRecord, RunRecord]:
+def select_pair(
+    old: RunRecord, new: RunRecord, only: Sequence[str], skip: Sequence[str], options: str = ""
+) -> tuple[RunRecord, RunRecord]:
     """Keep the cells of two runs that are asked for; one that only one of them has is enough."""
     if not only and not skip:
         return old, new
     axes = {cell.id: cell.axes for run in (old, new) for cell in run.cells}
-    hint = "`matrix report RUN` lists those of a run"
+    hint = f"`matrix report{options} RUN` lists those of a run"
     wanted = select_ids(axes, tuple(dict.fromkeys((*new.axes, *old.axes))), only, skip, hint)
     return _keep(old, wanted), _keep(new, wanted)
 
@@ -39,7 +41,7 @@ def select_ids(
     axes: Iterable[str],
     only: Sequence[str],
     skip: Sequence[str],
-    hint: str = "`matrix history` lists them",
+    hint: str,
 ) -> frozenset[str]:
     """Give the ids that are asked for, of cells with these axes; what lists them is not the plan of today."""
     planned = tuple(Cell(cell_id, tuple(values.items()), Settings()) for cell_id, values in cells.items())

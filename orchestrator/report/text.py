@@ -54,8 +54,9 @@ _BEGINS = re.compile(r"^(?:[-+](?=\s|$)|[-=]+(?=$)|(?P<number>\d{1,9})(?=[.)](?:
 _MARKDOWN = re.compile(r"([\\`*_{}\[\]<>|~#&])")
 
 
-def render_terminal(record: RunRecord, width: int) -> str:
-    """Draw the table within a width; reasons stand below, where they have room."""
+def render_terminal(record: RunRecord, width: int, typed: str = "") -> str:
+    """Draw the table within a width; reasons stand below, where they have room. `typed` is what names the run after a command."""
+    typed = typed or record.id
     table = make_table(record)
     drawn, shown = _draw(table, width)
     left_out = [name for at, name in enumerate(table.headers[:_REASON]) if at not in shown]
@@ -63,10 +64,9 @@ def render_terminal(record: RunRecord, width: int) -> str:
     if reasons := _reasons(record):
         lines += [*wrap_lines(reasons, width), ""]
     if left_out:
-        lines += wrap_lines(
-            [f"Not shown in {width} columns: {', '.join(left_out)}; `matrix report --format markdown` has all."], width
-        )
-    lines += [*wrap_lines(make_notes(record), width), "", *_judgement(record, width), *render_foretold(record, width)]
+        hint = f"`matrix report {typed} --format markdown` has all."
+        lines += wrap_lines([one_line(f"Not shown in {width} columns: {', '.join(left_out)}; {hint}")], width)
+    lines += [*wrap_lines(make_notes(record), width), "", *_judgement(record, width, typed), *render_foretold(record, width)]
     return "\n".join(lines).rstrip("\n") + "\n"
 
 
@@ -92,13 +92,13 @@ def _draw(table: Table, width: int) -> tuple[list[str], list[int]]:
     return wrap_lines(lines, width), shown
 
 
-def _judgement(record: RunRecord, width: int) -> list[str]:
+def _judgement(record: RunRecord, width: int, typed: str) -> list[str]:
     """Draw what was judged as paragraphs, which fit any width."""
     parts = (
         ("Claims", list(_claims(record))),
         ("Gates", list(_gates(record))),
         ("Decision", list(_decision(record))),
-        ("Diagnosis", list(_diagnosis(record))),
+        ("Diagnosis", list(_diagnosis(record, typed))),
     )
     return [
         line
@@ -132,10 +132,10 @@ def _decision(record: RunRecord) -> Iterator[tuple[int, str]]:
     yield from ((1, line) for line in make_reasons(record))
 
 
-def _diagnosis(record: RunRecord) -> Iterator[tuple[int, str]]:
+def _diagnosis(record: RunRecord, typed: str) -> Iterator[tuple[int, str]]:
     for one in make_diagnosis(record):
         if one.finding is None:
-            yield 1, f"{name_cells(one.cells)}: {unexplained(record, one.cells)}"
+            yield 1, f"{name_cells(one.cells)}: {unexplained(record, one.cells, typed)}"
             continue
         yield 1, one_line(f"{name_cells(one.cells)}: {one.finding.title}")
         yield from ((2, f"| {line}") for line in list(bounded_evidence(one.finding))[:_MOST_LINES])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from typing import TYPE_CHECKING
 
 import pytest
@@ -114,6 +115,22 @@ def test_what_cannot_be_a_baseline_is_refused(reports: Reports, tmp_path: Path) 
     elsewhere.save_record(make_run())
     with pytest.raises(UsageError, match=r"lies outside of .*; copy it there, or name it with `matrix run --baseline`"):
         choose_baseline(reports, elsewhere)
+
+
+def test_what_to_type_names_the_same_file_and_folder(reports: Reports) -> None:
+    """A command that is typed as it is printed finds what this one has found."""
+    found = Reports(reports.path, " -f v1/m.yaml --reports r")
+    with pytest.raises(UsageError, match=r"; `matrix run -f v1/m\.yaml --reports r --resume 2026"):
+        choose_baseline(found, found.run(make_run(day=2).id))
+    choose_baseline(found, found.run(make_run(day=1).id))
+    shutil.rmtree(found.run(make_run(day=1).id).path)
+    with pytest.raises(UsageError, match=r"`matrix baseline -f v1/m\.yaml --reports r RUN` chooses another"):
+        find_baseline(found, NAME, None, selection=ALL)
+    (found.path / "baselines.json").write_text("{")
+    with pytest.raises(StoreError, match=r"; `matrix baseline -f v1/m\.yaml --reports r --clear` removes it"):
+        load_choices(found)
+    with pytest.raises(UsageError, match=r"; `matrix run -f m\.yaml` makes one"):
+        Reports(reports.path / "none", " -f m.yaml").find("latest")
 
 
 def test_a_choice_that_is_gone_or_damaged_is_no_reason_to_guess(reports: Reports) -> None:

@@ -82,7 +82,7 @@ def test_doctor_tries_the_daemon_that_a_remote_builder_is_to_reach(folder: Path,
     assert found["matrix file"] == (True, f"{folder}/matrix.yaml: 1 cell")
     assert found["builder"] == (False, "'matrix': nothing answers at tcp://b:2; see that its daemon runs")
     (folder / "matrix.yaml").write_text(text % ("tcp://a:1", "unix:///c"))
-    words = "'matrix' is not there yet; `matrix bootstrap`, or the first run, makes it"
+    words = f"'matrix' is not there yet; `matrix bootstrap -f {folder}/matrix.yaml`, or the first run, makes it"
     assert examined(folder, monkeypatch)["builder"] == (True, f"{words}; whether anything answers at unix:///c was not tried")
 
 
@@ -101,7 +101,9 @@ def test_doctor_finds_a_machine_that_has_everything(folder: Path, monkeypatch: p
     found = examined(folder, monkeypatch)
     assert found["matrix file"] == (True, f"{folder}/matrix.yaml: 2 cells")
     assert found["engine"] == (True, "Docker 28.1.0, buildx 0.23.0, linux/amd64, 2 CPUs")
-    assert found["builder"][1] == "'matrix' is not there yet; `matrix bootstrap`, or the first run, makes it"
+    assert (
+        found["builder"][1] == f"'matrix' is not there yet; `matrix bootstrap -f {folder}/matrix.yaml`, or the first run, makes it"
+    )
     assert found["image store"][1].startswith("overlay2: works; compressed sizes are estimates")
     text = "Driver: docker-container\nBuildKit version: v0.21.0\n"
     assert examined(folder, monkeypatch, buildx_inspect=text)["builder"][1] == "'matrix': docker-container, BuildKit v0.21.0"

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
-from orchestrator.errors import StoreError, UsageError
+from orchestrator.config.load import load_matrix
+from orchestrator.errors import ConfigError, StoreError, UsageError
 from orchestrator.lock.nouns import LockedBase
-from orchestrator.locked import Locked, written
+from orchestrator.locked import Locked, pin_plan, written
 from orchestrator.model import Plan
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 PLAN = Plan("m", (), (), ())
 
@@ -61,3 +59,18 @@ def test_a_base_of_the_engine_must_be_the_one_that_was_locked(monkeypatch: pytes
         UsageError, match="base local is locked to the engine's sha256:aaaaaaaaaaaa, and it has none; `matrix lock`"
     ):
         locked.check_engine("docker")
+
+
+def test_a_lock_that_does_not_hold_names_the_command_for_its_own_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Which is seldom the matrix.yaml of the folder in which it is typed."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "v1").mkdir()
+    (tmp_path / "v1/Dockerfile").write_text("FROM a\n")
+    (tmp_path / "v1/m.yaml").write_text("version: 1\nname: m\naxes: {base: [a]}\n")
+    matrix = load_matrix(Path("v1/m.yaml"))
+    with pytest.raises(ConfigError, match=r"no such file; `matrix lock -f v1/m\.yaml` writes it"):
+        pin_plan(matrix, matrix.plan, wanted=True, earlier=None, resumed=False)
+    for text in ("schema = [", "schema = 1\nname = 'm'\n"):
+        (tmp_path / "v1/m.lock").write_text(text)
+        with pytest.raises(ConfigError, match=r"; `matrix lock -f v1/m\.yaml` writes it anew"):
+            pin_plan(matrix, matrix.plan, wanted=True, earlier=None, resumed=False)

@@ -211,6 +211,8 @@ def test_only_the_newest_shifts_are_looked_into(reports: Reports, monkeypatch: p
     monkeypatch.setattr(trends, "_MOST_DAYS", 1)
     text = render_history(load_history(reports, None, (), ()), "table", 120)
     assert "not looked into: `matrix compare 20261123T050607Z-000002 20261124T050607Z-000003` says why" in text
+    typed = render_history(load_history(reports, None, (), ()), "table", 120, " -f v1/m.yaml")
+    assert "not looked into: `matrix compare -f v1/m.yaml 20261123T050607Z-000002 20261124T050607Z-000003`" in typed
     assert "nothing that is recorded changed" in text
 
 
@@ -226,6 +228,12 @@ def test_runs_and_cells_can_be_chosen(reports: Reports) -> None:
         load_history(reports, None, ("base=debian",), ())
     with pytest.raises(UsageError, match=r"there are no finished runs in .*; `matrix run` makes one"):
         load_history(Reports(reports.path / "none"), None, (), ())
+    found = Reports(reports.path, " -f v1/m.yaml")
+    with pytest.raises(NothingSelectedError, match=r"; `matrix history -f v1/m\.yaml` lists them"):
+        load_history(found, None, ("base=debian",), ())
+    unfinished = replace(make_record(), id="20261231T000000Z-aaaaaa", finished_at=None)
+    left_out = load_history(keep(found, [unfinished]), None, (), ()).left_out
+    assert any(f"`matrix run -f v1/m.yaml --resume {unfinished.id}` ends it" in line for line in left_out)
 
 
 @pytest.mark.parametrize("kind", ["table", "markdown", "json"])

@@ -171,8 +171,19 @@ def test_a_narrow_table_fits_and_says_what_it_left_out() -> None:
     assert max(map(len, text.splitlines())) <= 80
     words = " ".join(text.split())
     assert "Not shown in 80 columns:" in words
-    assert "`matrix report --format markdown` has all." in words
+    assert f"`matrix report {make_record().id} --format markdown` has all." in words
     assert "Not shown" not in render(make_record(), "table", 200)
+
+
+def test_a_table_says_what_to_type_in_the_words_that_named_its_run() -> None:
+    """The same file and folder; what is kept in files names the run alone, whoever had it made."""
+    unknown = make_cell("alpine", "3.12", Status.BUILD_FAILED)
+    record = replace(make_record(), cells=(unknown,))
+    words = " ".join(render(record, "table", 80, typed="-f v1/m.yaml --reports r old").split())
+    assert "`matrix report -f v1/m.yaml --reports r old --format markdown` has all." in words
+    assert "`matrix explain -f v1/m.yaml --reports r old alpine-3.12` looks for one" in words
+    for kind in ("markdown", "html"):
+        assert "v1/m.yaml" not in render(record, kind, 80, typed="-f v1/m.yaml old")
 
 
 def test_unknown_figures_are_dashes_and_never_zeros() -> None:
