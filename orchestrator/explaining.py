@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from orchestrator.diagnosing import find_causes, load_last_lines
 from orchestrator.errors import UsageError, did_you_mean
+from orchestrator.model import Status
 from orchestrator.report.explain import Explanation
 from orchestrator.report.select import select_records
 from orchestrator.smoke.words import one_line
@@ -42,5 +43,6 @@ def explain_run(
 def _explain(run: RunFolder, record: RunRecord, cell: CellRecord) -> Explanation:
     """Take what the run stored; a run older than diagnosis, or one that was cut short, is diagnosed now."""
     findings = cell.diagnosis or find_causes(run, cell)
-    is_odd = not findings and not cell.as_expected and not cell.status.is_left_out
+    is_well = cell.status is Status.PASSED and cell.as_expected
+    is_odd = not findings and not is_well and not cell.status.is_left_out
     return Explanation(record.id, cell, findings, load_last_lines(run, cell) if is_odd else ())

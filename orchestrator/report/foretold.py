@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from orchestrator.report.table import Table
 from orchestrator.smoke.words import one_line
-from orchestrator.units import UNKNOWN
+from orchestrator.units import UNKNOWN, count
 
 if TYPE_CHECKING:
     from orchestrator.preflight.hindsight import Comparison
@@ -31,15 +31,21 @@ def render_foretold(record: RunRecord, width: int) -> list[str]:
         return []
     from orchestrator.preflight.nouns import Outlook  # noqa: PLC0415  # as below
 
-    telling = [one for one in found if one.right is False or one.foretold != Outlook.WHEELS]
+    known = [one for one in found if one.foretold != Outlook.UNKNOWN]
+    telling = [one for one in known if one.right is False or one.foretold != Outlook.WHEELS]
     drawn = tabulate(map(_columns, telling), headers=_HEADERS[:-1], tablefmt="simple", disable_numparse=True).splitlines()
     if max(map(len, drawn), default=0) > width:
         lines = [f"{cell}: {foretold}; {happened}; right: {right}" for cell, foretold, happened, right in map(_columns, telling)]
         drawn = [part for line in lines for part in textwrap.wrap(line, max(width, 20), subsequent_indent="  ")]
-    right, judged = sum(one.right is True for one in found), sum(one.right is not None for one in found)
-    summary = f"Foretold by matrix preflight: right for {right} of {judged} cells"
-    summary += ", of which these say something:" if telling else "."
+    words = _sum_up(known) if known else f"nothing for {count(len(found), 'cell')}"
+    summary = f"Foretold by matrix preflight: {words}{'; these say something:' if telling else '.'}"
     return [*textwrap.wrap(summary, max(width, 20), subsequent_indent="  "), *(drawn if telling else ())]
+
+
+def _sum_up(known: list[Comparison]) -> str:
+    """Count what was right of all that can be judged, which needs a build that came to its end."""
+    judged = [one.right for one in known if one.right is not None]
+    return f"right for {sum(judged)} of {count(len(judged), 'cell')}" if judged else "no build tells whether it was right"
 
 
 def _foretell(record: RunRecord) -> tuple[Comparison, ...]:

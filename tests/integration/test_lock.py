@@ -268,7 +268,7 @@ def test_a_run_says_where_its_forecast_was_right(project: Project) -> None:
     project.index.status = 503
     code, out, err = project.matrix("run", "--only", "python=3.12", "--no-trace", "--progress", "none")
     assert code == 1, err
-    assert "Foretold by matrix preflight: right for 1 of 4 cells, of which these say something:\n" in out
+    assert "Foretold by matrix preflight: right for 1 of 4 cells; these say something:\n" in out
     (told,) = [line.split() for line in out.splitlines() if line.startswith("slim-3.12-app ")]
     assert (told[1], told[2], told[-1]) == ("build-failed", "build-failed", "yes")
     (kept,) = [one for one in json.loads((project.folder / "reports/latest/preflight.json").read_text())["cells"] if one["why"]]

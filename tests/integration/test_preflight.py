@@ -110,7 +110,7 @@ def test_the_table_says_what_is_foretold(project: Project) -> None:
     )
     assert "glibcy==1 (app): on musl 3.12, musl 3.13: NOTHING (wheels for glibc only, no source)" in out
     assert "build-failed: 2 of 5 cells: alpine-3.12-app, alpine-3.13-app\n" in out
-    assert "not looked at: odd (? 3.12 " in out
+    assert "not looked at: odd (Python 3.12, linux/" in out
     assert "unknown: 1 of 5 cells: odd-3.12-app\n" in out
 
 

@@ -12,6 +12,7 @@ from msgspec.structs import replace
 from orchestrator.diagnosing import find_causes, load_evidence, load_last_lines, with_diagnosis
 from orchestrator.errors import UsageError
 from orchestrator.explaining import explain_cell, explain_run
+from orchestrator.model import Status
 from orchestrator.store import RunFolder
 from orchestrator.verdicts import Finding
 from tests.unit.logs import failed_build, failed_check, failed_checks
@@ -129,6 +130,13 @@ def test_where_no_rule_fires_the_last_lines_are_shown(run: RunFolder) -> None:
     assert explanation.summary == "No rule has found a cause. Its last lines:"
     assert explanation.last_lines == ("step [b 2/2] RUN make", "make: *** Error")
     assert load_last_lines(run, run.load().cells[1]) == ()
+
+
+def test_a_failure_that_was_expected_shows_its_last_lines_too(run: RunFolder) -> None:
+    """It has left a log as well, and a rule may know nothing of it."""
+    record = run.load()
+    run.save_record(replace(record, cells=(replace(record.cells[0], expected=Status.BUILD_FAILED, as_expected=True),)))
+    assert explain_cell(run, "c").last_lines == ("step [b 2/2] RUN make", "make: *** Error")
 
 
 def test_what_a_run_stored_is_shown_as_it_was_judged(run: RunFolder) -> None:

@@ -59,6 +59,19 @@ def test_a_terminal_shows_what_says_something(width: int) -> None:
     assert_golden(f"foretold-{width}.txt", "\n".join(lines) + "\n")
 
 
+def test_what_was_unknown_says_nothing() -> None:
+    """Of cells of which nothing was foretold there is nothing to be right about, and no table."""
+    cells = [
+        replace(make_cell("alpine", f"3.{at}", Status.PASSED), foretold=Foretold(outlook, (), AT))
+        for at, outlook in enumerate((Outlook.UNKNOWN, Outlook.UNKNOWN, Outlook.WHEELS))
+    ]
+    nothing = render_foretold(replace(make_record(), cells=tuple(cells[:2])), 80)
+    assert nothing == ["Foretold by matrix preflight: nothing for 2 cells."]
+    assert render_foretold(replace(make_record(), cells=tuple(cells)), 80) == [
+        "Foretold by matrix preflight: right for 1 of 1 cell."
+    ]
+
+
 def test_every_report_shows_the_comparison() -> None:
     """Terminal, Markdown and page; and none of them where there was no forecast."""
     for kind in ("table", "markdown", "html"):
