@@ -180,7 +180,7 @@ def _say_unknown(tested: Sequence[_Tested], what: str) -> Iterator[str]:
     ranked = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
     for note, times in ranked[:_MOST_NAMED]:
         named = sorted(cells[note] - {""})
-        words = join_some(named, _MOST_QUOTED) + (" each " if len(named) > 1 else " ") + note
+        words = f"{'each of ' if len(named) > 1 else ''}{join_some(named, _MOST_QUOTED)} {note}"
         yield f"Unknown in {count(times, what)}: {words.strip()}."
     if len(ranked) > _MOST_NAMED:
         yield f"And {len(ranked) - _MOST_NAMED} further reasons."

@@ -29,13 +29,16 @@ def compare_runs(old: RunRecord, new: RunRecord, *, force: bool = False) -> Comp
     environment = _each_once([differing(old.environment, new.environment), *apart])
     are_timed = [any(True for _ in _medians(before, after)) for before, after in pairs]
     timed = any(are_timed)
+    added = tuple(_see(cell) for cell in new.cells if cell.id not in olds)
+    removed = tuple(_see(cell) for cell in old.cells if cell.id not in news)
     refused = [] if force else [fields for fields, is_timed in zip(apart, are_timed, strict=True) if is_timed]
     return Comparison(
         schema=SCHEMA,
         old=_see_run(old),
         new=_see_run(new),
-        added=tuple(_see(cell) for cell in new.cells if cell.id not in olds),
-        removed=tuple(_see(cell) for cell in old.cells if cell.id not in news),
+        added=() if _chose(old, new) else added,
+        removed=() if _chose(new, old) else removed,
+        not_asked=(*(added if _chose(old, new) else ()), *(removed if _chose(new, old) else ())),
         cells=tuple(
             _compare_cells(before, after, None if fields and not force else noises, (old, new))
             for (before, after), fields in zip(pairs, apart, strict=True)
@@ -44,6 +47,11 @@ def compare_runs(old: RunRecord, new: RunRecord, *, force: bool = False) -> Comp
         times_refused=_each_once(refused),
         notes=tuple(_notes(old, new, timed=timed, forced=force and bool(environment))),
     )
+
+
+def _chose(run: RunRecord, other: RunRecord) -> bool:
+    """Tell whether a run was made for other cells than the other one, so that what it lacks tells nothing of the matrix."""
+    return bool(run.only or run.skip) and (run.only, run.skip) != (other.only, other.skip)
 
 
 def _each_once(named: Iterable[tuple[str, ...]]) -> tuple[str, ...]:
@@ -139,10 +147,10 @@ def _notes(old: RunRecord, new: RunRecord, *, timed: bool, forced: bool) -> Iter
     """Say what the comparison is not, and what speaks against its figures."""
     if old.name != new.name:
         yield f"the runs are of different matrices: {old.name} and {new.name}"
-    for run, side in ((old, "old"), (new, "new")):
+    for run, other, side in ((old, new, "old"), (new, old, "new")):
         if not run.complete:
             yield f"the {side} run is incomplete: cells that it lacks may only not have been built"
-        if run.only or run.skip:
+        if _chose(run, other):
             yield f"the {side} run was made with --only or --skip: cells that it lacks were not asked for"
         if run.environment.stand_in_bases:
             yield f"the {side} run was made on stand-in bases: its sizes and times say nothing about the real images"

@@ -91,6 +91,7 @@ class Comparison(Struct, frozen=True):
     new: RunSeen
     added: tuple[CellSeen, ...] = ()
     removed: tuple[CellSeen, ...] = ()
+    not_asked: tuple[CellSeen, ...] = ()  # that only one run has, since the other was made for some cells
     cells: tuple[CellChange, ...] = ()
     environment: tuple[str, ...] = ()  # what differs of the machine and the tools
     times_refused: tuple[str, ...] = ()  # why times are not compared

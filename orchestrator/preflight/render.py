@@ -10,6 +10,7 @@ from msgspec import to_builtins
 
 from orchestrator.preflight.nouns import FOREIGN, Outlook, Verdict
 from orchestrator.smoke.words import one_line
+from orchestrator.units import count
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -171,7 +172,7 @@ def _outlooks(found: Preflight) -> list[str]:
     for outlook in (Outlook.FAILED, Outlook.LIKELY, Outlook.LONG, Outlook.BUILDS, Outlook.UNKNOWN, Outlook.WHEELS):
         cells = [cell for cell in found.cells if cell.outlook is outlook]
         if cells:
-            lines.append(f"{outlook}: {len(cells)} of {len(found.cells)} cells: {_listed(cells)}")
+            lines.append(f"{outlook}: {len(cells)} of {count(len(found.cells), 'cell')}: {_listed(cells)}")
     return lines
 
 

@@ -11,7 +11,7 @@ from orchestrator.report.markdown import render_table
 from orchestrator.report.table import Table
 from orchestrator.report.text import escape_line, escape_markdown, wrap_lines
 from orchestrator.smoke.words import one_line, shorten
-from orchestrator.units import UNKNOWN, megabytes, signed_megabytes
+from orchestrator.units import UNKNOWN, count, megabytes, signed_megabytes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -98,8 +98,10 @@ def _side(word: str, run: RunSeen) -> str:
 
 def _summary(comparison: Comparison) -> str:
     changed = sum(cell.differs for cell in comparison.cells)
-    parts = [f"{changed} of {len(comparison.cells)} cells differ by more than noise"]
-    parts += [f"{len(cells)} {word}" for cells, word in ((comparison.added, "added"), (comparison.removed, "removed")) if cells]
+    differ = "differs" if 1 in (changed, len(comparison.cells)) else "differ"
+    parts = [f"{changed} of {count(len(comparison.cells), 'cell')} {differ} by more than noise"]
+    apart = ((comparison.added, "added"), (comparison.removed, "removed"), (comparison.not_asked, "not asked for"))
+    parts += [f"{len(cells)} {word}" for cells, word in apart if cells]
     return ", ".join(parts) + "."
 
 

@@ -117,19 +117,25 @@ def _render_terminal(history: History, width: int, options: str) -> str:
     from tabulate import tabulate  # noqa: PLC0415  # only reports need it
 
     lines, shown = [], 0
+    left_out: tuple[str, ...] = ()
     for runs, columns in _LAYOUTS:
         shown = min(runs, len(history.runs))
         table = _make_table(history, shown)
         rows = [row[:columns] for row in table.rows]
         lines = tabulate(rows, headers=table.headers[:columns], tablefmt="simple", disable_numparse=True).splitlines()
         if max(map(len, lines)) <= width:
+            left_out = table.headers[columns:] if columns else ()
             break
     else:
         lines = [line for row in table.rows for line in _stack(table.headers, row, width)]
     text = [*wrap_lines([make_heading(history)], width), "", *lines]
     for head, causes in group_shifts(history, options):
         text += ["", *wrap_lines([head], width), *(f"  {line}" for line in wrap_lines(causes, width - 2))]
-    text += ["", *wrap_lines(list(_notes(history, shown)), width)]
+    notes = list(_notes(history, shown))
+    if left_out:
+        hint = f"`matrix history{options} --format markdown` has all."
+        notes.insert(0, one_line(f"Not shown in {width} columns: {', '.join(left_out)}; {hint}"))
+    text += ["", *wrap_lines(notes, width)]
     return "\n".join(line.rstrip() for line in text) + "\n"
 
 

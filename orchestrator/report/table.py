@@ -193,9 +193,9 @@ def make_notes(record: RunRecord) -> list[str]:
     jobs = max((cell.build.jobs for cell in record.cells if cell.build), default=None)
     notes = []
     if jobs is not None:
-        beside = ", other cells tested beside" if jobs > 1 else ""
+        at_once = f"up to {jobs} builds at once, other cells tested beside" if jobs > 1 else "one build at a time"
         notes.append(
-            f"Build times are wall times of up to {jobs} builds at once{beside}, with the builder's cache as it was "
+            f"Build times are wall times of {at_once}, with the builder's cache as it was "
             "(timing: shared): not a ranking. Alone: that time had no other cell run a step for it meanwhile; what was cached "
             "counts as cached."
         )
@@ -223,5 +223,5 @@ def make_notes(record: RunRecord) -> list[str]:
         for status in (Status.EXCLUDED, Status.SKIPPED)
         if (cells := sum(cell.status is status for cell in record.cells))
     ]
-    notes.append(f"{expected} of {len(judged)} cells ended as expected" + (f", {', '.join(apart)}" if apart else "") + ".")
+    notes.append(f"{expected} of {count(len(judged), 'cell')} ended as expected" + (f", {', '.join(apart)}" if apart else "") + ".")
     return notes

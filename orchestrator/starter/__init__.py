@@ -21,7 +21,8 @@ def write_starter(folder: Path, *, force: bool) -> list[Path]:
         raise UsageError(message)
     there = [name for name in FILES if (folder / name).exists()]
     if there and not force:
-        message = f"{', '.join(str(folder / name) for name in there)} is there already; --force overwrites"
+        names = ", ".join(str(folder / name) for name in there)
+        message = f"{names} {'is' if len(there) == 1 else 'are'} there already; --force overwrites"
         raise UsageError(message)
     written = []
     for name in FILES:

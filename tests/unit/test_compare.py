@@ -59,6 +59,21 @@ def test_cells_that_came_went_or_ended_otherwise_are_told() -> None:
     assert [cause.title for cause in attribute(failed, failed)] == ["nothing that is recorded changed"]
 
 
+def test_cells_that_a_run_was_not_asked_for_neither_came_nor_went() -> None:
+    """They are counted as that, one by one they are of no interest; two runs of one selection are held against each other."""
+    whole, some = make_run(make_cell(), make_cell("other")), replace(make_run(make_cell(), day=1), only=("base=slim",))
+    for old, new, side in ((whole, some, "new"), (some, whole, "old")):
+        found = compare_runs(old, new)
+        assert (found.added, found.removed, [cell.id for cell in found.not_asked]) == ((), (), ["other-3.13"])
+        text = render_comparison(found, "table", 200)
+        assert "0 of 1 cell differs by more than noise, 1 not asked for.\n" in text
+        assert "other-3.13" not in text
+        assert f"The {side} run was made with --only or --skip: cells that it lacks were not asked for.\n" in text
+    found = compare_runs(replace(whole, only=("x",)), replace(some, only=("x",)))
+    assert [cell.id for cell in found.removed] == ["other-3.13"]
+    assert "not asked for" not in render_comparison(found, "table", 200)
+
+
 def timed(*, old: float | None = 40.0, new: float | None = 40.0, noise: float | None = 0.05) -> tuple[RunRecord, RunRecord]:
     """Make two measured runs."""
     return make_run(make_cell(median_s=old), noise=noise), make_run(make_cell(median_s=new), day=1, noise=0.02)

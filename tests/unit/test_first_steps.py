@@ -59,6 +59,9 @@ def test_init_overwrites_only_when_told(tmp_path: Path) -> None:
         write_starter(tmp_path, force=False)
     assert str(caught.value) == f"{tmp_path}/Dockerfile is there already; --force overwrites"
     assert [item.name for item in tmp_path.iterdir()] == ["Dockerfile"]
+    (tmp_path / ".dockerignore").touch()
+    with pytest.raises(UsageError, match=r"/Dockerfile, .*/\.dockerignore are there already; --force overwrites"):
+        write_starter(tmp_path, force=False)
     write_starter(tmp_path, force=True)
     assert (tmp_path / "Dockerfile").read_text() != "mine"
 

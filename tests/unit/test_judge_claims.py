@@ -142,7 +142,7 @@ def test_shared_wall_times_are_never_compared() -> None:
     verdict = judged(claim("slower", "build_time"), cell("alpine", 1), cell("slim", 1))
     assert verdict.evidence == (
         "Nothing is known of the only pair.",
-        "Unknown in 1 pair: alpine-none and slim-none each was not timed by itself: `matrix run --measure 5` does that.",
+        "Unknown in 1 pair: each of alpine-none and slim-none was not timed by itself: `matrix run --measure 5` does that.",
     )
 
 

@@ -166,6 +166,7 @@ def test_a_history_reads_as_it_always_did(reports: Reports, name: str, kind: str
     text = render_history(load_history(reports, None, (), ()), kind, width)
     if kind == "table":
         assert max(map(len, text.splitlines())) <= width
+        assert ("Not shown in 80 columns: last shift; `matrix history --format" in text) is (width == 80)
     if kind == "json":
         assert len(json.loads(text)["left_out"]) == 4
     assert_golden(f"history-{name}", text)

@@ -22,7 +22,7 @@ from orchestrator.report.text import escape_line, escape_markdown
 from orchestrator.store import Reports
 from orchestrator.units import UNKNOWN, megabytes
 from tests.unit.golden import assert_golden
-from tests.unit.records import HOSTILE, make_cell, make_hostile_record, make_image, make_record
+from tests.unit.records import HOSTILE, make_build, make_cell, make_hostile_record, make_image, make_record
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -265,7 +265,15 @@ def test_a_run_in_which_nothing_was_built_has_no_word_on_build_times() -> None:
     text = render(record, "table", 200)
     assert "Build times" not in text
     assert "~ estimated" not in text
-    assert "1 of 1 cells ended as expected, 1 skipped." in text
+    assert "1 of 1 cell ended as expected, 1 skipped." in text
+
+
+def test_one_build_at_a_time_is_said_as_that() -> None:
+    """What stands beside it is left away: nothing was tested beside it."""
+    cell = replace(make_cell("a", "b", Status.PASSED), build=replace(make_build(1.0), jobs=1))
+    assert "wall times of one build at a time, with the builder's cache" in render(
+        replace(make_record(), cells=(cell,)), "table", 200
+    )
 
 
 def test_a_run_without_cells_is_a_report_too() -> None:
