@@ -51,7 +51,8 @@ def compare_runs(old: RunRecord, new: RunRecord, *, force: bool = False) -> Comp
 
 def _chose(run: RunRecord, other: RunRecord) -> bool:
     """Tell whether a run was made for other cells than the other one, so that what it lacks tells nothing of the matrix."""
-    return bool(run.only or run.skip) and (run.only, run.skip) != (other.only, other.skip)
+    mine, others = ((one.only, one.skip, one.shard) for one in (run, other))
+    return any(mine) and mine != others
 
 
 def _each_once(named: Iterable[tuple[str, ...]]) -> tuple[str, ...]:
@@ -151,7 +152,7 @@ def _notes(old: RunRecord, new: RunRecord, *, timed: bool, forced: bool) -> Iter
         if not run.complete:
             yield f"the {side} run is incomplete: cells that it lacks may only not have been built"
         if _chose(run, other):
-            yield f"the {side} run was made with --only or --skip: cells that it lacks were not asked for"
+            yield f"the {side} run was made with --only, --skip or --shard: cells that it lacks were not asked for"
         if run.environment.stand_in_bases:
             yield f"the {side} run was made on stand-in bases: its sizes and times say nothing about the real images"
     if _estimates(old) != _estimates(new):

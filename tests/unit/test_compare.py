@@ -12,7 +12,7 @@ from orchestrator.judge.attribution import attribute
 from orchestrator.judge.compare import compare_runs
 from orchestrator.judge.surroundings import differing
 from orchestrator.model import Status
-from orchestrator.record import Environment
+from orchestrator.record import Environment, Shard
 from orchestrator.report.compare import render_comparison
 from orchestrator.units import UNKNOWN
 from tests.unit.golden import assert_golden
@@ -68,7 +68,9 @@ def test_cells_that_a_run_was_not_asked_for_neither_came_nor_went() -> None:
         text = render_comparison(found, "table", 200)
         assert "0 of 1 cell differs by more than noise, 1 not asked for.\n" in text
         assert "other-3.13" not in text
-        assert f"The {side} run was made with --only or --skip: cells that it lacks were not asked for.\n" in text
+        assert f"The {side} run was made with --only, --skip or --shard: cells that it lacks were not asked for.\n" in text
+    part = replace(some, only=(), shard=Shard(1, 2, (some.cells[0].id,)))
+    assert [cell.id for cell in compare_runs(whole, part).not_asked] == ["other-3.13"]
     found = compare_runs(replace(whole, only=("x",)), replace(some, only=("x",)))
     assert [cell.id for cell in found.removed] == ["other-3.13"]
     assert "not asked for" not in render_comparison(found, "table", 200)
