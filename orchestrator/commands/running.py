@@ -17,9 +17,10 @@ from orchestrator.commands.options import (
     ReportsFolder,
     Skip,
     check_one_of,
+    find_reports,
     folder_of,
+    name_run,
     repeat_options,
-    reports_folder,
 )
 from orchestrator.commands.printing import print_result, tell, terminal_width, warn
 from orchestrator.errors import DiskFullError, UsageError
@@ -110,11 +111,10 @@ def run(
     from orchestrator.report.files import FORMATS, render
     from orchestrator.report.gates import render_broken
     from orchestrator.settling import Options
-    from orchestrator.store import Reports
 
     check_one_of("--progress", progress, KINDS)
     check_one_of("--format", kind, FORMATS)
-    folder = Reports(reports_folder(reports, file))
+    folder = find_reports(file, reports)
     if scenario and measure is None:
         raise UsageError("--scenario says what --measure times: give --measure N too")
     if shard and resume:
@@ -146,7 +146,8 @@ def run(
             message = f"{error}, then `matrix run{repeat_options(file, reports)} --resume latest`"
             raise DiskFullError(message) from error
     stored = going_on or folder.find(record.id)
-    print_result(render(record, kind, terminal_width(), find_evidence(stored, folder_of(out))), out)
+    typed = name_run(record.id, file, reports)
+    print_result(render(record, kind, terminal_width(), find_evidence(stored, folder_of(out)), typed), out)
     if problem := append_summary(record, os.environ):
         warn(problem)
     for name in ("report.md", "report.html"):
