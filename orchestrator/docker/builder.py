@@ -7,6 +7,7 @@ import json
 import tempfile
 import tomllib
 from concurrent.futures import Future, wait
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,9 +15,10 @@ from msgspec import Struct
 
 from orchestrator.docker import process
 from orchestrator.docker.engine import beside, connect
+from orchestrator.docker.marks import MARK, is_marked, remove_mark, write_mark
 from orchestrator.docker.nodes import Existing, native_platforms, other_platforms, parse_inspection
 from orchestrator.errors import EngineError
-from orchestrator.paths import cache_folder, held
+from orchestrator.paths import held
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,7 +27,6 @@ if TYPE_CHECKING:
     from orchestrator.docker.process import Output, Signal
     from orchestrator.model import BuilderSpec, NodeSpec
 
-MARK = "env.MATRIX_BUILDER"  # buildx cannot label a builder; a variable in its environment can
 _BOOT_S = 180.0
 _POLL_S = 0.1
 _CERTIFICATES = ("cacert", "cert", "key")  # options of a remote node that name files
@@ -80,7 +81,7 @@ def ensure_builder(  # the engine, what is asked for, and what is known already
         if not differences:
             did = f"reused builder '{spec.name}'"
             return _describe(spec.name, driver, existing, did) if _runs(existing) else _boot(engine, spec.name, driver, did, cancel)
-        if not _is_marked(spec.name, existing) and not force:
+        if not is_marked(spec.name, existing) and not force:
             lost = "" if existing.driver == "remote" else " (its build cache is lost)"
             message = (
                 f"builder '{spec.name}' was not made by matrix and differs from matrix.yaml in {', '.join(differences)}; "
@@ -203,7 +204,10 @@ def _create(engine: Engine, spec: BuilderSpec, driver: str, did: str, cancel: Si
     """Make the builder; what is left of it when this is broken off carries the mark, too."""
     _check_files(spec)
     toml = render_buildkitd_toml(spec)
-    _mark_file(spec.name).touch()
+    options = driver_options(spec, driver)
+    write_mark(
+        spec.name, driver, [(spec.endpoint, options), *((node.endpoint, options | dict(node.options)) for node in spec.nodes)]
+    )
     with tempfile.TemporaryDirectory(prefix="matrix-") as folder:
         config = Path(folder, "buildkitd.toml") if toml and driver != "remote" else None
         if config is not None:
@@ -212,7 +216,8 @@ def _create(engine: Engine, spec: BuilderSpec, driver: str, did: str, cancel: Si
             argv = render_create_argv(engine.buildx_argv, spec, driver, config, node)
             answer = process.run(argv, timeout_s=_BOOT_S, cancel=cancel)
             if not answer.ok:
-                remove_builder(engine, spec.name)
+                with suppress(EngineError):  # why it could not be made says more
+                    remove_builder(engine, spec.name)
                 reason = _explain_silence(answer, (node or spec).endpoint)
                 message = f"builder '{spec.name}' ({driver}) could not be made: {reason}"
                 raise EngineError(message)
@@ -256,25 +261,20 @@ def _describe(name: str, driver: str, existing: Existing, did: str) -> Builder:
     return Builder(name, driver, existing.buildkit, exports_oci=True, did=did, native=native, others=others)
 
 
-def remove_builder(engine: Engine, name: str) -> bool:
-    """Remove a builder; tell whether there was one."""
-    _mark_file(name).unlink(missing_ok=True)
-    return process.run([*engine.buildx_argv, "rm", "--force", name], timeout_s=_BOOT_S).ok
+def remove_builder(engine: Engine, name: str) -> None:
+    """Remove a builder and then its mark; one that is gone is fine."""
+    answer = process.run([*engine.buildx_argv, "rm", "--force", name], timeout_s=_BOOT_S)
+    if not answer.ok and "no builder" not in answer.stderr:
+        said = answer.stderr.rpartition(f"failed to remove {name}: ")[2].strip().splitlines()  # then, that it has failed
+        message = f"the builder {name} could not be removed: {said[0] if said else 'no reason given'}"
+        raise EngineError(message)
+    remove_mark(name)
 
 
 def was_made_here(engine: Engine, name: str) -> bool:
     """Tell whether a builder carries matrix's mark."""
     existing = inspect_builder(engine, name)
-    return existing is not None and _is_marked(name, existing)
-
-
-def _is_marked(name: str, existing: Existing) -> bool:
-    """Look for the mark in the builder's own environment; remote and kubernetes ones have it in our cache."""
-    return MARK in existing.options or _mark_file(name).exists()
-
-
-def _mark_file(name: str) -> Path:
-    return cache_folder("builders") / name
+    return existing is not None and is_marked(name, existing)
 
 
 def inspect_builder(engine: Engine, name: str) -> Existing | None:

@@ -24,7 +24,8 @@ from orchestrator.docker.builder import (
 from orchestrator.docker.nodes import Existing, parse_inspection
 from orchestrator.docker.process import Exit
 from orchestrator.errors import EngineError
-from orchestrator.model import BuilderSpec
+from orchestrator.model import BuilderSpec, NodeSpec
+from orchestrator.paths import cache_folder
 from tests.unit.docker_fake import Answer, FakeDocker, make_engine
 
 if TYPE_CHECKING:
@@ -363,6 +364,60 @@ def test_a_builder_that_cannot_be_asked_after_is_an_error(monkeypatch: pytest.Mo
 
 def test_only_a_builder_with_our_mark_is_ours(monkeypatch: pytest.MonkeyPatch) -> None:
     """`clean` asks first."""
-    use(monkeypatch, buildx_inspect=[INSPECTED, INSPECTED.replace("MATRIX_BUILDER", "X"), ABSENT], buildx_rm=(1, "no builder"))
+    use(monkeypatch, buildx_inspect=[INSPECTED, INSPECTED.replace("MATRIX_BUILDER", "X"), ABSENT])
     assert [was_made_here(ENGINE, "matrix") for _ in range(3)] == [True, False, False]
-    assert remove_builder(ENGINE, "matrix") is False
+
+
+def make_remote(monkeypatch: pytest.MonkeyPatch, spec: BuilderSpec = REMOTE) -> FakeDocker:
+    """Make a builder that cannot carry the mark itself."""
+    docker = use(monkeypatch, buildx_inspect=[ABSENT, SILENT], buildx_create="", buildx_rm="")
+    ensure_builder(ENGINE, spec)
+    return docker
+
+
+@pytest.mark.parametrize(
+    "theirs",
+    [
+        INSPECTED.replace("MATRIX_BUILDER", "MINE"),
+        SILENT.replace("tcp://amd:1234", "tcp://mine:1234"),
+        SILENT.replace("Status:", 'Driver Options: cacert="/mine.pem"\nStatus:'),
+        f"{SILENT}Name: matrix1\nEndpoint: tcp://mine:1234\n",
+    ],
+)
+def test_a_builder_that_somebody_made_since_under_the_same_name_is_theirs(theirs: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was written down of ours does not fit it, so neither a run nor `matrix clean` removes it."""
+    docker = make_remote(monkeypatch)
+    assert was_made_here(ENGINE, "matrix")
+    docker.also(buildx_inspect=theirs)
+    assert not was_made_here(ENGINE, "matrix")
+    with pytest.raises(EngineError, match="builder 'matrix' was not made by matrix and differs"):
+        ensure_builder(ENGINE, replace(REMOTE, endpoint="tcp://new:1234"))
+    assert docker.did("buildx", "rm") == []
+
+
+def test_a_builder_of_several_nodes_is_ours_with_its_last_ones_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As a broken-off start leaves it."""
+    docker = make_remote(monkeypatch, replace(REMOTE, nodes=(NodeSpec("tcp://arm:1234", options=(("key", __file__),)),)))
+    assert was_made_here(ENGINE, "matrix")
+    docker.also(buildx_inspect=f'{SILENT}Name: matrix1\nEndpoint: tcp://arm:1234\nDriver Options: key="{__file__}"\n')
+    assert was_made_here(ENGINE, "matrix")
+
+
+def test_each_of_dockers_configurations_has_builders_of_its_own(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """What was made in one says nothing of one in another; nor does the mark of an older matrix, which says only a name."""
+    make_remote(monkeypatch)
+    monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path))
+    (cache_folder("builders") / "matrix").touch()
+    assert not was_made_here(ENGINE, "matrix")
+
+
+def test_a_builder_is_ours_until_it_is_gone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that cannot be removed is said with the reason, and found again; one that is gone is fine."""
+    docker = make_remote(monkeypatch)
+    words = "failed to remove matrix: {}\nERROR: failed to remove one or more builders\n"
+    docker.also(buildx_rm=[(1, words.format("no access")), (1, words.format('no builder "matrix" found'))])
+    with pytest.raises(EngineError, match=r"^the builder matrix could not be removed: no access$"):
+        remove_builder(ENGINE, "matrix")
+    assert was_made_here(ENGINE, "matrix")
+    remove_builder(ENGINE, "matrix")
+    assert not was_made_here(ENGINE, "matrix")
