@@ -11,8 +11,10 @@ from orchestrator.docker.containers import list_containers, list_networks, remov
 from orchestrator.docker.engine import connect
 from orchestrator.docker.images import list_images, remove_image
 from orchestrator.environment import builder_spec
+from orchestrator.errors import EngineError
 from orchestrator.model import BuilderSpec
-from orchestrator.paths import cache_folder, is_held, remove_folder, run_lock
+from orchestrator.names import spelled_run_id
+from orchestrator.paths import cache_folder, is_held, living_runs, remove_folder, run_lock
 from orchestrator.store import Reports
 
 if TYPE_CHECKING:
@@ -22,35 +24,68 @@ if TYPE_CHECKING:
     from orchestrator.docker.engine import Engine
 
 
-def clean_up(file: Path, reports: Path | None) -> Iterator[str]:
-    """Remove containers, networks, images and the builder by label, and stored runs when asked."""
-    spec = builder_spec(load_matrix(file)) if file.is_file() else BuilderSpec()
+def clean_up(file: Path, reports: Path | None, *, everything: bool) -> Iterator[str]:
+    """Remove containers, networks, images and the builder by label, and stored runs when asked; what cannot go stops nothing.
+
+    Of a run that is over containers and networks stay by accident only, but images also where `--keep` was given: so those of
+    other matrices go only when everything is to go.
+    """
+    matrix = load_matrix(file) if file.is_file() else None
+    spec = builder_spec(matrix) if matrix else BuilderSpec()
+    only = matrix.file.name if matrix and not everything else None
     engine = connect(is_needed=spec.needs_engine)
-    living: set[str] = set()
+    living = living_runs()
+    refused: list[str] = []
 
     def is_over(run: str) -> bool:
         if is_held(run_lock(run)):
-            living.add(run)
-        return run not in living
+            living.add(run.lower())
+        return run.lower() not in living
 
-    for kind, found, remove in _things(engine):
+    for kind, found, remove in _things(engine, only):
         for name, run in found:
             if is_over(run):
-                remove(name)
-                yield f"removed {kind} {name}"
+                yield _remove(kind, name, remove, refused)
+    living.update(living_runs())
     if was_made_here(engine, spec.name) and not living:
-        remove_builder(engine, spec.name)
-        yield f"removed builder {spec.name}"
+        yield _remove("builder", spec.name, partial(remove_builder, engine), refused)
     if reports is not None:
-        yield f"removed {Reports(reports).remove_all(is_over)} stored runs"
-    yield from (f"left alone: run {run}, which is under way, and the builder" for run in sorted(living))
+        count, why = Reports(reports).remove_all(is_over)
+        refused += why
+        yield from (f"removed {count} stored runs", *why)
+    yield from (f"left alone: run {spelled_run_id(run)}, which is under way, and the builder" for run in sorted(living))
+    if others := sum(is_over(run) for _, run in _images_of_others(engine, only)):
+        yield f"left alone: {others} images of other matrices than {only}; `matrix clean --all` removes them"
+    if refused:
+        message = f"{len(refused)} of the things to remove could not be removed"
+        raise EngineError(message)
 
 
-def _things(engine: Engine) -> Iterator[tuple[str, list[tuple[str, str]], Callable[[str], object]]]:
+def _things(engine: Engine, only: str | None) -> Iterator[tuple[str, list[tuple[str, str]], Callable[[str], None]]]:
     """Give all that matrix makes, with its run and the way to remove it; what uses a thing comes before it."""
     folders = cache_folder("images")
     if engine.answers:
         yield "container", list_containers(engine), partial(remove_container, engine)
         yield "network", list_networks(engine), partial(remove_network, engine)
-        yield "image", list_images(engine), partial(remove_image, engine)
+        yield "image", list_images(engine, only), partial(remove_image, engine)
     yield "image folder", [(folder.name, folder.name) for folder in folders.iterdir()], lambda name: remove_folder(folders / name)
+
+
+def _images_of_others(engine: Engine, only: str | None) -> set[tuple[str, str]]:
+    """Give the images, each with its run, that are left alone for the sake of another matrix."""
+    if only is None or not engine.answers:
+        return set()
+    return {*list_images(engine)} - {*list_images(engine, only)}
+
+
+def _remove(kind: str, name: str, remove: Callable[[str], None], refused: list[str]) -> str:
+    """Remove a thing; say so, or why it stays."""
+    try:
+        remove(name)
+    except EngineError as error:
+        refused.append(str(error))
+    except OSError as error:
+        refused.append(f"the {kind} {name} could not be removed: {error.strerror or error}")
+    else:
+        return f"removed {kind} {name}"
+    return refused[-1]

@@ -36,3 +36,9 @@ def folder_name(cell_id: str) -> str:
 def is_run_id(name: str) -> bool:
     """Tell whether a name is one that a run has."""
     return _RUN_ID.fullmatch(name) is not None
+
+
+def spelled_run_id(name: str) -> str:
+    """Give a run's id as its folder has it: the names of images and locks have it in small letters."""
+    time, dash, rest = name.partition("-")
+    return f"{time.upper()}{dash}{rest}"

@@ -40,18 +40,21 @@ def cache_folder(*parts: str) -> Path:
 
 
 def remove_folder(folder: Path) -> None:
-    """Remove a folder of the cache; a folder that was copied into it may not let even its owner remove what it holds."""
-    open_up(folder)
-    for path, names, _ in os.walk(folder):
-        for name in names:
-            open_up(Path(path, name))
-    shutil.rmtree(folder)
+    """Remove a folder that matrix made; one that was copied into it may not let even its owner remove what it holds."""
+    while folder.exists():
+        with suppress(FileNotFoundError):  # another process removes the same at this moment
+            open_up(folder)
+            for path, names, _ in os.walk(folder):
+                for name in names:
+                    open_up(Path(path, name))
+            shutil.rmtree(folder)
 
 
 def open_up(folder: Path) -> None:
-    """Let the owner of a folder change what it holds."""
+    """Let the owner of a folder change what it holds; whether another may is seen when it is tried."""
     if not folder.is_symlink():  # else it is another that would be changed
-        folder.chmod(folder.stat().st_mode | stat.S_IRWXU)
+        with suppress(PermissionError):
+            folder.chmod(folder.stat().st_mode | stat.S_IRWXU)
 
 
 @contextmanager
@@ -109,6 +112,18 @@ def living(run: str) -> Iterator[None]:
         time.sleep(_POLL_S)  # somebody may only be looking whether it is held, or have ended just now
     message = f"run {run} is still under way"
     raise UsageError(message)
+
+
+def living_runs() -> set[str]:
+    """Give the runs that live, in small letters; the locks that killed ones have left are removed."""
+    found = set()
+    for path in cache_folder("locks").glob(run_lock("*")):
+        with _open_lock(path) as file:
+            if not _take(file):
+                found.add(path.name.removeprefix(run_lock("")))
+            elif _is_there(file, path):  # a run that begins with this file finds that it is gone, and makes another
+                path.unlink()
+    return found
 
 
 def _is_there(file: IO[str], path: Path) -> bool:

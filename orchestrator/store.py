@@ -6,7 +6,6 @@ import errno
 import json
 import os
 import secrets
-import shutil
 from datetime import UTC, datetime
 from pathlib import Path
 from threading import Lock
@@ -17,6 +16,7 @@ from msgspec.structs import replace
 from orchestrator.disk import disk_errors, forget_drafts, write_whole
 from orchestrator.errors import StoreError, UsageError, did_you_mean
 from orchestrator.names import folder_name, is_run_id, make_run_id
+from orchestrator.paths import remove_folder
 from orchestrator.record import CellRecord, RunRecord
 from orchestrator.redact import Redactor
 from orchestrator.stored import dump_record, load_record, make_record
@@ -269,17 +269,21 @@ class Reports:
             link.symlink_to(Path(RUNS, run.id))
             link.replace(self.path / LATEST)
 
-    def remove_all(self, wanted: Callable[[str], bool]) -> int:
-        """Remove the stored runs that are wanted gone; give how many there were."""
-        gone = [run for run in self.run_ids() if wanted(run)]
-        for run in gone:
+    def remove_all(self, wanted: Callable[[str], bool]) -> tuple[int, list[str]]:
+        """Remove the stored runs that are wanted gone; give how many there were, and why others could not be removed."""
+        gone, kept = 0, []
+        for run in filter(wanted, self.run_ids()):
             place = self.runs / run
-            place.unlink() if place.is_symlink() else shutil.rmtree(place)
+            try:
+                place.unlink(missing_ok=True) if place.is_symlink() else remove_folder(place)
+                gone += 1
+            except OSError as error:
+                kept.append(f"the stored run {place} could not be removed: {error.strerror or error}")
         if not self.run_ids():
             (self.path / BASELINES).unlink(missing_ok=True)
         if not (self.path / LATEST).exists():
             (self.path / LATEST).unlink(missing_ok=True)
-        return len(gone)
+        return gone, kept
 
 
 def _is_file(path: Path) -> bool:

@@ -80,16 +80,18 @@ def clean(
     file: File = DEFAULT_FILE,
     *,
     runs: Annotated[bool, typer.Option("--runs", help="Remove the stored runs too.")] = False,
+    everything: Annotated[bool, typer.Option("--all", help="Remove the images of other matrices too.")] = False,
     reports: ReportsFolder = None,
 ) -> None:
     """Remove what matrix made, and nothing else.
 
-    Images, containers, networks and the builder.
+    The builder of matrix.yaml, the images of that matrix, and what runs that
+    are over have left behind: containers, networks and files of the cache.
     """
     from orchestrator.cleaning import clean_up
 
     done = False
-    for line in clean_up(file, reports_folder(reports, file) if runs else None):
+    for line in clean_up(file, reports_folder(reports, file) if runs else None, everything=everything):
         done = True
         print_result(f"{line}\n", None)
     if not done:

@@ -6,7 +6,7 @@ import json
 import secrets
 import socket
 import time
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from functools import cache
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
@@ -297,6 +297,10 @@ def list_networks(engine: Engine, run: str | None = None) -> list[tuple[str, str
 
 
 def remove_network(engine: Engine, name: str) -> None:
-    """Remove a network unless a container still uses it."""
-    with suppress(RefusedError):
+    """Remove a network; one that is gone is fine."""
+    try:
         ask(engine, "DELETE", f"/networks/{name}")
+    except RefusedError as error:
+        if error.status != HTTPStatus.NOT_FOUND:
+            message = f"the network {name} could not be removed: {error}"
+            raise EngineError(message) from error

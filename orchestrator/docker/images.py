@@ -290,9 +290,10 @@ def remove_image(engine: Engine, image: str) -> None:
             raise EngineError(message) from error
 
 
-def list_images(engine: Engine) -> list[tuple[str, str]]:
-    """List the images that matrix made, each with its run: by label, and by the name that only matrix gives."""
-    wanted = {"filters": json.dumps({"label": [f"{LABEL}.cell"]})}
+def list_images(engine: Engine, matrix: str | None = None) -> list[tuple[str, str]]:
+    """List the images made of one matrix, or of any, each with its run: by label, and by the name that only matrix gives."""
+    labels = [f"{LABEL}.cell", *([] if matrix is None else [f"{LABEL}.matrix={matrix}"])]
+    wanted = {"filters": json.dumps({"label": labels})}
     for left in reversed(range(_TRIES)):  # an image that another run removes meanwhile spoils the whole list
         try:
             found = ask(engine, "GET", "/images/json", query=wanted)

@@ -119,5 +119,5 @@ def test_nothing_is_written_through_a_link(link: str, reports: Reports) -> None:
 def test_runs_that_are_links_are_removed_and_what_they_lead_to_stays(reports: Reports) -> None:
     """`matrix clean --runs` takes the link away."""
     put_link(reports, "run")
-    assert reports.remove_all(lambda _: True) == 2
+    assert reports.remove_all(lambda _: True) == (2, [])
     assert reports.run_ids() == []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import threading
 from pathlib import Path
 
@@ -188,3 +189,24 @@ def test_a_folder_goes_away_whatever_was_copied_into_it(tmp_path: Path, monkeypa
     assert not ours.exists()
     assert {path.name for path in changed} == {"ours", "closed", "inner"}, "root may remove anything, and tests may run as root"
     assert theirs.stat().st_mode & 0o777 == 0o500
+
+
+def test_a_folder_that_two_remove_at_once_goes_away(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is gone is fine, also when all of it is; a folder of another user's may let itself be removed, but not changed."""
+    (tmp_path / "ours" / "inner").mkdir(parents=True)
+    rmtree, tries = shutil.rmtree, []
+
+    def overtaken(folder: Path) -> None:
+        tries.append(folder)
+        if len(tries) == 1:
+            raise FileNotFoundError
+        rmtree(folder)
+
+    def refuse(_path: Path, _mode: int) -> None:
+        raise PermissionError
+
+    monkeypatch.setattr(shutil, "rmtree", overtaken)
+    monkeypatch.setattr(Path, "chmod", refuse)
+    remove_folder(tmp_path / "ours")
+    remove_folder(tmp_path / "ours")
+    assert (len(tries), list(tmp_path.iterdir())) == (2, [])

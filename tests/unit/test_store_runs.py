@@ -116,9 +116,9 @@ def test_latest_points_to_the_run_it_was_last_pointed_to(stored: Reports) -> Non
 def test_clean_removes_runs_that_are_wanted_gone_and_nothing_else(stored: Reports) -> None:
     """Stored runs go when asked for; what else lies there stays."""
     stored.point_latest(stored.find("latest"))
-    assert stored.remove_all(lambda name: name != IDS[2]) == 2
+    assert stored.remove_all(lambda name: name != IDS[2]) == (2, [])
     assert stored.run_ids() == [IDS[2]]
     assert (stored.path / "latest").exists()
-    assert stored.remove_all(lambda _: True) == 1
+    assert stored.remove_all(lambda _: True) == (1, [])
     assert not (stored.path / "latest").is_symlink()
     assert (stored.path / "runs" / "notes").is_dir()
