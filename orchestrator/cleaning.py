@@ -6,6 +6,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from orchestrator.config.load import load_matrix
+from orchestrator.docker.build import forget_sample_mounts
 from orchestrator.docker.builder import remove_builder, was_made_here
 from orchestrator.docker.containers import list_containers, list_networks, remove_container, remove_network
 from orchestrator.docker.engine import connect
@@ -14,7 +15,7 @@ from orchestrator.environment import builder_spec
 from orchestrator.errors import EngineError
 from orchestrator.model import BuilderSpec
 from orchestrator.names import spelled_run_id
-from orchestrator.paths import cache_folder, is_held, living_runs, remove_folder, run_lock
+from orchestrator.paths import cache_folder, is_held, look_at_runs, remove_folder, run_lock
 from orchestrator.store import Reports
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ def clean_up(file: Path, reports: Path | None, *, everything: bool) -> Iterator[
     spec = builder_spec(matrix) if matrix else BuilderSpec()
     only = matrix.file.name if matrix and not everything else None
     engine = connect(is_needed=spec.needs_engine)
-    living = living_runs()
+    living, killed = look_at_runs()
     refused: list[str] = []
 
     def is_over(run: str) -> bool:
@@ -42,11 +43,12 @@ def clean_up(file: Path, reports: Path | None, *, everything: bool) -> Iterator[
             living.add(run.lower())
         return run.lower() not in living
 
+    _forget_sample_mounts(engine, spec.name, killed)
     for kind, found, remove in _things(engine, only):
         for name, run in found:
             if is_over(run):
                 yield _remove(kind, name, remove, refused)
-    living.update(living_runs())
+    living.update(look_at_runs()[0])
     if was_made_here(engine, spec.name) and not living:
         yield _remove("builder", spec.name, partial(remove_builder, engine), refused)
     if reports is not None:
@@ -69,6 +71,13 @@ def _things(engine: Engine, only: str | None) -> Iterator[tuple[str, list[tuple[
         yield "network", list_networks(engine), partial(remove_network, engine)
         yield "image", list_images(engine, only), partial(remove_image, engine)
     yield "image folder", [(folder.name, folder.name) for folder in folders.iterdir()], lambda name: remove_folder(folders / name)
+
+
+def _forget_sample_mounts(engine: Engine, builder: str, runs: set[str]) -> None:
+    """Remove what builders keep of measurements that were killed; these were built by the engine's own or by another."""
+    for run in runs:
+        for one in (builder, engine.context) if engine.answers else (builder,):
+            forget_sample_mounts(engine.buildx_argv, one, run)
 
 
 def _images_of_others(engine: Engine, only: str | None) -> set[tuple[str, str]]:

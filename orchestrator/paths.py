@@ -114,16 +114,18 @@ def living(run: str) -> Iterator[None]:
     raise UsageError(message)
 
 
-def living_runs() -> set[str]:
-    """Give the runs that live, in small letters; the locks that killed ones have left are removed."""
-    found = set()
+def look_at_runs() -> tuple[set[str], set[str]]:
+    """Give the runs that live and those that were killed, in small letters; the locks that the latter have left are removed."""
+    alive, killed = set(), set()
     for path in cache_folder("locks").glob(run_lock("*")):
+        run = path.name.removeprefix(run_lock(""))
         with _open_lock(path) as file:
             if not _take(file):
-                found.add(path.name.removeprefix(run_lock("")))
+                alive.add(run)
             elif _is_there(file, path):  # a run that begins with this file finds that it is gone, and makes another
+                killed.add(run)
                 path.unlink()
-    return found
+    return alive, killed
 
 
 def _is_there(file: IO[str], path: Path) -> bool:

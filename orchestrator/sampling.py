@@ -13,7 +13,7 @@ from msgspec.structs import replace
 
 from orchestrator.building import follow_build
 from orchestrator.disk import passing_folder
-from orchestrator.docker.build import Target, Variation, forget_cache_mounts, render_build_argv
+from orchestrator.docker.build import Target, Variation, forget_sample_mounts, render_build_argv, sample_mounts
 from orchestrator.docker.images import remove_image
 from orchestrator.errors import EngineError, UsageError, did_you_mean
 from orchestrator.events import Event
@@ -118,16 +118,12 @@ def measure_cells(shop: Workshop, plan: Plan, records: Mapping[str, CellRecord],
         _warm_up(bench)
         _take_all(bench, make_schedule(list(cells), asked.scenarios, asked.rounds, control, seed))
     finally:
-        forget_cache_mounts(shop.engine.buildx_argv, shop.builder, _namespace(shop))
+        forget_sample_mounts(shop.engine.buildx_argv, shop.builder.name, shop.run.id)
         mirrors.remove()
         shop.store.remove()
     measured = {cell: _with_samples(record, bench) for cell, record in records.items()}
     kept = {cell: record if record is records[cell] else shop.run.save_cell(record) for cell, record in measured.items()}
     return Measured(kept, _describe(bench, control) if any(bench.times.values()) else None, is_finished=not bench.is_cut_short)
-
-
-def _namespace(shop: Workshop) -> str:
-    return f"matrix-sample-{shop.run.id.lower()}"
 
 
 def _warm_up(bench: _Bench) -> None:
@@ -182,7 +178,7 @@ def _take(bench: _Bench, sample: Sample) -> None:
 def _varied(bench: _Bench, cell: Cell, sample: Sample) -> Iterator[Variation]:
     """Make the circumstances of a sample."""
     if sample.scenario == "cold":
-        yield Variation(fresh=f"{_namespace(bench.shop)}-{sample.number}")
+        yield Variation(fresh=f"{sample_mounts(bench.shop.run.id)}-{sample.number}")
     elif sample.scenario == "cached":
         yield Variation()
     else:

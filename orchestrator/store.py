@@ -86,6 +86,10 @@ class RunFolder:
             folder.mkdir(parents=True, exist_ok=True)
         return folder
 
+    def has_samples(self) -> bool:
+        """Tell whether builds of the run were only timed."""
+        return any(self.path.glob("cells/*/samples/*"))
+
     def save_text(self, name: str, text: str) -> Path:
         """Write a file of the run."""
         return self._write(self.path / name, text)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from orchestrator.docker.build import forget_sample_mounts
 from orchestrator.docker.containers import list_containers, list_networks, remove_container, remove_network
 from orchestrator.docker.images import list_images, remove_image
 from orchestrator.errors import EngineError
@@ -37,6 +38,8 @@ def clear_remains(shop: Workshop) -> None:
     """Remove what a killed process left of this run, before it goes on."""
     shop.run.forget_drafts()
     shop.store.remove()
+    if shop.run.has_samples():
+        forget_sample_mounts(shop.engine.buildx_argv, shop.builder.name, shop.run.id)
     try:
         _remove_everything(shop)
     except EngineError as error:

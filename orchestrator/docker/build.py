@@ -111,9 +111,15 @@ def _cache_argv(settings: Settings, variation: Variation) -> list[str]:
     return argv + [word for sink in settings.cache_to for word in ("--cache-to", sink)]
 
 
-def forget_cache_mounts(buildx: Sequence[str], builder: Builder, name: str) -> None:
-    """Remove the cache mounts of builds that had their own; where that fails the builder's own housekeeping does it later."""
-    process.run([*buildx, "prune", "--builder", builder.name, "--force", "--filter", f"description~={name}"], timeout_s=_PRUNE_S)
+def sample_mounts(run: str) -> str:
+    """Give the name that all cache mounts of a run's samples begin with."""
+    return f"matrix-sample-{run.lower()}"
+
+
+def forget_sample_mounts(buildx: Sequence[str], builder: str, run: str) -> None:
+    """Remove the cache mounts of a run's samples; where that fails the builder's own housekeeping does it later."""
+    wanted = f"description~={sample_mounts(run)}"
+    process.run([*buildx, "prune", "--builder", builder, "--force", "--filter", wanted], timeout_s=_PRUNE_S)
 
 
 def make_outputs(builder: Builder, target: Target, push: str | None = None) -> list[str]:

@@ -116,14 +116,17 @@ def test_a_run_that_has_nothing_yet_keeps_its_builder(engine: FakeEngine, monkey
     assert clean()[-1] == "removed builder matrix"
 
 
-def test_locks_of_runs_that_were_killed_are_removed(engine: FakeEngine) -> None:
-    """Nobody holds them, and nobody else would remove them."""
-    assert not engine.things["containers"]
+@pytest.mark.usefixtures("engine")
+def test_the_lock_and_the_cache_mounts_of_a_killed_run_are_removed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody holds the one and nobody knows of the others; they are in matrix's own builder, or in the engine's."""
+    docker = use_builder(monkeypatch, None)
     for name in (run_lock(OVER), "builder-matrix"):
         (cache_folder("locks") / name).touch()
     with living(RUN):
         clean()
         assert {path.name for path in cache_folder("locks").iterdir()} == {run_lock(RUN), "builder-matrix"}
+    wanted = ["--force", "--filter", f"description~=matrix-sample-{OVER.lower()}"]
+    assert docker.did("buildx", "prune") == [["buildx", "prune", "--builder", name, *wanted] for name in ("matrix", "default")]
 
 
 def test_what_cannot_be_removed_stops_nothing(engine: FakeEngine, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -151,11 +154,9 @@ def test_what_is_gone_is_fine(engine: FakeEngine) -> None:
     assert clean() == [f"removed container box-{OVER}", f"removed network net-{OVER}"]
 
 
-def test_a_stored_run_that_may_not_be_removed_stops_nothing(
-    engine: FakeEngine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.mark.usefixtures("engine")
+def test_a_stored_run_that_may_not_be_removed_stops_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The others go, and the sentence names it."""
-    assert not engine.things["images"]
     for run in (RUN, OVER):
         (tmp_path / "runs" / run).mkdir(parents=True)
         (tmp_path / "runs" / run / "run.json").touch()
