@@ -13,6 +13,7 @@ from orchestrator.docker.engine import connect
 from orchestrator.docker.images import list_images, remove_image
 from orchestrator.environment import builder_spec
 from orchestrator.errors import EngineError
+from orchestrator.locked import forget_left
 from orchestrator.model import BuilderSpec
 from orchestrator.names import spelled_run_id
 from orchestrator.paths import cache_folder, is_held, look_at_runs, remove_folder, run_lock
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
+    from orchestrator.config.load import Matrix
     from orchestrator.docker.engine import Engine
 
 
@@ -48,6 +50,7 @@ def clean_up(file: Path, reports: Path | None, *, everything: bool) -> Iterator[
         for name, run in found:
             if is_over(run):
                 yield _remove(kind, name, remove, refused)
+    yield from _forget_locked_files(matrix)
     living.update(look_at_runs()[0])
     if was_made_here(engine, spec.name) and not living:
         yield _remove("builder", spec.name, partial(remove_builder, engine), refused)
@@ -78,6 +81,13 @@ def _forget_sample_mounts(engine: Engine, builder: str, runs: set[str]) -> None:
     for run in runs:
         for one in (builder, engine.context) if engine.answers else (builder,):
             forget_sample_mounts(engine.buildx_argv, one, run)
+
+
+def _forget_locked_files(matrix: Matrix | None) -> Iterator[str]:
+    """Remove what locked runs that were killed have left beside the requirements of a matrix."""
+    cells = matrix.plan.cells if matrix else ()
+    folders = {(matrix.folder / cell.settings.requirements).parent for cell in cells if matrix and cell.settings.requirements}
+    yield from (f"removed file {path}" for path in forget_left(folders))
 
 
 def _images_of_others(engine: Engine, only: str | None) -> set[tuple[str, str]]:

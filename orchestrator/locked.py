@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import os
+import re
 import secrets
 from contextlib import ExitStack, contextmanager, suppress
 from typing import TYPE_CHECKING
@@ -20,12 +21,15 @@ from orchestrator.paths import cache_folder
 from orchestrator.places import dockerfile_of, inside_context
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
     from orchestrator.config.load import Matrix
     from orchestrator.lock.nouns import LockedBase
     from orchestrator.model import Cell, Plan
+
+
+_LEFT = re.compile(r"\..+\.[0-9a-f]{12}\.locked\.txt")  # as `locked_name` makes it
 
 
 class Locked(Struct, frozen=True):
@@ -106,7 +110,8 @@ def _let_in(cell: Cell, folder: Path) -> Cell:
 
 @contextmanager
 def written(files: tuple[tuple[Path, str], ...]) -> Iterator[None]:
-    """Have these files while a run goes on; the last run that needs one removes it."""
+    """Have these files while a run goes on; the last run that needs one removes it, and any what killed ones have left."""
+    forget_left({path.parent for path, _ in files})
     with ExitStack() as stack:
         for path, text in files:
             stack.enter_context(_shared(path, text))
@@ -127,16 +132,41 @@ def _shared(path: Path, text: str) -> Iterator[None]:
         os.close(number)
 
 
+def forget_left(folders: Iterable[Path]) -> list[Path]:
+    """Remove the files that runs which were killed have left in these folders: nobody holds them any more."""
+    return [path for folder in folders for path in folder.glob(".*.locked.txt") if _LEFT.fullmatch(path.name) and _take_away(path)]
+
+
+def _take_away(path: Path) -> bool:
+    """Remove a file unless a run holds it, or it is another user's; tell whether it was removed."""
+    try:
+        number = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError:
+        return False
+    with os.fdopen(number), suppress(OSError):
+        fcntl.flock(number, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if _has_path(number, path):
+            path.unlink()
+            return True
+    return False
+
+
 def _open_shared(path: Path, data: bytes) -> int:
     """Open a file, made if need be, and hold it; one that was removed meanwhile is made anew."""
     while True:
         number = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644)
         fcntl.flock(number, fcntl.LOCK_SH)
-        with suppress(FileNotFoundError):
-            if os.path.samestat(os.fstat(number), os.stat(path, follow_symlinks=False)):  # noqa: PTH116  # beside fstat
-                break
+        if _has_path(number, path):
+            break
         os.close(number)
     if os.pread(number, len(data) + 1, 0) != data:
         os.pwrite(number, data, 0)
         os.ftruncate(number, len(data))
     return number
+
+
+def _has_path(number: int, path: Path) -> bool:
+    """Tell whether an open file is the one that has this path now."""
+    with suppress(FileNotFoundError):
+        return os.path.samestat(os.fstat(number), os.stat(path, follow_symlinks=False))  # noqa: PTH116  # beside fstat
+    return False

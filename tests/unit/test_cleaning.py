@@ -175,6 +175,16 @@ def test_a_stored_run_that_may_not_be_removed_stops_nothing(tmp_path: Path, monk
     ]
 
 
+@pytest.mark.usefixtures("engine")
+def test_files_of_a_killed_locked_run_go(tmp_path: Path) -> None:
+    """They lie in the user's own folder, beside the requirements."""
+    file = make_files(tmp_path, "Dockerfile", "deps/requirements.txt") / "matrix.yaml"
+    file.write_text(f"{MATRIX}defaults: {{requirements: deps/requirements.txt}}\n")
+    left = tmp_path / "deps" / ".requirements.0123456789ab.locked.txt"
+    left.touch()
+    assert clean(file) == [f"removed file {left}"]
+
+
 def test_images_of_other_matrices_are_left_alone_unless_all_are_to_go(engine: FakeEngine, tmp_path: Path) -> None:
     """Somebody has kept them; where there is no matrix.yaml, nothing says whose are meant."""
     file = make_files(tmp_path, "Dockerfile") / "matrix.yaml"

@@ -9,7 +9,7 @@ import pytest
 from orchestrator.config.load import load_matrix
 from orchestrator.errors import ConfigError, StoreError, UsageError
 from orchestrator.lock.nouns import LockedBase
-from orchestrator.locked import Locked, pin_plan, written
+from orchestrator.locked import Locked, forget_left, pin_plan, written
 from orchestrator.model import Plan
 
 PLAN = Plan("m", (), (), ())
@@ -45,6 +45,22 @@ def test_a_file_that_somebody_removed_is_no_trouble(tmp_path: Path) -> None:
     with written(((tmp_path / "a", "x"),)):
         (tmp_path / "a").unlink()
     assert list(tmp_path.iterdir()) == []
+
+
+def test_what_killed_runs_left_goes_and_nothing_that_only_looks_like_it(tmp_path: Path) -> None:
+    """Such a file is held while a run needs it, and named after what it holds."""
+    killed, needed = tmp_path / f".requirements.{'a' * 12}.locked.txt", tmp_path / f".requirements.{'b' * 12}.locked.txt"
+    others = [tmp_path / name for name in (".requirements.locked.txt", f"requirements.{'a' * 12}.locked.txt")]
+    for path in (killed, *others):
+        path.touch()
+    link = tmp_path / f".link.{'c' * 12}.locked.txt"
+    link.symlink_to(others[0])
+    with written(((needed, "x"),)):
+        assert not killed.exists()
+        killed.touch()
+        assert forget_left([tmp_path, tmp_path / "none"]) == [killed]
+        assert needed.exists()
+    assert {*tmp_path.iterdir()} == {*others, link}
 
 
 def test_a_base_of_the_engine_must_be_the_one_that_was_locked(monkeypatch: pytest.MonkeyPatch) -> None:
