@@ -12,7 +12,7 @@ from msgspec import to_builtins
 from msgspec.structs import replace
 
 from orchestrator.errors import MatrixError
-from orchestrator.paths import cache_folder
+from orchestrator.paths import cache_folder, forget_old
 from orchestrator.places import dockerfile_of, is_remote
 from orchestrator.record import Foretold, RunRecord
 from orchestrator.requirements import load_requirements
@@ -30,7 +30,7 @@ _FRESH = timedelta(days=7)  # then the index has moved on
 
 
 def remember_forecasts(found: Preflight, plan: Plan, folder: Path) -> None:
-    """Keep each cell's forecast under what it was made from."""
+    """Keep each cell's forecast under what it was made from, and none that holds no more."""
     places = _Places(folder)
     by_cell = {forecast.cell: forecast for forecast in found.cells}
     for cell in plan.cells:
@@ -40,6 +40,7 @@ def remember_forecasts(found: Preflight, plan: Plan, folder: Path) -> None:
         draft = entry.with_suffix(f".{secrets.token_hex(4)}")
         draft.write_text(text, encoding="utf-8")
         draft.replace(entry)
+    forget_old(cache_folder("forecasts"), _FRESH.total_seconds())
 
 
 def recall_forecasts(plan: Plan, folder: Path) -> dict[str, Foretold]:

@@ -17,7 +17,7 @@ from orchestrator.disk import disk_errors
 from orchestrator.docker.references import read_engine_digest
 from orchestrator.errors import ConfigError, UsageError
 from orchestrator.hints import repeat_options
-from orchestrator.paths import cache_folder
+from orchestrator.paths import cache_folder, forget_old, held
 from orchestrator.places import dockerfile_of, inside_context
 
 if TYPE_CHECKING:
@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     from orchestrator.lock.nouns import LockedBase
     from orchestrator.model import Cell, Plan
 
-
 _LEFT = re.compile(r"\..+\.[0-9a-f]{12}\.locked\.txt")  # as `locked_name` makes it
+_KEPT_S = 7 * 24 * 3600.0  # longer than any run takes
 
 
 class Locked(Struct, frozen=True):
@@ -79,7 +79,9 @@ def pin_plan(matrix: Matrix, plan: Plan, *, wanted: bool, earlier: str | None, r
         misfit = f"{path}: does not fit {matrix.path.name}; `matrix lock{options}` writes it anew"
         raise ConfigError([*(f"{path}: {problem}" for problem in problems), misfit])
     files = tuple(dict.fromkeys((matrix.folder / one.file[0], one.file[1]) for one in fitted if one.file))
-    cells = tuple(_let_in(one.cell, matrix.folder) if one.file else one.cell for one in fitted)
+    with held("locked"):  # a folder that is old until it is written must not go in between
+        cells = tuple(_let_in(one.cell, matrix.folder) if one.file else one.cell for one in fitted)
+        forget_old(cache_folder("locked"), _KEPT_S)
     bases = tuple(dict.fromkeys(base for one in fitted for base in one.bases))
     return Locked(replace(plan, cells=cells), digest, files, bases, options)
 

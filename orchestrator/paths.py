@@ -50,6 +50,15 @@ def remove_folder(folder: Path) -> None:
             shutil.rmtree(folder)
 
 
+def forget_old(folder: Path, age_s: float) -> None:
+    """Remove what has not been written for so long from a folder of the cache."""
+    latest = time.time() - age_s
+    for path in folder.iterdir():
+        with suppress(OSError):  # another process has removed it, or it is another user's: it only takes room
+            if path.lstat().st_mtime < latest:
+                remove_folder(path) if path.is_dir() else path.unlink()
+
+
 def open_up(folder: Path) -> None:
     """Let the owner of a folder change what it holds; whether another may is seen when it is tried."""
     if not folder.is_symlink():  # else it is another that would be changed

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from orchestrator.errors import ConfigError, StoreError, UsageError
 from orchestrator.lock.nouns import LockedBase
 from orchestrator.locked import Locked, forget_left, pin_plan, written
 from orchestrator.model import Plan
+from orchestrator.paths import cache_folder
 
 PLAN = Plan("m", (), (), ())
 
@@ -45,6 +47,19 @@ def test_a_file_that_somebody_removed_is_no_trouble(tmp_path: Path) -> None:
     with written(((tmp_path / "a", "x"),)):
         (tmp_path / "a").unlink()
     assert list(tmp_path.iterdir()) == []
+
+
+def test_copies_of_dockerfiles_go_when_no_run_has_needed_them_for_long(tmp_path: Path) -> None:
+    """Each version of a Dockerfile and its ignore file has a folder of its own in the cache."""
+    (tmp_path / "Dockerfile").write_text("FROM scratch\n")
+    (tmp_path / "matrix.yaml").write_text("version: 1\nname: m\naxes: {kind: [a]}\n")
+    (tmp_path / "matrix.lock").write_text('schema = 1\nname = "m"\n')
+    matrix = load_matrix(tmp_path / "matrix.yaml")
+    old, new = cache_folder("locked", "old"), cache_folder("locked", "new")
+    (old / "Dockerfile").touch()
+    os.utime(old, (0, 0))
+    assert pin_plan(matrix, matrix.plan, wanted=True, earlier=None, resumed=False).plan == matrix.plan
+    assert list(cache_folder("locked").iterdir()) == [new]
 
 
 def test_what_killed_runs_left_goes_and_nothing_that_only_looks_like_it(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -113,6 +114,16 @@ def test_a_forecast_holds_for_the_same_cells_and_some_days(plan: Plan, tmp_path:
     assert recall_forecasts(plan, tmp_path) == {}
     (tmp_path / "r.txt").unlink()
     assert recall_forecasts(plan, tmp_path) == {}
+
+
+def test_forecasts_that_hold_no_more_are_removed_when_others_are_kept(plan: Plan, tmp_path: Path) -> None:
+    """Each change of a file that they follow from leaves one behind; a draft may be left, too."""
+    remember_forecasts(forecast(plan, datetime.now(UTC)), plan, tmp_path)
+    for entry in cache_folder("forecasts").iterdir():
+        os.utime(entry, (0, 0))
+    (tmp_path / "r.txt").write_text("a==2\n")
+    remember_forecasts(forecast(plan, datetime.now(UTC)), plan, tmp_path)
+    assert len(list(cache_folder("forecasts").iterdir())) == len(recall_forecasts(plan, tmp_path)) == 2
 
 
 def test_a_record_keeps_what_was_foretold() -> None:
