@@ -5,6 +5,8 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
+from msgspec import Struct
+
 from orchestrator.config.load import load_matrix
 from orchestrator.docker.build import forget_sample_mounts
 from orchestrator.docker.builder import remove_builder, was_made_here
@@ -16,6 +18,7 @@ from orchestrator.errors import EngineError
 from orchestrator.locked import forget_left
 from orchestrator.model import BuilderSpec
 from orchestrator.names import spelled_run_id
+from orchestrator.ours import is_ours
 from orchestrator.paths import cache_folder, is_held, look_at_runs, remove_folder, run_lock
 from orchestrator.store import Reports
 
@@ -26,8 +29,17 @@ if TYPE_CHECKING:
     from orchestrator.config.load import Matrix
     from orchestrator.docker.engine import Engine
 
+    _Things = tuple[str, list[tuple[str, str]], Callable[[str], None]]  # of a kind, each with its run, and the way to remove it
 
-def clean_up(file: Path, reports: Path | None, *, everything: bool) -> Iterator[str]:
+
+class Asked(Struct, frozen=True):
+    """What is to be removed besides what is one's own and of the matrix in matrix.yaml."""
+
+    everything: bool = False  # the images of other matrices
+    everybody: bool = False  # what was not begun with this cache folder, whose locks say nothing of it
+
+
+def clean_up(file: Path, reports: Path | None, asked: Asked) -> Iterator[str]:
     """Remove containers, networks, images and the builder by label, and stored runs when asked; what cannot go stops nothing.
 
     Of a run that is over containers and networks stay by accident only, but images also where `--keep` was given: so those of
@@ -35,7 +47,7 @@ def clean_up(file: Path, reports: Path | None, *, everything: bool) -> Iterator[
     """
     matrix = load_matrix(file) if file.is_file() else None
     spec = builder_spec(matrix) if matrix else BuilderSpec()
-    only = matrix.file.name if matrix and not everything else None
+    only = matrix.file.name if matrix and not asked.everything else None
     engine = connect(is_needed=spec.needs_engine)
     living, killed = look_at_runs()
     refused: list[str] = []
@@ -46,7 +58,7 @@ def clean_up(file: Path, reports: Path | None, *, everything: bool) -> Iterator[
         return run.lower() not in living
 
     _forget_sample_mounts(engine, spec.name, killed)
-    for kind, found, remove in _things(engine, only):
+    for kind, found, remove in (*_things(engine, only, everybody=asked.everybody), _image_folders()):
         for name, run in found:
             if is_over(run):
                 yield _remove(kind, name, remove, refused)
@@ -59,21 +71,43 @@ def clean_up(file: Path, reports: Path | None, *, everything: bool) -> Iterator[
         refused += why
         yield from (f"removed {count} stored runs", *why)
     yield from (f"left alone: run {spelled_run_id(run)}, which is under way, and the builder" for run in sorted(living))
-    if others := sum(is_over(run) for _, run in _images_of_others(engine, only)):
-        yield f"left alone: {others} images of other matrices than {only}; `matrix clean --all` removes them"
+    yield from _say_what_stays(engine, only, asked, is_over)
     if refused:
         message = f"{len(refused)} of the things to remove could not be removed"
         raise EngineError(message)
 
 
-def _things(engine: Engine, only: str | None) -> Iterator[tuple[str, list[tuple[str, str]], Callable[[str], None]]]:
-    """Give all that matrix makes, with its run and the way to remove it; what uses a thing comes before it."""
-    folders = cache_folder("images")
+def _things(engine: Engine, only: str | None, *, everybody: bool) -> Iterator[_Things]:
+    """Give what is in the engine, one's own or everybody's; what uses a thing comes before it."""
     if engine.answers:
-        yield "container", list_containers(engine), partial(remove_container, engine)
-        yield "network", list_networks(engine), partial(remove_network, engine)
-        yield "image", list_images(engine, only), partial(remove_image, engine)
-    yield "image folder", [(folder.name, folder.name) for folder in folders.iterdir()], lambda name: remove_folder(folders / name)
+        for kind, found, remove in (
+            ("container", list_containers(engine), remove_container),
+            ("network", list_networks(engine), remove_network),
+            ("image", list_images(engine, only), remove_image),
+        ):
+            yield kind, [(name, run) for name, run in found if everybody or is_ours(run)], partial(remove, engine)
+
+
+def _image_folders() -> _Things:
+    """Give the folders that runs have left in the cache."""
+    folders = cache_folder("images")
+    return "image folder", [(folder.name, folder.name) for folder in folders.iterdir()], lambda name: remove_folder(folders / name)
+
+
+def _say_what_stays(engine: Engine, only: str | None, asked: Asked, is_over: Callable[[str], bool]) -> Iterator[str]:
+    """Say how much is left alone for the sake of others, and how to remove that."""
+    if not engine.answers:
+        return
+    every = [*list_containers(engine), *list_networks(engine), *list_images(engine)]
+    theirs = [] if asked.everybody else [run for _, run in every if not is_ours(run)]
+    if theirs:
+        yield (
+            f"left alone: {len(theirs)} things of runs of other users, machines or cache folders, which may be under way; "
+            "`matrix clean --everybody` removes them"
+        )
+    images = [] if only is None else {*list_images(engine)} - {*list_images(engine, only)}
+    if others := sum(is_over(run) and run not in theirs for _, run in images):
+        yield f"left alone: {others} images of other matrices than {only}; `matrix clean --all` removes them"
 
 
 def _forget_sample_mounts(engine: Engine, builder: str, runs: set[str]) -> None:
@@ -88,13 +122,6 @@ def _forget_locked_files(matrix: Matrix | None) -> Iterator[str]:
     cells = matrix.plan.cells if matrix else ()
     folders = {(matrix.folder / cell.settings.requirements).parent for cell in cells if matrix and cell.settings.requirements}
     yield from (f"removed file {path}" for path in forget_left(folders))
-
-
-def _images_of_others(engine: Engine, only: str | None) -> set[tuple[str, str]]:
-    """Give the images, each with its run, that are left alone for the sake of another matrix."""
-    if only is None or not engine.answers:
-        return set()
-    return {*list_images(engine)} - {*list_images(engine, only)}
 
 
 def _remove(kind: str, name: str, remove: Callable[[str], None], refused: list[str]) -> str:

@@ -33,6 +33,7 @@ from orchestrator.judge.run import judge_record
 from orchestrator.locked import written
 from orchestrator.measure.shared import share_work
 from orchestrator.model import Status
+from orchestrator.ours import remember_run
 from orchestrator.paths import cache_folder, living
 from orchestrator.record import CellRecord
 from orchestrator.redact import make_redactor
@@ -89,6 +90,7 @@ def run_matrix(
             tools = _bootstrap(matrix, settled, early, cancel)
         run = settled.folder or reports.new_run()
         at_the_end.enter_context(living(run.id))  # `matrix clean` leaves it alone
+        remember_run(run.id)
         run.redactor = make_redactor(settled.plan.cells, matrix.folder)
         span.attributes |= describe_run(run.id, settled.plan)
         emit = _emitter(run, watch)

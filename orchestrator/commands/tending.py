@@ -81,17 +81,21 @@ def clean(
     *,
     runs: Annotated[bool, typer.Option("--runs", help="Remove the stored runs too.")] = False,
     everything: Annotated[bool, typer.Option("--all", help="Remove the images of other matrices too.")] = False,
+    everybody: Annotated[
+        bool,
+        typer.Option("--everybody", help="Remove what runs of other users or machines made too, though they may be under way."),
+    ] = False,
     reports: ReportsFolder = None,
 ) -> None:
     """Remove what matrix made, and nothing else.
 
-    The builder of matrix.yaml, the images of that matrix, and what runs that
-    are over have left behind: containers, networks and files of the cache.
+    The builder of matrix.yaml, the images of that matrix, and what one's own
+    runs have left: containers, networks and files of the cache.
     """
-    from orchestrator.cleaning import clean_up
+    from orchestrator.cleaning import Asked, clean_up
 
     done = False
-    for line in clean_up(file, reports_folder(reports, file) if runs else None, everything=everything):
+    for line in clean_up(file, reports_folder(reports, file) if runs else None, Asked(everything, everybody)):
         done = True
         print_result(f"{line}\n", None)
     if not done:

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from orchestrator.cleaning import clean_up
+from orchestrator.cleaning import Asked, clean_up
 from orchestrator.docker import process
 from orchestrator.docker.api import RefusedError
 from orchestrator.errors import EngineError
 from orchestrator.model import LABEL
+from orchestrator.ours import remember_run
 from orchestrator.paths import cache_folder, living, run_lock
 from tests.unit.docker_fake import FakeDocker, make_engine
 from tests.unit.folders import make_files
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
 RUN = "20260101T000000Z-abcdef"
 OVER = "20260101T000000Z-aaaaaa"
+THEIRS = "20260101T000000Z-bbbbbb"
 MARKED = 'Driver: docker-container\nEndpoint: x\nDriver Options: env.MATRIX_BUILDER="0"\n'
 MATRIX = "version: 1\nname: mine\naxes: {python: ['3.12']}\n"
 NO_FILE = Path("there-is-none.yaml")
@@ -79,6 +81,8 @@ def engine(monkeypatch: pytest.MonkeyPatch) -> FakeEngine:
     monkeypatch.setattr("orchestrator.docker.images.ask", fake)
     monkeypatch.setattr("orchestrator.cleaning.connect", lambda **_: make_engine(storage="overlay2", containerd_store=False))
     use_builder(monkeypatch, None)
+    remember_run(RUN)
+    remember_run(OVER)
     return fake
 
 
@@ -90,14 +94,14 @@ def use_builder(monkeypatch: pytest.MonkeyPatch, inspected: str | None, refusal:
     return docker
 
 
-def clean(file: Path = NO_FILE, reports: Path | None = None, *, everything: bool = False) -> list[str]:
+def clean(file: Path = NO_FILE, asked: Asked = Asked()) -> list[str]:  # noqa: B008  # it cannot change
     """Clean up without a failure, and give what is said."""
-    return list(clean_up(file, reports, everything=everything))
+    return list(clean_up(file, None, asked))
 
 
 def clean_in_part(reports: Path | None = None) -> list[str]:
     """Clean up where something cannot be removed; give what is said, the error last."""
-    said: Iterator[str] = clean_up(NO_FILE, reports, everything=False)
+    said: Iterator[str] = clean_up(NO_FILE, reports, Asked())
     lines: list[str] = []
     with pytest.raises(EngineError) as caught:
         lines.extend(said)
@@ -192,6 +196,21 @@ def test_images_of_other_matrices_are_left_alone_unless_all_are_to_go(engine: Fa
     mine, other = engine.add_image(OVER, "mine"), engine.add_image(RUN, "other")
     left = "left alone: 1 images of other matrices than mine; `matrix clean --all` removes them"
     assert clean(file) == [f"removed image {mine}", left]
-    assert clean(file, everything=True) == [f"removed image {other}"]
+    assert clean(file, Asked(everything=True)) == [f"removed image {other}"]
     other = engine.add_image(RUN, "other")
     assert clean() == [f"removed image {other}"]
+
+
+def test_what_others_runs_made_is_left_alone_unless_everybodys_is_to_go(engine: FakeEngine, tmp_path: Path) -> None:
+    """Their locks are in another cache folder, so nobody here knows whether they live; a name that no run has is nobody's."""
+    file = make_files(tmp_path, "Dockerfile") / "matrix.yaml"
+    file.write_text(MATRIX)
+    for run in (THEIRS, "../../etc/passwd"):
+        engine.add(run)
+    images = [engine.add_image(THEIRS, name) for name in ("mine", "other")]
+    left = "left alone: 6 things of runs of other users, machines or cache folders, which may be under way; "
+    assert clean(file) == [f"{left}`matrix clean --everybody` removes them"]
+    assert [line for line in clean(asked=Asked(everybody=True)) if "image" in line] == [
+        f"removed image {image}" for image in images
+    ]
+    assert clean() == []
