@@ -14,6 +14,7 @@ from orchestrator.config.words import (
     BUILDER_NAME,
     LIBC,
     NETWORK,
+    ONE_PLATFORM,
     TRACE_PAGE,
     AxisName,
     AxisValue,
@@ -87,12 +88,15 @@ class Settings(Noun):
     contexts: dict[str, Text] | None = Field(
         None, description="further contexts by name: folders, or what else buildx takes, such as docker-image://alpine"
     )
-    target: str | None = Field(None, description="the stage that is built; the last one unless told")
+    target: str | None = Field(None, min_length=1, description="the stage that is built; the last one unless told")
     args: dict[str, Text] | None = Field(None, description="build arguments by name")
     secret_args: dict[str, str] | None = Field(None, description="build arguments from variables of the environment; shown nowhere")
     secrets: dict[str, Secret] | None = Field(None, description="secrets by id, for RUN --mount=type=secret")
     platform: str | None = Field(
-        None, description="the platform to build for and to test on, such as linux/arm64; the builder's own unless told"
+        None,
+        min_length=1,
+        pattern=ONE_PLATFORM,
+        description="the platform to build for and to test on, such as linux/arm64; the builder's own unless told",
     )
     env: dict[str, Text] | None = Field(None, description="variables of the checks by name; the build does not get them")
     labels: dict[str, Text] | None = Field(None, description="labels of the image by name, besides those of matrix itself")
@@ -108,7 +112,7 @@ class Settings(Noun):
         pattern=LIBC,
         description="the C library of the base, musl or glibc, by which preflight and lock know which wheels fit",
     )
-    push: str | None = Field(None, description="the reference to push the cell's image to")
+    push: str | None = Field(None, min_length=1, description="the reference to push the cell's image to")
     cache: Cache | None = Field(None, description="caches of the build outside of the builder")
     smoke: list[Check] | None = Field(
         None, description="checks of the image, in this order; those of defaults and of settings add up"

@@ -61,6 +61,7 @@ _PERCENT = r"^\d+(\.\d+)?%$"
 BUILDER_NAME = r"^[A-Za-z][A-Za-z0-9_.-]*$"
 NETWORK = r"^(default|none|host|\{.*\})$"
 LIBC = r"^(musl|glibc|\{.*\})$"
+ONE_PLATFORM = r"^[^,]*$"
 REQUEST_PATH = r"^/"
 TRACE_PAGE = r"^https?://[^/\s@]+/\S*\{trace_id\}\S*$"
 MISFITS = {
@@ -71,6 +72,7 @@ MISFITS = {
     BUILDER_NAME: "cannot name a builder; use letters, digits and _ . -, with a letter in front",
     NETWORK: "is not a network of a build; write default, none, host or an axis such as {network}",
     LIBC: "is not a C library; write musl, glibc or an axis such as {libc}",
+    ONE_PLATFORM: "is more than one platform; give each its own cell: a platform axis",
     REQUEST_PATH: "is not a path of a request; it begins with /",
     TRACE_PAGE: "is not a page; write http:// or https:// and a host without a user, with {trace_id} in the path",
 }

@@ -98,6 +98,7 @@ REFUSED = {
     "an included value that names no cell": "version: 1\nname: m\naxes: {a: [x]}\ninclude: [{a: y z}]",
     "a name that is none": "version: 1\nname: m\naxes: {a b: [x]}",
     "a name that is taken": "version: 1\nname: m\naxes: {reason: [x]}",
+    "two platforms of one cell": "version: 1\nname: m\naxes: {a: [x]}\ndefaults: {platform: 'linux/amd64,linux/arm64'}",
     "a secret from nowhere": "version: 1\nname: m\naxes: {a: [x]}\ndefaults: {secrets: {s: {}}}",
 }
 
@@ -129,10 +130,10 @@ def test_the_schema_takes_what_matrix_takes(text: str, validator: jsonschema.Dra
 VALUES = [
     "true", "yes", "on", "'true'", "1", "0", "012", "1_0", "-1", "70000", "'90'", "0.5", "3.10", "~", "''", "x", ".x", "-x", "/",
     "5%", "{a}", "[]", "[x]", "{}", "smaller", "size", "none", "musl", "0s", "0ms", "90s", "1m30s", "168h", "169h", "200h",
-    "604800", "604801", "1.5h", "0MB", "5B", "0.1B", "1.5GiB", "a b", "{a: x}", "[x, 1, true]", "x" * 101,
+    "604800", "604801", "1.5h", "0MB", "5B", "0.1B", "1.5GiB", "a b", "{a: x}", "[x, 1, true]", "x" * 101, "'a,b'",
 ]  # fmt: skip
 KEYS = {
-    "defaults": ("dockerfile", "retries", "args", "network", "libc", "platform", "env"),
+    "defaults": ("dockerfile", "retries", "args", "network", "libc", "platform", "push", "target", "env"),
     "builder": ("name", "driver", "network", "platforms", "options", "smoke"),
 }
 FORMS = (

@@ -254,6 +254,17 @@ ONE_PROBLEM = {
         "defaults: {network: bridge}",
         "4: defaults.network: 'bridge' is not a network of a build; write default",
     ),
+    "two platforms of one cell": (
+        "defaults: {platform: 'linux/amd64,linux/arm64'}",
+        "4: defaults.platform: 'linux/amd64,linux/arm64' is more than one platform; give each its own cell: a platform axis",
+    ),
+    "two platforms, one of them an axis": (
+        "settings: {base: {slim: {platform: '{base},linux/arm64'}}}",
+        "4: settings.base.slim.platform: '{base},linux/arm64' is more than one platform; give each its own cell: a platform axis",
+    ),
+    "no platform": ("defaults: {platform: ''}", "4: defaults.platform: must not be empty"),
+    "no target": ("defaults: {target: ''}", "4: defaults.target: must not be empty"),
+    "nowhere to push to": ("defaults: {push: ''}", "4: defaults.push: must not be empty"),
     "a library that is none": (
         "defaults: {libc: uclibc}",
         "4: defaults.libc: 'uclibc' is not a C library; write musl, glibc or an axis",
@@ -348,6 +359,7 @@ IN_AXES = {
     ),
     "a value that is nothing": ("axes: {a: [x, ~]}", "3: axes.a[1]: must be a text, not nothing"),
     "a value that is a list": ("axes: {a: [[x]]}", "3: axes.a[0]: must be a text, not a list"),
+    "several platforms": ("axes: {a: ['linux/amd64,linux/arm64']}", f"3: axes.a[0]: 'linux/amd64,linux/arm64' {NAMES_CELLS}"),
     "a hidden file": ("axes: {a: [.x]}", f"3: axes.a[0]: '.x' {NAMES_CELLS}"),
     "a leading mark": ("axes: {a: [-x]}", f"3: axes.a[0]: '-x' {NAMES_CELLS}"),
     "a line break": ('axes: {a: ["x\\ny"]}', f"3: axes.a[0]: 'x\ny' {NAMES_CELLS}"),
