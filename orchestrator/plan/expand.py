@@ -43,11 +43,12 @@ def make_plan(matrix: MatrixFile) -> Plan:
 def matches(where: Mapping[str, Sequence[str]], axes: Pairs) -> bool:
     """Tell whether a combination has, on every axis named, one of the values or globs."""
     values = dict(axes)
-    return all(
-        axis in values
-        and any(values[axis] == wanted or (is_glob(wanted) and fnmatchcase(values[axis], wanted)) for wanted in wanteds)
-        for axis, wanteds in where.items()
-    )
+    return all(axis in values and any(fits(wanted, values[axis]) for wanted in wanteds) for axis, wanteds in where.items())
+
+
+def fits(wanted: str, value: str) -> bool:
+    """Tell whether a value is the one that is wanted, or one of those that a glob names."""
+    return value == wanted or (is_glob(wanted) and fnmatchcase(value, wanted))
 
 
 def is_glob(text: str) -> bool:

@@ -1,4 +1,4 @@
-"""What the schema cannot see: names that point nowhere, ids given twice, words that axes bring."""
+"""What the schema cannot see: names that point nowhere, rules about no cell, ids given twice, words that axes bring."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from orchestrator.config.words import TAKEN_NAMES
 from orchestrator.errors import did_you_mean
-from orchestrator.plan.expand import PLACEHOLDER, is_glob
+from orchestrator.plan.expand import PLACEHOLDER, fits, is_glob, matches
 from orchestrator.plan.files import find_setter
 from orchestrator.plan.problem import Problem
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from orchestrator.plan.problem import Where
 
 _WORDS = {"network": ("default", "none", "host"), "libc": ("musl", "glibc")}  # of settings that an axis may fill
+_MAKING_CELLS: tuple[Where, ...] = (("axes",), ("include",), ("exclude",))
 _POSIX_CLASS = re.compile(r"\[\^?[^\]]*\[:\^?[a-z]+:\]")
 
 
@@ -83,8 +84,8 @@ def _unknown_axis(matrix: MatrixFile, where: Where, name: str) -> Problem:
     return Problem(where, words, (("axes", name),))
 
 
-def _unknown_value(matrix: MatrixFile, where: Where, axis: str, value: str) -> Problem:
-    words = f"'{value}' is not a value of axis '{axis}'{did_you_mean(value, _values_of(matrix, axis))}"
+def _unknown_value(matrix: MatrixFile, where: Where, axis: str, value: str, what: str = "is not a value") -> Problem:
+    words = f"'{value}' {what} of axis '{axis}'{did_you_mean(value, _values_of(matrix, axis))}"
     return Problem(where, words, (("axes", axis, value),))
 
 
@@ -173,8 +174,8 @@ def _where_problems(matrix: MatrixFile, path: Where, where: Mapping[str, Sequenc
             continue
         values = _values_of(matrix, axis)
         for value in wanted:
-            if not is_glob(value) and value not in values:
-                yield _unknown_value(matrix, (*path, axis), axis, value)
+            if not any(fits(value, known) for known in values):
+                yield _unknown_value(matrix, (*path, axis), axis, value, "fits no value" if is_glob(value) else "is not a value")
 
 
 def find_plan_problems(matrix: MatrixFile, plan: Plan) -> Iterator[Problem]:
@@ -190,6 +191,39 @@ def find_plan_problems(matrix: MatrixFile, plan: Plan) -> Iterator[Problem]:
             where: Where = ("include",) if other == cell.axes else ("axes",)
             yield Problem(where, f"two cells have the id '{cell.id}' ({words}); rename a value", (("axes",), ("include",)))
     yield from _filled_problems(matrix, plan)
+    yield from _idle_exclusions(matrix, plan)
+    yield from _idle_rules(matrix, plan)
+
+
+def _idle_exclusions(matrix: MatrixFile, plan: Plan) -> Iterator[Problem]:
+    """Find exclusions that take no cell, or none that those before them have left."""
+    rules = [rule.where for rule in matrix.exclude]
+    firsts = {next((at for at, where in enumerate(rules) if matches(where, cell.axes)), None) for cell in plan.excluded}
+    for at, where in enumerate(rules):
+        path: Where = ("exclude", at)
+        if at not in firsts and where and not any(_where_problems(matrix, path, where)):
+            taken = any(matches(where, cell.axes) for cell in plan.excluded)
+            words = "excludes no cell that those before it have left" if taken else "names no cell of the matrix"
+            yield Problem(path, f"{words}; remove it", _MAKING_CELLS)
+
+
+def _idle_rules(matrix: MatrixFile, plan: Plan) -> Iterator[Problem]:
+    """Find expectations, claims and budgets that are about no cell of the plan: nothing would ever be said of them."""
+    rules: list[tuple[Where, Mapping[str, Sequence[str]]]] = []
+    rules += [(("expect", at), rule.where) for at, rule in enumerate(matrix.expect)]
+    rules += [(("claims", at, "left"), claim.left) for at, claim in enumerate(matrix.claims)]
+    rules += [(("claims", at, "right"), claim.right) for at, claim in enumerate(matrix.claims) if claim.right is not None]
+    rules += [(("budgets", at, "where"), budget.where) for at, budget in enumerate(matrix.budgets)]
+    planned: dict[frozenset[str], set[Pairs]] = {}
+    for path, where in rules:
+        named = frozenset(where)
+        if named not in planned:
+            planned[named] = {tuple([pair for pair in cell.axes if pair[0] in named]) for cell in plan.cells}
+        is_idle = where and not any(matches(where, pairs) for pairs in planned[named])
+        if is_idle and not any(_where_problems(matrix, path, where)):
+            excluded = any(matches(where, cell.axes) for cell in plan.excluded)
+            words = "names only cells that are excluded" if excluded else "names no cell of the matrix"
+            yield Problem(path, words, (*_MAKING_CELLS, path))
 
 
 def _filled_problems(matrix: MatrixFile, plan: Plan) -> Iterator[Problem]:

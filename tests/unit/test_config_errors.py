@@ -174,6 +174,39 @@ ONE_PROBLEM = {
         "claims: [{say: s, left: {base: slim}, right: {base: wolfi}, is: smaller}]",
         "4: claims[0].right.base: 'wolfi' is not a value of axis 'base'",
     ),
+    "a glob that fits nothing": ("exclude: [{base: zz*}]", "4: exclude[0].base: 'zz*' fits no value of axis 'base'"),
+    "a glob beside a value": (
+        "expect: [{base: [slim, 'alpin?n'], outcome: build-failed}]",
+        "4: expect[0].base: 'alpin?n' fits no value of axis 'base'; did you mean 'alpine'?",
+    ),
+    "a glob of a claim that fits nothing": (
+        "claims: [{say: s, left: {base: slim}, right: {base: wolf*}, is: smaller, must: true}]",
+        "4: claims[0].right.base: 'wolf*' fits no value of axis 'base'",
+    ),
+    "an exclusion of what is excluded": (
+        "exclude: [{base: slim}, {base: s*, python: '3.12'}]",
+        "4: exclude[1]: excludes no cell that those before it have left; remove it",
+    ),
+    "an exclusion of a combination that is not there": (
+        "include: [{base: wolfi, python: '3.13'}]\nexclude: [{base: wolfi, python: '3.12'}]",
+        "5: exclude[0]: names no cell of the matrix; remove it",
+    ),
+    "an expectation of what is excluded": (
+        "exclude: [{base: slim}]\nexpect: [{base: slim, outcome: timeout}]",
+        "5: expect[0]: names only cells that are excluded",
+    ),
+    "a claim on what is excluded": (
+        "exclude: [{base: slim}]\nclaims: [{say: s, left: {base: alpine}, right: {base: slim}, is: smaller, must: true}]",
+        "5: claims[0].right: names only cells that are excluded",
+    ),
+    "a claim on a combination that is not there": (
+        "include: [{base: wolfi, python: '3.13'}]\nclaims: [{say: s, left: {base: wolfi, python: '3.12'}, is: passes}]",
+        "5: claims[0].left: names no cell of the matrix",
+    ),
+    "a budget of what is excluded": (
+        "exclude: [{base: slim}]\nbudgets: [{where: {base: slim}, size: 1MB}]",
+        "5: budgets[0].where: names only cells that are excluded",
+    ),
     "settings of an unknown value": (
         "settings: {base: {wolfi: {}}}",
         "4: settings.base.wolfi: 'wolfi' is not a value of axis 'base'",
