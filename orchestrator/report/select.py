@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 from orchestrator.errors import NothingSelectedError
 from orchestrator.model import Cell, Plan, Settings
-from orchestrator.plan.select import select_cells
+from orchestrator.plan.select import choose_cells
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -46,7 +46,7 @@ def select_ids(
     """Give the ids that are asked for, of cells with these axes; what lists them is not the plan of today."""
     planned = tuple(Cell(cell_id, tuple(values.items()), Settings()) for cell_id, values in cells.items())
     try:
-        return frozenset(cell.id for cell in select_cells(Plan("", tuple(axes), planned, ()), only, skip).cells)
+        return frozenset(cell.id for cell in choose_cells(Plan("", tuple(axes), planned, ()), only, skip).cells)
     except NothingSelectedError as error:
         words = " ".join([*(f"--only {word}" for word in only), *(f"--skip {word}" for word in skip)])
         message = f"no cell is left by {words}; {hint}"

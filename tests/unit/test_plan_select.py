@@ -6,7 +6,7 @@ import pytest
 
 from orchestrator.errors import ExitCode, NothingSelectedError, UsageError
 from orchestrator.model import Cell, ExcludedCell, Plan, Settings
-from orchestrator.plan.select import select_cells
+from orchestrator.plan.select import choose_cells, select_cells
 
 BASES, PYTHONS = ("alpine", "slim", "wolfi"), ("3.9", "3.12", "3.13")
 PLAN = Plan(
@@ -88,6 +88,29 @@ def test_an_unknown_axis_is_named_with_the_nearest(word: str, words: str) -> Non
     with pytest.raises(UsageError) as caught:
         chosen(word)
     assert str(caught.value) == words
+
+
+@pytest.mark.parametrize(
+    ("only", "skip", "words"),
+    [
+        ((), ("base=slm",), "'slm' in --skip 'base=slm' is not a value of axis 'base'; did you mean 'slim'?"),
+        (("base=slim,prd",), (), "'prd' in --only 'base=slim,prd' is not a value of axis 'base'; `matrix plan` lists them"),
+        ((), ("python=4.*",), "'4.*' in --skip 'python=4.*' fits no value of axis 'python'; `matrix plan` lists them"),
+        (("slim-3.9", "slim-3.l2"), (), "--only 'slim-3.l2' names no cell; did you mean 'slim-3.12'?"),
+        ((), ("zz*",), "--skip 'zz*' names no cell; `matrix plan` lists them"),
+    ],
+)
+def test_a_word_that_names_nothing_is_a_mistake(only: tuple[str, ...], skip: tuple[str, ...], words: str) -> None:
+    """A mistyped value would run all cells, or drop what was asked for, without a word."""
+    with pytest.raises(UsageError) as caught:
+        chosen(*only, skip=skip)
+    assert str(caught.value) == words
+
+
+def test_what_the_whole_plan_has_may_be_named_whatever_is_left() -> None:
+    """Excluded cells, and those that another word leaves out, are there to be named: one command line may serve several."""
+    assert chosen("base=slim", "base=wolfi", skip=("base=wolfi", "wolfi-3.9", "alpine-*")) == ["slim-3.9", "slim-3.12", "slim-3.13"]
+    assert [cell.id for cell in choose_cells(PLAN, (), ("base=debian", "x")).cells] == [cell.id for cell in PLAN.cells]
 
 
 def test_a_value_before_the_first_axis_is_an_error() -> None:
