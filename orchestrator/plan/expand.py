@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 Piece = dict[str, Any]
 
-PLACEHOLDER = re.compile(r"(?<!\$)\{([A-Za-z][A-Za-z0-9_-]*)\}")
+_BRACED = re.compile(r"(?<![${])(\{+)([A-Za-z][A-Za-z0-9_-]*)(\}+)")
 
 
 def make_plan(matrix: MatrixFile) -> Plan:
@@ -49,6 +49,25 @@ def matches(where: Mapping[str, Sequence[str]], axes: Pairs) -> bool:
 def fits(wanted: str, value: str) -> bool:
     """Tell whether a value is the one that is wanted, or one of those that a glob names."""
     return value == wanted or (is_glob(wanted) and fnmatchcase(value, wanted))
+
+
+def find_placeholders(text: str) -> list[str]:
+    """Give the axes that a text wants filled in: `{axis}`, but neither `{{word}}` nor a shell's `${variable}`."""
+    return [found[2] for found in _BRACED.finditer(text) if _depth(found) % 2] if "{" in text else []
+
+
+def _depth(found: re.Match[str]) -> int:
+    """Count the braces that a word has on both sides."""
+    return min(len(found[1]), len(found[3]))
+
+
+def _fill_braces(found: re.Match[str], values: Mapping[str, str]) -> str:
+    """Let two braces stand for one, and fill in what one is left around: `{{word}}` is `{word}`, `{{{axis}}}` a value in braces."""
+    opening, word, closing = found.groups()
+    depth = _depth(found)
+    inner = values.get(word, f"{{{word}}}") if depth % 2 else word
+    pairs = depth // 2
+    return f"{opening[depth:]}{'{' * pairs}{inner}{'}' * pairs}{closing[depth:]}"
 
 
 def is_glob(text: str) -> bool:
@@ -99,7 +118,7 @@ class _SettingsMerger:
         key = (carriers, used)
         if key not in self._filled:
             values = dict(axes)
-            self._filled[key] = make_settings(_fill(template, values) if names else template)
+            self._filled[key] = make_settings(_fill(template, values))
         return self._filled[key]
 
     def _merge(self, carriers: Pairs) -> tuple[Piece, tuple[str, ...]]:
@@ -108,7 +127,7 @@ class _SettingsMerger:
             merged = merge_settings(merged, self._pieces[pair])
         names: dict[str, None] = {}
         for text in _texts_of(merged):
-            names.update(dict.fromkeys(PLACEHOLDER.findall(text)))
+            names.update(dict.fromkeys(find_placeholders(text)))
         return merged, tuple(names)
 
 
@@ -144,9 +163,9 @@ def _as_piece(settings: Any) -> Piece:  # noqa: ANN401  # a pydantic model, impo
 
 
 def _fill(value: Any, values: Mapping[str, str]) -> Any:  # noqa: ANN401  # settings hold any YAML data
-    """Put the cell's values in the place of `{axis}`; unknown names were errors before."""
+    """Put the cell's values in the place of `{axis}`; unknown names are errors of the file."""
     if isinstance(value, str):
-        return PLACEHOLDER.sub(lambda found: values.get(found[1], found[0]), value) if "{" in value else value
+        return _BRACED.sub(lambda found: _fill_braces(found, values), value) if "{" in value else value
     if isinstance(value, dict):
         return {key: _fill(inner, values) for key, inner in value.items()}
     if isinstance(value, list):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from orchestrator.config.words import TAKEN_NAMES
 from orchestrator.errors import did_you_mean
-from orchestrator.plan.expand import PLACEHOLDER, fits, is_glob, matches
+from orchestrator.plan.expand import find_placeholders, fits, is_glob, matches
 from orchestrator.plan.files import find_setter
 from orchestrator.plan.problem import Problem
 
@@ -126,10 +126,11 @@ def _placeholder_problems(matrix: MatrixFile) -> Iterator[Problem]:
     for where, settings in places:
         data = settings.model_dump(by_alias=True, exclude_unset=True)
         for path, text in _texts_with_path(data, where):
-            for name in PLACEHOLDER.findall(text):
+            for name in find_placeholders(text):
                 if name not in matrix.axes:
                     meant = did_you_mean(name, matrix.axes) or f"; the axes are {', '.join(matrix.axes)}"
-                    yield Problem(path, f"'{{{name}}}' names no axis{meant}", (("axes", name),))
+                    words = f"'{{{name}}}' names no axis (the text itself is written '{{{{{name}}}}}'){meant}"
+                    yield Problem(path, words, (("axes", name),))
             if path[len(where)] == "smoke" and (path[-1] in ("stdout", "body") or path[-2] == "header"):
                 yield from _pattern_problems(path, text)
 

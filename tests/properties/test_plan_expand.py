@@ -208,6 +208,26 @@ defaults:
     assert first.smoke[0].stdout == "^Python 3.12\\.[0-9]{1,3}"
 
 
+@pytest.mark.parametrize(
+    ("text", "filled"),
+    [
+        ("{{print}}", "{print}"),
+        ("{{base}} {base}", "{base} alpine"),
+        ("{{{base}}}", "{alpine}"),
+        ("{{{{end}}}}", "{{end}}"),
+        ("${base} ${{base}} ${print}", "${base} ${{base}} ${print}"),
+        ("{{.State}} {{json .}} {1}{}", "{{.State}} {{json .}} {1}{}"),
+        ('{"a":{"b":{base}}}', '{"a":{"b":alpine}}'),
+        ("{{base}", "{alpine"),
+        ("{" * 50_000 + "base}", "{" * 49_999 + "alpine"),
+    ],
+)
+def test_two_braces_stand_for_one(text: str, filled: str, folder: Path) -> None:
+    """A word in braces can be written, whether an axis has its name or not; a shell's variables are left alone."""
+    (cell,) = plan_of(f"axes: {{base: [alpine]}}\ndefaults: {{args: {{A: '{text}'}}}}\n", folder).cells
+    assert cell.settings.args == (("A", filled),)
+
+
 CHECKS: dict[str, Check] = {
     "{import: [json, grpc]}": ImportCheck(("json", "grpc")),
     "{run: [sleep, 1], exit: 3, stdout: ok, timeout: 90s}": RunCheck(("sleep", "1"), 3, "ok", Limits(90.0)),

@@ -217,11 +217,11 @@ ONE_PROBLEM = {
     ),
     "unknown placeholder": (
         "defaults: {args: {BASE: 'python:{pyton}'}}",
-        "4: defaults.args.BASE: '{pyton}' names no axis; did you mean 'python'?",
+        "4: defaults.args.BASE: '{pyton}' names no axis (the text itself is written '{{pyton}}'); did you mean 'python'?",
     ),
     "unknown placeholder without a near one": (
         "settings: {base: {slim: {target: '{os}'}}}",
-        "4: settings.base.slim.target: '{os}' names no axis; the axes are base, python",
+        "4: settings.base.slim.target: '{os}' names no axis (the text itself is written '{{os}}'); the axes are base, python",
     ),
     "a pattern for output that is none": (
         "defaults: {smoke: [{run: [a], stdout: 'a('}]}",
