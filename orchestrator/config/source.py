@@ -76,7 +76,7 @@ def parse_source(text: str, name: str) -> Source:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line = mark.line + 1 if mark else 1
-        raise ConfigError([f"{name}:{line}: not YAML: {error.problem or error.context}"]) from error
+        raise ConfigError([f"{name}:{line}: not YAML: {', '.join(filter(None, (error.context, error.problem)))}"]) from error
     except (yaml.YAMLError, RecursionError) as error:
         reason = "nested too deeply" if isinstance(error, RecursionError) else str(error)
         raise ConfigError([f"{name}:1: not YAML: {reason}"]) from error

@@ -85,10 +85,19 @@ REFUSED = {
     "only a remark": ("# nothing\n", "1: matrix.yaml must be a mapping with version, name and axes; `matrix init` writes one"),
     "a list": ("- a\n- b\n", "1: matrix.yaml must be a mapping with version, name and axes; `matrix init` writes one"),
     "a word": ("hello\n", "1: matrix.yaml must be a mapping with version, name and axes; `matrix init` writes one"),
-    "a tab": ("version: 1\naxes:\n\ta: [x]\n", "3: not YAML: found character '\\t' that cannot start any token"),
-    "a bracket left open": ("version: 1\naxes: [a\n", "3: not YAML: expected ',' or ']', but got '<stream end>'"),
-    "a quote left open": ("name: 'm\n", "2: not YAML: found unexpected end of stream"),
-    "two documents": ("version: 1\n---\nversion: 1\n", "2: not YAML: but found another document"),
+    "a tab": (
+        "version: 1\naxes:\n\ta: [x]\n",
+        "3: not YAML: while scanning for the next token, found character '\\t' that cannot start any token",
+    ),
+    "a bracket left open": (
+        "version: 1\naxes: [a\n",
+        "3: not YAML: while parsing a flow sequence, expected ',' or ']', but got '<stream end>'",
+    ),
+    "a quote left open": ("name: 'm\n", "2: not YAML: while scanning a quoted scalar, found unexpected end of stream"),
+    "two documents": (
+        "version: 1\n---\nversion: 1\n",
+        "2: not YAML: expected a single document in the stream, but found another document",
+    ),
     "an alias to nothing": ("name: *gone\n", "1: not YAML: found undefined alias 'gone'"),
     "a control character": ("version: 1\nname: \x07\n", "2: a control character (U+0007) cannot be in YAML; remove it"),
     "a null byte": ("version: \0\n", "1: a control character (U+0000) cannot be in YAML; remove it"),

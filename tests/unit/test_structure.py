@@ -91,7 +91,10 @@ REFUSED = {
         HEAD + 'commandTests: [{name: x, command: "\\ud83d"}]',
         "2: half of a surrogate pair is no character; write the whole one",
     ),
-    "no YAML": (HEAD + "commandTests: [", "2: not YAML: expected the node content, but found '<stream end>'"),
+    "no YAML": (
+        HEAD + "commandTests: [",
+        "2: not YAML: while parsing a flow node, expected the node content, but found '<stream end>'",
+    ),
     "a key twice": (
         HEAD + "metadataTest: {user: x}\nmetadataTest: {}",
         "3: key 'metadataTest' is there twice; the first is on line 2",
