@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
@@ -19,8 +20,6 @@ from orchestrator.plan.files import find_file_problems
 from orchestrator.plan.problems import find_name_problems, find_plan_problems
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from orchestrator.model import Plan
 
 _MAX_REPAIRS = 4  # each leaves out what the schema refused
@@ -66,7 +65,7 @@ def parse_matrix(text: str, name: str, folder: Path) -> tuple[schema.MatrixFile,
     if file is not None:
         plan = make_plan(file)
         found = [*find_name_problems(file), *find_plan_problems(file, plan), *find_judging_problems(file, plan)]
-        found += find_file_problems(file, plan.cells, folder)
+        found += find_file_problems(file, plan.cells, folder / Path(name).name)
         places = [(repair.original_path(one.where), one.words) for one in found if not repair.explains(one)]
         problems += [(source.line_of(place), f"{render_path(place)}: {words}") for place, words in places]
     if problems or file is None or plan is None:

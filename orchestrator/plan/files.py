@@ -14,13 +14,15 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
+    from orchestrator.config.checks import Check
     from orchestrator.config.schema import MatrixFile
     from orchestrator.model import Cell, Settings
     from orchestrator.plan.problem import Where
 
 
-def find_file_problems(matrix: MatrixFile, cells: Iterable[Cell], folder: Path) -> Iterator[Problem]:
-    """Find Dockerfiles, contexts and other files that cells name and that are not there."""
+def find_file_problems(matrix: MatrixFile, cells: Iterable[Cell], path: Path) -> Iterator[Problem]:
+    """Find Dockerfiles, contexts and other files that cells of the matrix.yaml at a path name and that are not there."""
+    folder = path.parent
     looked: set[tuple[Where, str, str]] = set()
     said: set[tuple[Where, Path]] = set()
     for cell in cells:
@@ -31,10 +33,10 @@ def find_file_problems(matrix: MatrixFile, cells: Iterable[Cell], folder: Path) 
                 continue
             looked.add(asked)
             place = dockerfile_of(settings, folder) if key == ("dockerfile",) else folder / name
-            problems = _problems_of(key[0], place, name)
+            problems = _problems_of(key[0], place, name, path)
             if problems and (key, place) not in said:
                 said.add((key, place))
-                where, after = find_setter(matrix, cell, key)
+                where, after = (_find_check(matrix, cell, name), ()) if key == ("smoke",) else find_setter(matrix, cell, key)
                 yield from (Problem(where, f"{words} (cell {cell.id})", after) for words in problems)
 
 
@@ -51,20 +53,20 @@ def _wanted_by(settings: Settings) -> Iterator[tuple[tuple[str, ...], str]]:
     yield from ((("contexts", name), value) for name, value in settings.contexts if is_folder(value))
 
 
-def _problems_of(key: str, place: Path, name: str) -> Sequence[str]:
+def _problems_of(key: str, place: Path, name: str, matrix_path: Path) -> Sequence[str]:
     if key in ("context", "contexts"):
         return [] if os.path.isdir(place) else [f"no such folder: '{name}'"]  # noqa: PTH112  # takes names too long for any disk
     if not os.path.isfile(place):  # noqa: PTH113  # as above
-        return [f"no such file: '{name}'{did_you_mean(place.name, _names_in(place.parent))}"]
+        return [f"no such file: '{name}'{did_you_mean(place.name, _names_in(place.parent, matrix_path))}"]
     if not os.access(place, os.R_OK):
         return [f"'{name}' may not be read"]
     return _structure_problems(place, name) if key == "smoke" else []
 
 
-def _names_in(folder: Path) -> list[str]:
-    """Give what lies in a folder; nothing where that cannot be had."""
+def _names_in(folder: Path, matrix_path: Path) -> list[str]:
+    """Give what lies in a folder besides the matrix.yaml itself; nothing where that cannot be had."""
     try:
-        return sorted(item.name for item in folder.iterdir())
+        return sorted(item.name for item in folder.iterdir() if item != matrix_path)
     except OSError:  # not there, not ours to read, or of a name that no disk can hold
         return []
 
@@ -77,6 +79,20 @@ def _structure_problems(path: Path, name: str) -> Sequence[str]:
     except ConfigError as error:
         return error.problems
     return []
+
+
+def _find_check(matrix: MatrixFile, cell: Cell, file: str) -> Where:
+    """Find the place of the check that names a structure file: checks add up, those of the defaults first, then axis by axis."""
+    lists: list[tuple[Where, Sequence[Check]]] = [(("defaults", "smoke"), matrix.defaults.smoke or ())]
+    for axis, value in cell.axes:
+        settings = matrix.settings.get(axis, {}).get(value)
+        lists.append((("settings", axis, value, "smoke"), settings.smoke or () if settings else ()))
+    places = [(*where, at, "structure") for where, checks in lists for at in range(len(checks))]
+    return next(
+        place
+        for place, check in zip(places, cell.settings.smoke, strict=True)
+        if isinstance(check, StructureCheck) and check.file == file
+    )
 
 
 def find_setter(matrix: MatrixFile, cell: Cell, key: tuple[str, ...]) -> tuple[Where, tuple[Where, ...]]:

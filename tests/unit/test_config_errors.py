@@ -245,7 +245,7 @@ ONE_PROBLEM = {
     ),
     "missing structure file": (
         "defaults: {smoke: [{structure: cst.yaml}]}",
-        "4: defaults.smoke: no such file: 'cst.yaml' (cell alpine-3.12)",
+        "4: defaults.smoke[0].structure: no such file: 'cst.yaml' (cell alpine-3.12)",
     ),
     "a secret without a source": (
         "defaults: {secrets: {tok: {optional: true}}}",
@@ -581,8 +581,8 @@ def test_no_error_hides_another(tmp_path: Path) -> None:
         "settings.base.x.dockerfile",
         "settings.base.zz",
         "defaults.retries",
-        "defaults.smoke",
         "defaults.smoke[0]",
+        "defaults.smoke[1].structure",
     ]
 
 

@@ -64,6 +64,38 @@ def test_each_place_that_lacks_a_file_is_named(tmp_path: Path) -> None:
     ]
 
 
+def test_a_structure_file_is_named_at_its_own_check(tmp_path: Path) -> None:
+    """Checks add up from several places, and each list may be long."""
+    text = """\
+axes: {base: [slim, alpine], deps: [none, all]}
+defaults:
+  smoke:
+    - import: [json]
+    - structure: cst.yaml
+settings:
+  base:
+    alpine: {smoke: [{probe: tls}]}
+  deps:
+    all:
+      smoke:
+        - run: [a]
+        - structure: "{base}-checks"
+"""
+    assert problems_of(HEAD + text, tmp_path, "cst.yaml") == [
+        "matrix.yaml:15: settings.deps.all.smoke[1].structure: no such file: 'alpine-checks' (cell alpine-all)",
+        "matrix.yaml:15: settings.deps.all.smoke[1].structure: no such file: 'slim-checks' (cell slim-all)",
+    ]
+
+
+def test_the_matrix_itself_is_no_file_that_was_meant(tmp_path: Path) -> None:
+    """It lies beside what is looked for, and its name may be near."""
+    path = make_files(tmp_path, "Dockerfile") / "cst-m.yaml"
+    path.write_text(HEAD + "axes: {a: [x]}\ndefaults: {smoke: [{structure: cst.yaml}]}\n", encoding="utf-8")
+    with pytest.raises(ConfigError) as caught:
+        load_matrix(path)
+    assert str(caught.value) == f"{path}:4: defaults.smoke[0].structure: no such file: 'cst.yaml' (cell x)"
+
+
 def test_a_name_that_no_disk_can_hold_is_a_file_that_is_not_there(tmp_path: Path) -> None:
     """A path longer than the system allows is answered like any other missing file."""
     (problem,) = problems_of(HEAD + f"axes: {{base: [slim]}}\ndefaults: {{dockerfile: {'x' * 5000}}}\n", tmp_path)

@@ -143,8 +143,8 @@ def test_all_problems_of_a_file_are_problems_of_the_matrix_that_names_it(tmp_pat
     """Before anything is built."""
     tmp_path.joinpath("cst.yaml").write_text("schemaVersion: 3\ncommandTests:\n- command: x\n")
     assert problems_of(HEAD_OF_MATRIX + "axes: {a: [x]}\ndefaults: {smoke: [{structure: cst.yaml}]}", tmp_path) == [
-        "matrix.yaml:4: defaults.smoke: cst.yaml:1: schemaVersion: '3' is not supported; matrix reads 2.0.0 (cell x)",
-        "matrix.yaml:4: defaults.smoke: cst.yaml:3: commandTests[0].name: is missing (cell x)",
+        "matrix.yaml:4: defaults.smoke[0].structure: cst.yaml:1: schemaVersion: '3' is not supported; matrix reads 2.0.0 (cell x)",
+        "matrix.yaml:4: defaults.smoke[0].structure: cst.yaml:3: commandTests[0].name: is missing (cell x)",
     ]
 
 
