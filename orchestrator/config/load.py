@@ -52,6 +52,7 @@ def parse_matrix(text: str, name: str, folder: Path) -> tuple[schema.MatrixFile,
     if not isinstance(source.data, dict):
         raise ConfigError([f"{name}:1: matrix.yaml must be a mapping with version, name and axes; `matrix init` writes one"])
     problems = list(source.problems)
+    refused, covering = [], []
     file, plan = None, None
     repair = Repair(source.data)
     for _ in range(_MAX_REPAIRS):
@@ -60,14 +61,17 @@ def parse_matrix(text: str, name: str, folder: Path) -> tuple[schema.MatrixFile,
             break
         except ValidationError as error:
             if repair.data is source.data:
-                problems += [describe(source, detail) for detail in error.errors()]
+                refused = [(path_in_file(source.data, detail["loc"]), describe(source, detail)) for detail in error.errors()]
             repair.leave_out([path_in_file(repair.data, detail["loc"]) for detail in error.errors()])
     if file is not None:
         plan = make_plan(file)
         found = [*find_name_problems(file), *find_plan_problems(file, plan), *find_judging_problems(file, plan)]
         found += find_file_problems(file, plan.cells, folder / Path(name).name)
-        places = [(repair.original_path(one.where), one.words) for one in found if not repair.explains(one)]
+        found = [one for one in found if not repair.explains(one)]
+        covering = [repair.original_path(one.where) for one in found if one.covers]
+        places = [(repair.original_path(one.where), one.words) for one in found]
         problems += [(source.line_of(place), f"{render_path(place)}: {words}") for place, words in places]
+    problems += [said for path, said in refused if not any(path[: len(place)] == place for place in covering)]
     if problems or file is None or plan is None:
         raise ConfigError(f"{name}:{line}: {words}" for line, words in sorted(set(problems)))
     return file, plan

@@ -18,6 +18,11 @@ if TYPE_CHECKING:
     from orchestrator.config.source import Path, Source
 
 _QUOTED = re.compile("'([^']+)'")
+_ELSEWHERE = {  # settings that other tools have, where the nearest word would mislead
+    "dockerfile_inline": "a Dockerfile is a file here: dockerfile names it",
+    "dockerfile-inline": "a Dockerfile is a file here: dockerfile names it",
+    "tags": "push names the reference that a cell's image is pushed to",
+}
 _SHAPES = {"string_type": "a text", "model_type": "a mapping", "dict_type": "a mapping", "list_type": "a list"}
 
 
@@ -34,6 +39,8 @@ def _say_key(path: Path, detail: ErrorDetails) -> str | None:
     match detail["type"]:
         case "extra_forbidden":
             known = _known_keys(detail["loc"][:-1])
+            if path[-1] in _ELSEWHERE and "dockerfile" in known:
+                return f"unknown key; {_ELSEWHERE[path[-1]]}"
             words = f"unknown key{did_you_mean(str(path[-1]), known)}"
             return f"{words}; known here: {', '.join(known)}" if "; did" not in words and known else words
         case "missing":

@@ -40,6 +40,9 @@ def _as_version(value: object) -> object:
     if isinstance(value, bool):
         message = "must be 1"
         raise ValueError(message)  # noqa: TRY004  # pydantic makes a problem of it
+    if value == "1":
+        message = "'1' is a text; write 1, without quotes"
+        raise ValueError(message)
     return value
 
 

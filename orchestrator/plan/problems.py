@@ -106,16 +106,28 @@ def _values_of(matrix: MatrixFile, axis: str) -> list[str]:
 def _settings_problems(matrix: MatrixFile) -> Iterator[Problem]:
     for axis, by_value in matrix.settings.items():
         if axis not in matrix.axes:
-            yield _unknown_axis(matrix, ("settings", axis), axis)
+            yield _lacking_axis(matrix, axis) or _unknown_axis(matrix, ("settings", axis), axis)
             continue
         values = _values_of(matrix, axis)
         unused = [value for value in by_value if value not in values]
+        misplaced = [name for name in unused if name in type(matrix.defaults).model_fields]
+        for name in misplaced:
+            words = f"'{name}' is a setting, not a value of axis '{axis}'; write it below a value, or in defaults"
+            yield Problem(("settings", axis, name), words, (("axes", axis),), covers=True)
+        unused = [value for value in unused if value not in misplaced]
         for at, value in enumerate(matrix.axes[axis]):
             meant = "" if value in by_value else did_you_mean(value, unused)
             if meant:
                 yield Problem(("axes", axis, at), f"'{value}' has no settings{meant}", (("settings", axis, value),))
                 unused = [name for name in unused if f"'{name}'" not in meant]
         yield from (_unknown_value(matrix, ("settings", axis, name), axis, name) for name in unused)
+
+
+def _lacking_axis(matrix: MatrixFile, name: str) -> Problem | None:
+    """Find settings by value that lack the axis around them."""
+    axis = next((axis for axis in matrix.axes if name in _values_of(matrix, axis)), None)
+    words = f"'{name}' is a value of axis '{axis}', and settings name the axis first: settings: {{{axis}: {{{name}: …}}}}"
+    return Problem(("settings", name), words, (("axes", name),), covers=True) if axis else None
 
 
 def _placeholder_problems(matrix: MatrixFile) -> Iterator[Problem]:
@@ -159,6 +171,8 @@ def _texts_with_path(value: object, path: Where) -> Iterator[tuple[Where, str]]:
 
 def _include_problems(matrix: MatrixFile) -> Iterator[Problem]:
     for at, cell in enumerate(matrix.include):
+        if cell in matrix.include[:at]:
+            yield Problem(("include", at), "is there twice; remove one", (("include", at),))
         for axis in cell:
             if axis not in matrix.axes:
                 yield _unknown_axis(matrix, ("include", at, axis), axis)
@@ -181,16 +195,13 @@ def _where_problems(matrix: MatrixFile, path: Where, where: Mapping[str, Sequenc
 
 def find_plan_problems(matrix: MatrixFile, plan: Plan) -> Iterator[Problem]:
     """Find ids that two cells share, since their folders and images would be one, and words that axes bring into settings."""
-    known = {axis: set(values) for axis, values in matrix.axes.items()}
     first: dict[str, Pairs] = {}
     combinations: tuple[Cell | ExcludedCell, ...] = (*plan.cells, *plan.excluded)
     for cell in combinations:
         other = first.setdefault(cell.id, cell.axes)
-        is_value_twice = other == cell.axes and all(value in known[axis] for axis, value in cell.axes)  # which is said of the axis
-        if other is not cell.axes and not is_value_twice:
+        if other != cell.axes:  # else a value or an included cell is there twice, which is said of that
             words = " and ".join(", ".join(f"{axis}={value}" for axis, value in axes) for axes in (other, cell.axes))
-            where: Where = ("include",) if other == cell.axes else ("axes",)
-            yield Problem(where, f"two cells have the id '{cell.id}' ({words}); rename a value", (("axes",), ("include",)))
+            yield Problem(("axes",), f"two cells have the id '{cell.id}' ({words}); rename a value", (("axes",), ("include",)))
     yield from _filled_problems(matrix, plan)
     yield from _idle_exclusions(matrix, plan)
     yield from _idle_rules(matrix, plan)

@@ -24,6 +24,26 @@ ONE_PROBLEM = {
         "settings:\n  base:\n    slim:\n      contex: .",
         "7: settings.base.slim.contex: unknown key; did you mean 'context'?",
     ),
+    "a Dockerfile within the file": (
+        'defaults: {dockerfile_inline: "FROM x"}',
+        "4: defaults.dockerfile_inline: unknown key; a Dockerfile is a file here: dockerfile names it",
+    ),
+    "tags as others have them": (
+        "settings: {base: {slim: {tags: [x]}}}",
+        "4: settings.base.slim.tags: unknown key; push names the reference that a cell's image is pushed to",
+    ),
+    "settings without their axis": (
+        "settings: {slim: {args: {A: 1}}}",
+        "4: settings.slim: 'slim' is a value of axis 'base', and settings name the axis first: settings: {base: {slim: …}}",
+    ),
+    "a plain setting without its axis": (
+        "settings: {slim: {target: x, retries: 1}}",
+        "4: settings.slim: 'slim' is a value of axis 'base', and settings name the axis first: settings: {base: {slim: …}}",
+    ),
+    "settings without their value": (
+        "settings: {base: {args: {A: 1}}}",
+        "4: settings.base.args: 'args' is a setting, not a value of axis 'base'; write it below a value, or in defaults",
+    ),
     "unknown key of a secret": (
         "defaults: {secrets: {s: {fil: x}}}",
         "4: defaults.secrets.s.fil: unknown key; did you mean 'file'?",
@@ -380,6 +400,12 @@ def test_an_error_names_file_line_and_key_and_says_what_to_do(text: str, problem
     assert [found[: len(f"matrix.yaml:{problem}")] for found in problems] == [f"matrix.yaml:{problem}"]
 
 
+def test_a_version_in_quotes_is_a_text(tmp_path: Path) -> None:
+    """`'1' must be 1` would say nothing."""
+    (problem,) = problems_of('version: "1"\nname: m\naxes: {a: [x]}\n', tmp_path)
+    assert problem == "matrix.yaml:1: version: '1' is a text; write 1, without quotes"
+
+
 IN_AXES = {
     "empty": ("axes: {a: []}", "3: axes.a: "),
     "none": ("axes: {}", "3: axes: "),
@@ -408,7 +434,7 @@ IN_AXES = {
     ),
     "the same cell included twice": (
         "axes: {a: [x]}\ninclude: [{a: z}, {a: z}]",
-        "4: include: two cells have the id 'z' (a=z and a=z); rename a value",
+        "4: include[1]: is there twice; remove one",
     ),
 }
 
