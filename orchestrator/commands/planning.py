@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from orchestrator.commands.options import DEFAULT_FILE, File, Only, Out, Skip, check_one_of
-from orchestrator.commands.printing import print_result, terminal_width
+from orchestrator.commands.printing import print_result, terminal_width, warn
 from orchestrator.errors import UsageError
 
 
@@ -25,7 +25,7 @@ def plan(
 ) -> None:
     """Show the cells that would run; touches nothing."""
     from orchestrator.config.load import load_matrix
-    from orchestrator.plan.render import FORMATS, render_plan, render_shards
+    from orchestrator.plan.render import FORMATS, MOST_JOBS, count_jobs, lost_in_bake, render_plan, render_shards
     from orchestrator.plan.select import select_cells
 
     check_one_of("--format", kind, FORMATS)
@@ -33,6 +33,12 @@ def plan(
         raise UsageError("--shards makes a job matrix: give --format github too")
     matrix = load_matrix(file)
     selected = select_cells(matrix.plan, only or (), skip or ())
+    jobs = count_jobs(selected, shards)
+    if kind == "github" and jobs > MOST_JOBS:
+        warn(f"GitHub takes at most {MOST_JOBS} jobs of one matrix, and these are {jobs}; --shards {MOST_JOBS} makes fewer of them")
+    if kind == "bake":
+        for words in lost_in_bake(selected):
+            warn(f"the bake file is without {words}; give it to bake by --set")
     print_result(render_shards(selected, shards) if shards else render_plan(selected, kind, matrix.folder, terminal_width()), out)
 
 

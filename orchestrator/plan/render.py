@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 import json
-from itertools import chain, count
 from typing import TYPE_CHECKING, Any
 
 from orchestrator.baking import make_target
 from orchestrator.places import render_secret
 from orchestrator.plan.settings import render_settings
+from orchestrator.units import count
 
 if TYPE_CHECKING:
     from collections.abc import Container
@@ -19,13 +20,19 @@ if TYPE_CHECKING:
 FORMATS = ("table", "json", "ids", "github", "bake")
 SCHEMA = 1
 _LEAST = 20  # letters in a line of a column that is wrapped
+MOST_JOBS = 256  # that GitHub takes of one job matrix
 _CELL = "cell"  # the key of a cell's id in a job matrix
 
 
-def render_shards(plan: Plan, count: int) -> str:
+def render_shards(plan: Plan, parts: int) -> str:
     """Write a job matrix with a job for each part of a plan; a part without a cell is none."""
-    count = min(count, len(plan.cells))
-    return json.dumps({"include": [{"shard": f"{number}/{count}"} for number in range(1, count + 1)]}) + "\n"
+    jobs = count_jobs(plan, parts)
+    return json.dumps({"include": [{"shard": f"{number}/{jobs}"} for number in range(1, jobs + 1)]}) + "\n"
+
+
+def count_jobs(plan: Plan, parts: int | None) -> int:
+    """Count the jobs of a job matrix: one for each part that has a cell, or for each cell."""
+    return min(parts, len(plan.cells)) if parts else len(plan.cells)
 
 
 def render_plan(plan: Plan, kind: str, folder: Path, width: int) -> str:
@@ -83,11 +90,11 @@ def _as_table(plan: Plan, width: int) -> str:
         limits = [None] * (len(headers) - 1) + [max(last - too_wide, _LEAST)]
         drawn = tabulate(rows, headers=headers, tablefmt="simple", disable_numparse=True, maxcolwidths=limits)
     left_out = f", {len(plan.excluded)} excluded" if plan.excluded else ""
-    return f"{drawn}\n\n{len(plan.cells)} cells{left_out}\n"
+    return f"{drawn}\n\n{count(len(plan.cells), 'cell')}{left_out}\n"
 
 
 def _as_bake(plan: Plan, folder: Path) -> dict[str, Any]:
-    """Write the cells as bake targets: the same builds, by another tool."""
+    """Write the cells as bake targets: the same builds, by another tool, without what `lost_in_bake` names."""
     targets: dict[str, dict[str, Any]] = {}
     for cell in plan.cells:
         secrets = [_bake_secret(secret, folder.absolute()) for secret in cell.settings.secrets if secret.file_env is None]
@@ -95,11 +102,20 @@ def _as_bake(plan: Plan, folder: Path) -> dict[str, Any]:
     return {"group": {"default": {"targets": list(targets)}}, "target": targets}
 
 
+def lost_in_bake(plan: Plan) -> list[str]:
+    """Name what a bake file has no place for, since its value, or its path, is in a variable of whoever builds; each once."""
+    lost: dict[str, None] = {}
+    for cell in plan.cells:
+        lost |= {f"the build argument {name}, whose value is in {source}": None for name, source in cell.settings.secret_args}
+        lost |= {f"the secret {one.id}, whose path is in {one.file_env}": None for one in cell.settings.secrets if one.file_env}
+    return list(lost)
+
+
 def _bake_name(cell_id: str, taken: Container[str]) -> str:
     """Give a target's name, which takes few marks, so that two ids may need a number to stay two."""
     name = "".join(mark if mark.isascii() and (mark.isalnum() or mark in "-_") else "_" for mark in cell_id)
-    numbered = (f"{name}_{number}" for number in count(2))
-    return next(numbered_name for numbered_name in chain([name], numbered) if numbered_name not in taken)
+    numbered = (f"{name}_{number}" for number in itertools.count(2))
+    return next(numbered_name for numbered_name in itertools.chain([name], numbered) if numbered_name not in taken)
 
 
 def _bake_secret(secret: Secret, folder: Path) -> str:

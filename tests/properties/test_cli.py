@@ -53,6 +53,38 @@ def test_a_plan_is_printed_on_standard_output(monkeypatch: pytest.MonkeyPatch, c
     assert (out, err) == ("alpine-3.12\nslim-3.12\n", "")
 
 
+@pytest.mark.parametrize(
+    ("words", "jobs"),
+    [(["--only", "a=x", "--shards", "300"], 256), ([], 512), (["--shards", "300"], 300), (["--shards", "256"], 256)],
+)
+def test_a_job_matrix_that_github_would_refuse_is_told(
+    words: list[str], jobs: int, folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It takes 256 jobs of one matrix; the parts of a plan are what helps."""
+    values = ", ".join(f"v{number}" for number in range(256))
+    (folder / "matrix.yaml").write_text(f"version: 1\nname: m\naxes: {{a: [x, y], b: [{values}]}}\n")
+    assert end_of(monkeypatch, "plan", "--format", "github", *words) == 0
+    out, err = capsys.readouterr()
+    assert len(json.loads(out)["include"]) == jobs
+    told = f"matrix: GitHub takes at most 256 jobs of one matrix, and these are {jobs}; --shards 256 makes fewer of them\n"
+    assert err == (told if jobs > 256 else "")
+
+
+def test_what_a_bake_file_has_no_place_for_is_told_once(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A build by bake would lack it without a word; what it can be given is in the file."""
+    secrets = "{ca: {file_env: SSL_CERT_FILE}, token: {env: TOKEN}}"
+    (folder / "matrix.yaml").write_text(f"{TEXT}defaults: {{secret_args: {{KEY: MY_KEY}}, secrets: {secrets}}}\n")
+    assert end_of(monkeypatch, "plan", "--format", "bake") == 0
+    out, err = capsys.readouterr()
+    assert [target["secret"] for target in json.loads(out)["target"].values()] == [["id=token,env=TOKEN"]] * 3
+    assert err.splitlines() == [
+        "matrix: the bake file is without the build argument KEY, whose value is in MY_KEY; give it to bake by --set",
+        "matrix: the bake file is without the secret ca, whose path is in SSL_CERT_FILE; give it to bake by --set",
+    ]
+
+
 def test_a_result_is_written_to_a_file_when_asked(
     folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

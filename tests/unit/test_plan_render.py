@@ -74,6 +74,11 @@ def test_a_plan_that_is_wider_than_its_terminal_wraps_its_last_column(tmp_path: 
     assert max(map(len, render_plan(plan, "table", tmp_path, 20).splitlines())) > 20
 
 
+def test_a_plan_of_one_cell_has_one(tmp_path: Path) -> None:
+    """It is counted as people count."""
+    assert render_plan(plan_of("axes: {a: [x]}\n", tmp_path), "table", tmp_path, 80).endswith("\n\n1 cell\n")
+
+
 @pytest.mark.parametrize("kind", ["json", "bake"])
 def test_a_plan_with_every_setting_reads_as_it_always_did(kind: str, rich: Plan) -> None:
     """Every setting of a cell is in the plan that machines read."""
