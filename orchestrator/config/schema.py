@@ -143,6 +143,8 @@ class _Selection(BaseModel):
 class Exclude(_Selection):
     """Cells that are left out; they stay in the report, with the reason."""
 
+    model_config = ConfigDict(json_schema_extra={"minProperties": 1, "dependentSchemas": {"reason": {"minProperties": 2}}})
+
 
 class Expect(_Selection):
     """Cells that end otherwise than by passing; then that is what passes."""
@@ -186,6 +188,7 @@ class Decide(Noun):
 class Growth(Noun):
     """How much a figure may grow against the baseline; times only where both runs were measured with --measure."""
 
+    model_config = ConfigDict(json_schema_extra={"minProperties": 1})
     size: Percent | None = Field(None, description="the compressed size, such as 5%")
     build_time: Percent | None = Field(None, description="the isolated median of cold builds, such as 20%")
 
@@ -193,6 +196,7 @@ class Growth(Noun):
 class Budget(Noun):
     """A limit on figures."""
 
+    model_config = ConfigDict(json_schema_extra={"anyOf": [{"required": [of]} for of in ("size", "build_time", "growth", "step")]})
     where: Where = Field(default_factory=dict, description="the cells that it is about, by their values; all unless told")
     size: Size | None = Field(None, description="the most that the compressed image may weigh")
     build_time: Duration | None = Field(

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 from pydantic.config import JsonDict
+from pydantic_core.core_schema import no_info_before_validator_function
 
 from orchestrator.units import (
     DURATION_PATTERN,
@@ -17,6 +18,11 @@ from orchestrator.units import (
     parse_duration,
     parse_size,
 )
+
+if TYPE_CHECKING:
+    from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
+    from pydantic.json_schema import JsonSchemaValue
+    from pydantic_core import CoreSchema
 
 _SHARE = re.compile(r"(0|[1-9]\d{0,11})?\.\d{1,12}")
 
@@ -50,10 +56,21 @@ def _as_list(value: object) -> object:
     return value if isinstance(value, list) else [value]
 
 
-def _measure(pattern: str, largest: int) -> dict[str, Any]:
+class _Number:
+    """A number, which is a text to our YAML where it has a point: an editor is to take it in quotes, too."""
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:  # noqa: ANN401  # pydantic's
+        return no_info_before_validator_function(_as_number, handler(source))
+
+    def __get_pydantic_json_schema__(self, core: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        text = {"type": "string", "allOf": [{"pattern": f"^({_SHARE.pattern})$"}, {"pattern": MORE_THAN_NOTHING}]}
+        return {"anyOf": [handler(core), text]}
+
+
+def _measure(pattern: str, largest: int, kind: str) -> dict[str, Any]:
     """Give the JSON Schema of a number that may have a unit."""
     text = {"type": "string", "allOf": [{"pattern": pattern}, {"pattern": MORE_THAN_NOTHING}]}
-    return {"anyOf": [text, {"type": "integer", "minimum": 1, "maximum": largest}]}
+    return {"anyOf": [text, {"type": kind, "minimum": 1, "maximum": largest}]}
 
 
 # The patterns of texts, and what to say of a text that does not fit.
@@ -89,13 +106,13 @@ TAKEN_NAMES = {  # what cannot name an axis, because a key of that name stands b
 
 Whole = Annotated[int, Field(strict=True)]  # not true, and not 012
 Flag = Annotated[bool, Field(strict=True)]  # not yes, and not 1
-Number = BeforeValidator(_as_number)
+Number = _Number()
 Version = BeforeValidator(_as_version)
 _OTHERS = [{"type": "number"}, {"type": "boolean"}]  # editors read 3.12 as a number; matrix does not
 _WORDS = [{"type": "string"}, *_OTHERS]
 Text = Annotated[str, BeforeValidator(_as_text), WithJsonSchema({"anyOf": _WORDS})]
-Duration = Annotated[float, BeforeValidator(parse_duration), WithJsonSchema(_measure(DURATION_PATTERN, LONGEST_S))]
-Size = Annotated[int, BeforeValidator(parse_size), WithJsonSchema(_measure(SIZE_PATTERN, LARGEST_PLAIN))]
+Duration = Annotated[float, BeforeValidator(parse_duration), WithJsonSchema(_measure(DURATION_PATTERN, LONGEST_S, "integer"))]
+Size = Annotated[int, BeforeValidator(parse_size), WithJsonSchema(_measure(SIZE_PATTERN, LARGEST_PLAIN, "number"))]
 Percent = Annotated[str, Field(pattern=_PERCENT, description="a share, such as 10%")]
 AxisValue = Annotated[
     str,

@@ -99,6 +99,10 @@ REFUSED = {
     "a name that is none": "version: 1\nname: m\naxes: {a b: [x]}",
     "a name that is taken": "version: 1\nname: m\naxes: {reason: [x]}",
     "two platforms of one cell": "version: 1\nname: m\naxes: {a: [x]}\ndefaults: {platform: 'linux/amd64,linux/arm64'}",
+    "an exclusion of nothing": "version: 1\nname: m\naxes: {a: [x]}\nexclude: [{}]",
+    "an exclusion with a reason alone": "version: 1\nname: m\naxes: {a: [x]}\nexclude: [{reason: later}]",
+    "a budget of nothing": "version: 1\nname: m\naxes: {a: [x]}\nbudgets: [{where: {a: x}}]",
+    "a growth of nothing": "version: 1\nname: m\naxes: {a: [x]}\nbudgets: [{growth: {}}]",
     "a secret from nowhere": "version: 1\nname: m\naxes: {a: [x]}\ndefaults: {secrets: {s: {}}}",
 }
 
@@ -115,6 +119,9 @@ TAKEN = {
     "claims: [{say: s, left: {python: 3.12}, right: {python: [3.13]}, is: smaller}]",
     "a check that needs no words": "axes: {a: [x]}\ndefaults: {smoke: [{healthy: }]}",
     "numbers in a command": "axes: {a: [x]}\ndefaults: {smoke: [{run: [sleep, 1], timeout: 90}], args: {A: 1, B: true}}",
+    "sizes that are not whole": "axes: {a: [x]}\ndefaults: {smoke: [{run: [x], memory: 1.5}]}\nbudgets: [{size: 1.5}]",
+    "a share in quotes": "axes: {a: [x]}\ndefaults: {smoke: [{run: [x], cpus: '0.5'}]}\n"
+    "decide: {between: a, prefer: [{metric: size, weight: '1.5'}]}",
     "one value or several": 'axes: {a: [x, y]}\nexclude: [{a: x, reason: later}, {a: [x, "y*"]}]',
 }
 
@@ -168,13 +175,14 @@ def test_the_schema_and_matrix_are_of_one_mind(form: str, values: list[str], val
         taken = True
     except ValidationError:
         taken = False
+    assert validator.is_valid(data) == taken, text
     assert validator.is_valid(as_an_editor(data)) == taken, text
 
 
 def as_an_editor(data: Any) -> Any:  # YAML data is anything
     """Read what is a number to every editor as one, where it stands for a figure."""
     if isinstance(data, dict):
-        figures = ("cpus", "weight")
+        figures = ("cpus", "weight", "memory", "size")
         return {
             key: float(value) if key in figures and re.fullmatch(r"\d+\.\d+", str(value)) else as_an_editor(value)
             for key, value in data.items()
