@@ -194,7 +194,7 @@ def _where_problems(matrix: MatrixFile, path: Where, where: Mapping[str, Sequenc
 
 
 def find_plan_problems(matrix: MatrixFile, plan: Plan) -> Iterator[Problem]:
-    """Find ids that two cells share, since their folders and images would be one, and words that axes bring into settings."""
+    """Find ids that two cells share, since their folders would be one, words that axes bring into settings, idle rules."""
     first: dict[str, Pairs] = {}
     combinations: tuple[Cell | ExcludedCell, ...] = (*plan.cells, *plan.excluded)
     for cell in combinations:

@@ -280,7 +280,7 @@ def test_a_file_that_is_not_valid_stops_matrix_before_anything_runs(project: Pro
     project.write(defaults={"smoke": [{"structure": "cst.yaml"}]})
     said = project.matrix("plan", exit_code=2).stderr
     assert "matrix.yaml:" in said
-    assert "defaults.smoke: cst.yaml:1: schemaVersion: '1.0.0' is not supported; matrix reads 2.0.0 (cell one)" in said
+    assert "defaults.smoke[0].structure: cst.yaml:1: schemaVersion: '1.0.0' is not supported; matrix reads 2.0.0 (cell one)" in said
     assert "cst.yaml:3: commandTests[0].command: is missing (cell one)" in said
     assert "cst.yaml:5: fileExistenceTests[0].uid: 'root' is not a whole number (cell one)" in said
 
