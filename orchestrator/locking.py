@@ -22,7 +22,7 @@ from orchestrator.lock.fit import IMAGE, CellFacts, is_pinned
 from orchestrator.lock.nouns import SCHEMA, Lock, LockedBase, LockedRequirements
 from orchestrator.lock.text import LARGEST, parse_lock
 from orchestrator.places import dockerfile_of, is_remote
-from orchestrator.platforms import normal_platform, split_platforms
+from orchestrator.platforms import normal_platform
 from orchestrator.preflight.choose import uv_reads
 from orchestrator.preflight.judge import architecture
 from orchestrator.preflight.targets import make_target
@@ -70,14 +70,12 @@ def read_facts(cells: Iterable[Cell], folder: Path) -> dict[str, CellFacts]:
     read = {path: load_requirements(folder / path) for path in {cell.settings.requirements for cell in cells} if path is not None}
     facts = {}
     for cell in cells:
-        by_platform = {
-            platform: images_of(cell, folder, platform, here) for platform in split_platforms(cell.settings.platform or here)
-        }
-        images = next(iter(by_platform.values()))
+        platform = normal_platform(cell.settings.platform or here)
+        images = images_of(cell, folder, platform, here)
         target, _ = make_target(cell, images or (), here)
         found = read.get(cell.settings.requirements or "")
         facts[cell.id] = CellFacts(
-            refs=None if images is None else _refs_of(cell, by_platform),
+            refs=None if images is None else _refs_of(cell, images, platform),
             requirements_digest=found.digest if found else None,
             requirements_texts=found.texts if found else (),
             python=target.python,
@@ -105,15 +103,10 @@ def images_of(cell: Cell, folder: Path, platform: str, here: str) -> tuple[Image
         raise UsageError(message) from error
 
 
-def _refs_of(cell: Cell, by_platform: Mapping[str, Iterable[Image] | None]) -> tuple[tuple[str, str], ...]:
-    """Give every reference that is not pinned by itself, on every platform of the cell."""
+def _refs_of(cell: Cell, images: Iterable[Image], platform: str) -> tuple[tuple[str, str], ...]:
+    """Give every reference that is not pinned by itself, each with its platform."""
     named = [Image(value.removeprefix(IMAGE), None, 0) for _, value in cell.settings.contexts if value.startswith(IMAGE)]
-    found = [
-        (image.ref, normal_platform(image.platform or platform))
-        for platform, images in by_platform.items()
-        for image in (*(images or ()), *named)
-        if not is_pinned(image.ref)
-    ]
+    found = [(image.ref, normal_platform(image.platform or platform)) for image in (*images, *named) if not is_pinned(image.ref)]
     return tuple(dict.fromkeys(found))
 
 

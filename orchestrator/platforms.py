@@ -25,11 +25,6 @@ def normal_platform(text: str) -> str:
     return f"{system}/{_SAME.get(machine, machine)}"
 
 
-def split_platforms(text: str) -> tuple[str, ...]:
-    """Give each platform of a list that is separated by commas, as Docker compares it."""
-    return tuple(dict.fromkeys(normal_platform(one) for one in text.split(",")))
-
-
 def fitting_platforms(platform: str) -> tuple[str, ...]:
     """Give the platforms whose images run on one, the best first: its own, then those of lesser variants, then that of none."""
     machine, mark, number = platform.rpartition("/v")

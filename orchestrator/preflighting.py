@@ -22,7 +22,7 @@ from orchestrator.index.troubles import OfflineError, PackageIndexError, Refused
 from orchestrator.index.uv import ResolutionError, Resolving, resolve
 from orchestrator.instructions import DockerfileError
 from orchestrator.places import dockerfile_of, is_remote
-from orchestrator.platforms import split_platforms
+from orchestrator.platforms import normal_platform
 from orchestrator.preflight.choose import choose_versions, is_pips, names_of, unread_of, uv_reads
 from orchestrator.preflight.forecast import make_forecast
 from orchestrator.preflight.formats import Formats, find_formats
@@ -169,7 +169,7 @@ def images_of(cell: Cell, folder: Path) -> tuple[tuple[Image, ...], tuple[str, .
         text = dockerfile_of(settings, folder).read_text(encoding="utf-8", errors="replace")
         names = [name for name, _ in settings.contexts]
         here = platform_here()
-        platform = split_platforms(settings.platform or here)[0]
+        platform = normal_platform(settings.platform or here)
         images = find_images(text, dict(settings.args), target=settings.target, platform=platform, here=here, contexts=names)
     except (OSError, DockerfileError):
         return (), None

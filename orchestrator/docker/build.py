@@ -246,10 +246,8 @@ def sources_of(metadata: BuildMetadata, cell: Cell) -> tuple[Source, ...] | None
     """Give the bases of a build as it asked for them; where it does not tell for which platform, that is the cell's."""
     if metadata.bases is None:
         return None
-    platform = cell.settings.platform
-    one = platform if platform and "," not in platform else None
     sources = metadata.sources or map(Source, metadata.bases)
-    return tuple(replace(source, platform=source.platform or one) for source in sources)
+    return tuple(replace(source, platform=source.platform or cell.settings.platform) for source in sources)
 
 
 def _make_source(material: dict[str, Any]) -> Source | None:

@@ -21,8 +21,7 @@ _ARGUMENTS = ("PYTHON_VERSION", "PYTHON")
 def make_target(cell: Cell, images: Sequence[Image], here: str) -> tuple[Target, str | None]:
     """Give a cell's target, and by what its Python is known; `here` is the platform of builds that name none."""
     python, known_by = find_python(cell, images)
-    platform = (cell.settings.platform or here).partition(",")[0]
-    return Target(cell.settings.libc, platform, python), known_by
+    return Target(cell.settings.libc, cell.settings.platform or here, python), known_by
 
 
 def find_python(cell: Cell, images: Sequence[Image]) -> tuple[str | None, str | None]:
