@@ -245,4 +245,4 @@ def test_init_writes_a_matrix_that_plans_and_never_overwrites(tmp_path: Path) ->
         "slim-3.13-stdlib",
         "slim-3.13-http",
     ]
-    assert "is there already" in project.matrix("init", exit_code=2).stderr
+    assert "are there already" in project.matrix("init", exit_code=2).stderr
