@@ -10,10 +10,10 @@ from orchestrator.cached import Shelf
 from orchestrator.layers.archive import LayerError, pack_bytes, unpack_bytes
 from orchestrator.layers.index import MAX_LINKS, LayerIndex
 
-SHELF = Shelf("layers", b"matrix-layer-3\n", max_bytes=512 * 1024**2, max_entry_bytes=256 * 1024**2)
+SHELF = Shelf("layers", b"matrix-layer-4\n", max_bytes=512 * 1024**2, max_entry_bytes=256 * 1024**2)
 _MAX_CAPTURED = 64 * 1024 * 1024
 _SAFE = re.compile(r"[a-z0-9]{1,20}:[0-9a-zA-Z]{1,128}")
-_FIGURES = ("uncompressed_bytes", "entries", "file_bytes", "doubled_bytes", "refused_count")
+_FIGURES = ("uncompressed_bytes", "entries", "file_bytes", "doubled_bytes", "doubled_count", "refused_count")
 
 
 def load_index(digest: str) -> LayerIndex | None:
@@ -69,6 +69,7 @@ def _parse(body: memoryview) -> LayerIndex:
         groups=tuple(map(_count, head["groups"])),
         captured=_captured(head["captured"], bytes(body[at:end])),
         doubled_bytes=_count(head["doubled_bytes"]),
+        doubled_count=_count(head["doubled_count"]),
         doubled=tuple((str(path), _count(size)) for path, size in head["doubled"]),
         refused=tuple(map(str, head["refused"])),
         refused_count=_count(head["refused_count"]),

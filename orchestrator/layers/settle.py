@@ -11,11 +11,11 @@ if TYPE_CHECKING:
 
     from orchestrator.layers.index import LayerIndex
 
-FILE, FOLDER, LINK, WHITEOUT, OPAQUE = (ord(kind) for kind in "fdlwo")
+FILE, FOLDER, LINK, GONE, WHITEOUT, OPAQUE = (ord(kind) for kind in "fdlgwo")
 
 
 class Settled(NamedTuple):
-    """One entry of one layer, and the lowest layer above that hides it; None when it can be seen in the image."""
+    """One entry of one layer, and the lowest layer that hides it, its own or one above; None when it can be seen in the image."""
 
     key: bytes
     layer: int
@@ -75,6 +75,8 @@ def _decide(key: bytes, found: list[_Found], hiding: list[tuple[bytes, tuple[int
             over = (at for at, other in found if at > layer and _replaces(other[0], kind))
             first = next(over, None)
             by = first if by is None or (first is not None and first < by) else by
+        if kind == GONE:
+            kind, by = FILE, layer
         parts = rest.split(b" ")
         group = int(parts[3]) if len(parts) > 3 else None  # noqa: PLR2004  # as an index's lines have it
         yield Settled(key, layer, by, kind, int(parts[1], 8), int(parts[2]), group)

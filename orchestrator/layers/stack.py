@@ -6,8 +6,9 @@ opaque folder, something else in the place of a folder above them) or stores
 the same path again. A file that only changed its mode or owner is stored again
 whole, so its older copy is wasted, too. Names that are hard links to one file
 count once, and are wasted when no name is left. A path that a layer stores
-twice wastes its earlier copy, by itself. Of a sparse file, what is stored
-counts. Folders, links and tar headers count nothing.
+twice wastes its earlier copy, by itself, and so does a folder in whose place
+it stores something else. Of a sparse file, what is stored counts. Folders,
+links and tar headers count nothing.
 """
 
 from __future__ import annotations
@@ -218,7 +219,7 @@ class _Pile(Struct):
             if index.doubled_bytes:
                 self.wasted[at] += index.doubled_bytes
                 self.flows[at, at] += index.doubled_bytes
-                self.flow_files[at, at] += len(index.doubled)
+                self.flow_files[at, at] += index.doubled_count
                 wasted += [WastedPath(path, size, at, at) for path, size in index.doubled]
         wasted.sort(key=lambda one: (-one.bytes, one.path, one.layer))
         flows = [WastedBy(*place, size, self.flow_files[place]) for place, size in self.flows.items() if size]

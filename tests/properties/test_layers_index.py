@@ -95,15 +95,61 @@ def test_hard_links_are_one_file() -> None:
         Item("d", kind="link", target="/elsewhere"),
     )
     assert found.file_bytes == 5
-    assert lines(found) == ["c: f 644 0 1", "d: f 644 0 0", "usr/a: f 644 5 1", "usr/b: f 644 0 1"]
-    assert found.groups == (0, 5)
+    assert lines(found) == ["c: f 644 0 0", "d: f 644 0", "usr/a: f 644 5 0", "usr/b: f 644 0 0"]
+    assert found.groups == (5,)
+
+
+def test_a_hard_link_names_the_file_that_was_there_before_it() -> None:
+    """A name that is stored again is another file's from then on, for later links, too; what lives on under a link is no waste."""
+    found = index_of(
+        Item("one", b"1" * 7000),
+        Item("two", kind="link", target="one"),
+        Item("one", b"2" * 300),
+        Item("three", kind="link", target="two"),
+        Item("four", kind="link", target="one"),
+        Item("none", kind="link", target="later"),
+        Item("out", kind="link", target="../out"),
+        Item("later", b"3"),
+    )
+    assert lines(found) == [
+        "four: f 644 0 1",
+        "later: f 644 1",
+        "none: f 644 0",
+        "one: f 644 300 1",
+        "out: f 644 0",
+        "three: f 644 0 0",
+        "two: f 644 0 0",
+    ]
+    assert (found.groups, found.doubled_bytes) == ((7000, 300), 0)
+    assert lines(index_of(Item("out", kind="link", target="../out"))) == ["out: f 644 0"]
+
+
+def test_a_file_is_waste_once_no_link_in_its_layer_names_it() -> None:
+    """Links that became something else name it no more."""
+    for kind in ("file", "dir", "symlink"):
+        found = index_of(Item("a", b"1" * 10), Item("b", kind="link", target="a"), Item("a", b"2"), Item("b", kind=kind))
+        assert (found.groups, found.doubled) == ((), (("/a", 10),))
+
+
+def test_what_lay_in_a_folder_that_its_own_layer_replaced_is_gone() -> None:
+    """Only files are kept of it, for what they took; what comes into the folder afterwards stays."""
+    found = index_of(
+        Item("k/in", b"1" * 900),
+        Item("k/deep/in", b"2" * 90),
+        Item("k/ln", kind="symlink", target="in"),
+        Item("k.x", b"3"),
+        Item("k", b"4"),
+        Item("k", kind="dir"),
+        Item("k/new", b"5"),
+    )
+    assert lines(found) == ["k: d 644 0", "k: o 0 0", "k/deep/in: g 644 90", "k/in: g 644 900", "k/new: f 644 1", "k.x: f 644 1"]
 
 
 def test_of_a_name_that_is_there_twice_the_last_one_stands() -> None:
     """What a layer stores and stores again is waste of its own making."""
     found = index_of(Item("a", b"1" * 10), Item("a", b"2" * 3), Item("a", b"3"), Item("b", kind="dir"), Item("b", kind="dir"))
     assert lines(found) == ["a: f 644 1", "b: d 644 0"]
-    assert (found.doubled_bytes, found.doubled) == (13, (("/a", 10), ("/a", 3)))
+    assert (found.doubled_bytes, found.doubled_count, found.doubled) == (13, 2, (("/a", 10), ("/a", 3)))
 
 
 def test_a_sparse_file_counts_what_is_stored() -> None:

@@ -87,6 +87,28 @@ def test_a_layer_can_waste_by_itself() -> None:
     assert (found.wasted_bytes, found.wasted) == ((5,), (WastedPath("/f", 5, 0, 0),))
 
 
+def test_every_file_that_is_stored_twice_is_counted() -> None:
+    """Only the largest are named."""
+    found = stack_of([Item(str(at), b"x" * (at + 1)) for at in [*range(25), *range(25)]])
+    assert found.flows == (WastedBy(0, 0, 325, 25),)
+    assert len(found.wasted) == 20
+
+
+def test_a_link_keeps_the_file_that_it_was_made_from() -> None:
+    """Its target's name may be another file's by the end of the layer."""
+    found = stack_of([Item("h/one", b"1" * 7000), Item("h/two", kind="link", target="h/one"), Item("h/one", b"2" * 300)])
+    assert (found.wasted_bytes, found.file_bytes) == ((0,), 7300)
+    assert found.largest_files == (SizedPath("/h/two", 7000), SizedPath("/h/one", 300))
+
+
+def test_a_folder_that_its_own_layer_replaced_wastes_what_was_in_it() -> None:
+    """Unpacked, only the file is there; what has another name elsewhere is there, too."""
+    found = stack_of([Item("k/in", b"1" * 900), Item("k", b"2")])
+    assert (found.wasted, found.files, found.file_bytes) == ((WastedPath("/k/in", 900, 0, 0),), 1, 1)
+    linked = stack_of([Item("k/in", b"1" * 900), Item("z", kind="link", target="k/in"), Item("k", b"2")])
+    assert (linked.wasted_bytes, linked.file_bytes) == ((0,), 901)
+
+
 def test_largest_folders_say_something_new() -> None:
     """A folder that is little more than one of its sub-folders is left out in favour of that."""
     found = stack_of(
@@ -122,55 +144,85 @@ ITEMS = st.one_of(
     st.builds(Item, PATHS, st.binary(min_size=1, max_size=4)),
     st.builds(lambda path: Item(path, kind="dir"), PATHS),
     st.builds(lambda path: Item(path, kind="symlink", target="x"), PATHS),
+    st.builds(lambda path, target: Item(path, kind="link", target=target), PATHS, PATHS),
     st.builds(lambda path: Item("/".join([*path.split("/")[:-1], f".wh.{path.split('/')[-1]}"])), PATHS),
     st.builds(lambda path: Item(f"{path}/.wh..wh..opq"), PATHS),
 )
-Model = dict[str, tuple[int, Item]]
 
 
-def apply(layers: list[list[Item]]) -> tuple[Model, Counter[int], Counter[tuple[int, int]]]:
+class Stored:
+    """A file as a file system has it, whatever its names are; of anything else, nothing."""
+
+    def __init__(self, layer: int, item: Item) -> None:
+        """Give it no more than it has in the archive."""
+        self.layer, self.size, self.is_file = layer, len(item.data), item.kind in ("file", "link")
+
+
+Tree = dict[str, Stored]
+Flows = Counter[tuple[int, int]]
+
+
+def unpack(layer: int, items: list[Item]) -> tuple[Tree, list[Stored]]:
+    """Put a layer's entries one after the other; give what is there in the end, and all that was stored."""
+    puts: Tree = {}
+    latest: Tree = {}
+    stored = []
+    for item in items:
+        if item.name.rpartition("/")[2].startswith(".wh."):
+            continue
+        new = Stored(layer, item)
+        if item.kind == "link" and item.target in latest and latest[item.target].is_file:
+            new = latest[item.target]
+        if item.kind != "dir":
+            puts = {path: one for path, one in puts.items() if not path.startswith(f"{item.name}/")}
+        puts[item.name] = latest[item.name] = new
+        stored.append(new)
+    return puts, stored
+
+
+def deleted(tree: Tree, items: list[Item]) -> set[str]:
+    """Give what a layer's whiteouts delete."""
+    gone: set[str] = set()
+    for item in items:
+        folder, _, last = item.name.rpartition("/")
+        if last == ".wh..wh..opq":
+            gone |= {path for path in tree if path.startswith(f"{folder}/")}
+        elif last.startswith(".wh."):
+            path = f"{folder}/{last[4:]}".lstrip("/")
+            gone |= {one for one in tree if one == path or one.startswith(f"{path}/")}
+    return gone
+
+
+def apply(layers: list[list[Item]]) -> tuple[Tree, Flows]:
     """Apply layers to a dictionary, one after the other: first what they delete, then what they put there."""
-    tree: Model = {}
-    wasted: Counter[int] = Counter()
-    flows: Counter[tuple[int, int]] = Counter()
+    tree: Tree = {}
+    flows: Flows = Counter()
     for at, items in enumerate(layers):
-        gone: set[str] = set()
-        puts: dict[str, Item] = {}
-        for item in items:
-            folder, _, last = item.name.rpartition("/")
-            if last == ".wh..wh..opq":
-                gone |= {path for path in tree if path.startswith(f"{folder}/")}
-            elif last.startswith(".wh."):
-                path = f"{folder}/{last[4:]}".lstrip("/")
-                gone |= {one for one in tree if one == path or one.startswith(f"{path}/")}
-            else:
-                if item.name in puts and puts[item.name].data:
-                    wasted[at] += len(puts[item.name].data)
-                    flows[at, at] += len(puts[item.name].data)
-                puts[item.name] = item
-        for path, item in puts.items():
-            if item.kind != "dir":
-                gone |= {one for one in tree if one.startswith(f"{path}/")}
-            gone |= {path} & set(tree)
-        for path in gone:
-            layer, item = tree.pop(path)
-            wasted[layer] += len(item.data)
-            flows[layer, at] += len(item.data)
-        tree |= {path: (at, item) for path, item in puts.items()}
-    return tree, wasted, flows
+        puts, stored = unpack(at, items)
+        files = {item.name for item in items if ".wh." not in item.name and item.kind != "dir"}
+        gone = deleted(tree, items)
+        gone |= {one for one in tree for path in files if one.startswith(f"{path}/")}
+        before = [*tree.values(), *stored]
+        tree = {path: one for path, one in tree.items() if path not in gone} | puts
+        for lost in {id(one): one for one in before if one not in tree.values()}.values():
+            flows[lost.layer, at] += lost.size
+    return tree, flows
 
 
 def check_against_model(layers: list[list[Item]]) -> None:
     """Compare the stack of layers with the model."""
-    tree, wasted, flows = apply(layers)
+    tree, flows = apply(layers)
     found = stack_of(*layers)
+    wasted: Counter[int] = Counter()
+    for (layer, _), size in flows.items():
+        wasted[layer] += size
     assert found.wasted_bytes == tuple(wasted[at] for at in range(len(layers)))
     assert {(flow.layer, flow.by_layer): flow.bytes for flow in found.flows} == {
         place: size for place, size in flows.items() if size
     }
-    files = {f"/{path}": len(item.data) for path, (_, item) in tree.items() if item.kind == "file"}
-    assert (found.files, found.file_bytes) == (len(files), sum(files.values()))
-    assert {one.path: one.bytes for one in found.largest_files}.items() <= files.items()
+    files = {f"/{path}": one for path, one in tree.items() if one.is_file}
+    assert (found.files, found.file_bytes) == (len(files), sum({id(one): one.size for one in files.values()}.values()))
+    assert {one.path: one.bytes for one in found.largest_files}.items() <= {path: one.size for path, one in files.items()}.items()
     stored = sum(len(item.data) for items in layers for item in items)
     assert sum(found.wasted_bytes) + found.file_bytes == stored
 
