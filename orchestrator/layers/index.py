@@ -20,6 +20,7 @@ MAX_ENTRIES = 2_000_000
 MAX_LINKS = 200_000
 _RUN = 65_536  # entries that are sorted at once
 _NAMED = 20  # of what is refused, and of what is there twice
+_LONGEST_TARGET = 255  # of links that are kept with where they lead: folders have short names
 _SEQ = 8
 _PLACE = 2 + _SEQ  # behind a key: two NULs, and the number of the entry
 _MARKS = b"wo"
@@ -31,7 +32,8 @@ class LayerIndex(Struct, frozen=True):
     """What a layer holds; with a problem, only its length may be known.
 
     `packed` are lines, sorted: key, two NULs, kind, mode, bytes stored, and the
-    number of the group of hard links that an entry is of. Kinds are f(ile),
+    number of the group of hard links that a file is of, or the key that a link
+    leads to, unless that is out of the image or too long. Kinds are f(ile),
     d(ir), l(ink), c (a device), p(ipe); g for a file that is gone once the layer
     is unpacked, since the layer itself put something else in the place of a
     folder above; w for what is deleted from the layers below, o for a folder
@@ -119,7 +121,8 @@ class _Draft:
                     self._file_bytes += entry.size
                     if may_be_wanted(key):
                         self._captures.take(key, entry.size, self.stream)
-            lines.append(b"%b\0\0%08x%b %o %d" % (key, count, kind, entry.mode, entry.size))
+            target = _target(entry) if kind == b"l" else b""
+            lines.append(b"%b\0\0%08x%b %o %d%b" % (key, count, kind, entry.mode, entry.size, target))
             if len(lines) >= _RUN:
                 lines.sort()
                 self._runs.append(_pack(lines))
@@ -249,6 +252,13 @@ class _Draft:
 
 def _key(line: bytes) -> bytes:
     return line.partition(b"\0\0")[0]
+
+
+def _target(entry: Entry) -> bytes:
+    """Write where a link leads for the end of its line; nothing for what is no folder of the image."""
+    folder = b"" if entry.link.startswith(b"/") else entry.name.rpartition(b"/")[0]
+    target = make_key(folder + b"/" + entry.link)
+    return b"" if target is None or len(target) > _LONGEST_TARGET else b" " + target
 
 
 def _size(rest: bytes) -> int:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
+from functools import cache
+from itertools import accumulate
 from typing import TYPE_CHECKING, NamedTuple
 
 from msgspec import Struct
@@ -22,6 +24,8 @@ if TYPE_CHECKING:
 _MAX_OWNED = 500_000  # paths that packages claim; past it nobody's bytes are added up
 _MAX_USERS = 200
 _PASSWD_FIELDS = 7
+_MAX_FOLLOWED = 8  # links on the way to a folder: a circle ends there
+_DEEPEST = 16  # parts of a folder's path that are looked up among links
 
 
 class Contents(Struct, frozen=True):
@@ -47,7 +51,7 @@ def find_contents(layers: Sequence[LayerIndex], stack: Stack, origins: Mapping[s
     system_packages = find_os_packages(stack.captured)
     python_packages = find_python_packages(stack.captured, origins)
     claims = [package.files for package in system_packages] + [package.files for package in python_packages]
-    room, package_bytes = _weigh(layers, claims)
+    room, package_bytes = _weigh(layers, claims, stack.links)
     count = len(system_packages)
     packages = Packages(
         os=tuple(
@@ -80,23 +84,40 @@ def find_contents(layers: Sequence[LayerIndex], stack: Stack, origins: Mapping[s
     return Contents(tuple(system_packages), tuple(python_packages), read_system(stack.captured), packages, package_bytes)
 
 
-def _weigh(layers: Sequence[LayerIndex], claims: Sequence[tuple[bytes, ...]]) -> tuple[list[_Taken], tuple[int | None, ...]]:
+def _weigh(
+    layers: Sequence[LayerIndex], claims: Sequence[tuple[bytes, ...]], links: Mapping[bytes, bytes]
+) -> tuple[list[_Taken], tuple[int | None, ...]]:
     """Add up what each package's files take, and what those of all packages take in each layer.
 
     A file that two claim is the first one's, and no list means nobody knows.
+    Lists may name files below folders that are links in the image.
     """
     if claims and (not any(claims) or sum(map(len, claims)) > _MAX_OWNED):
         return [_Taken()] * len(claims), (None,) * len(layers)
     owners: dict[bytes, int] = {}
+    real_folder = cache(lambda folder: _follow(folder, links))
     for owner, keys in enumerate(claims):
         for key in keys:
-            owners.setdefault(key, owner)
+            folder, _, name = key.rpartition(b"\0")
+            owners.setdefault((real_folder(folder) + b"\0" + name).lstrip(b"\0"), owner)
     rooms = sum_by_owner(layers, owners)
     of_layers: Counter[int] = Counter()
     for room in rooms.values():
         of_layers.update(room.by_layer)
     taken = [_take(rooms.get(owner, Room())) if keys else _Taken() for owner, keys in enumerate(claims)]
     return taken, tuple(of_layers[layer] for layer in range(len(layers)))
+
+
+def _follow(folder: bytes, links: Mapping[bytes, bytes]) -> bytes:
+    """Find where a folder really lies when some of its path are links, such as /lib64 to /usr/lib."""
+    real = folder
+    for _ in range(_MAX_FOLLOWED):
+        above = accumulate(real.split(b"\0")[:_DEEPEST], lambda path, part: path + b"\0" + part)
+        link = next((path for path in above if path in links), None)
+        if link is None:
+            return real
+        real = (links[link] + real.removeprefix(link)).lstrip(b"\0")
+    return folder
 
 
 def _take(room: Room) -> _Taken:

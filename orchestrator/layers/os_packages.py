@@ -13,7 +13,6 @@ if TYPE_CHECKING:
 
 _DPKG = "/var/lib/dpkg/"
 _APK = ("/lib/apk/db/installed", "/usr/lib/apk/db/installed")
-_MERGED = (b"bin\0", b"sbin\0", b"lib\0", b"lib32\0", b"lib64\0")  # links into /usr on most systems today
 
 
 class OsPackage(Struct, frozen=True):
@@ -92,13 +91,7 @@ def _fields(block: str) -> Iterator[tuple[str, str]]:
 
 
 def _keys(paths: Iterable[bytes]) -> Iterator[bytes]:
-    """Give the keys of paths, and where they lie on a system whose /lib is a link into /usr."""
-    for path in paths:
-        key = make_key(path)
-        if key:
-            yield key
-            if key.startswith(_MERGED):
-                yield b"usr\0" + key
+    return (key for path in paths if (key := make_key(path)))
 
 
 def _number(text: str | None) -> int | None:

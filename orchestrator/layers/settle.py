@@ -24,6 +24,7 @@ class Settled(NamedTuple):
     mode: int
     size: int
     group: int | None
+    target: bytes | None  # of a link, where that is known
 
 
 class _Found(NamedTuple):
@@ -77,9 +78,10 @@ def _decide(key: bytes, found: list[_Found], hiding: list[tuple[bytes, tuple[int
             by = first if by is None or (first is not None and first < by) else by
         if kind == GONE:
             kind, by = FILE, layer
-        parts = rest.split(b" ")
-        group = int(parts[3]) if len(parts) > 3 else None  # noqa: PLR2004  # as an index's lines have it
-        yield Settled(key, layer, by, kind, int(parts[1], 8), int(parts[2]), group)
+        _, mode, size, *more = rest.split(b" ", 3)  # as an index's lines have it
+        group = int(more[0]) if more and kind == FILE else None
+        target = more[0] if more and kind == LINK else None
+        yield Settled(key, layer, by, kind, int(mode, 8), int(size), group, target)
 
 
 def _replaces(kind: int, older: int) -> bool:

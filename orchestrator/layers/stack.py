@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 _TOP = 20
 _MAX_NAMED = 200
+_MAX_LINKED = 16 * 1024 * 1024  # of the names of links and of where they lead; an image has some hundred kB
 _MOSTLY = 0.8  # a folder of which one sub-folder is this much says nothing that the sub-folder does not say
 _SET_ID = 0o6000
 _BLOCK = 512  # of an archive: a header is one, and contents fill whole ones
@@ -51,6 +52,7 @@ class Stack(Struct, frozen=True):
     set_id: tuple[str, ...]
     shells: tuple[str, ...]
     captured: Mapping[str, bytes]
+    links: Mapping[bytes, bytes]  # each with the key it leads to
 
 
 def stack_layers(layers: Sequence[LayerIndex]) -> Stack:
@@ -138,6 +140,8 @@ class _Pile(Struct):
     set_id: list[str] = field(default_factory=list)
     shells: list[str] = field(default_factory=list)
     captured: dict[str, bytes] = field(default_factory=dict)
+    links: dict[bytes, bytes] = field(default_factory=dict)
+    links_left: int = _MAX_LINKED
 
     def take(self, item: Settled) -> None:
         if item.hidden_by is not None:
@@ -150,6 +154,13 @@ class _Pile(Struct):
             self.shells.append(make_path(item.key))
         if item.kind == FILE:
             self._see(item)
+        elif item.target is not None:
+            self._keep_link(item.key, item.target)
+
+    def _keep_link(self, key: bytes, target: bytes) -> None:
+        self.links_left -= len(key) + len(target)
+        if self.links_left >= 0:
+            self.links[key] = target
 
     def _hide(self, item: Settled, by: int) -> None:
         if item.group is None:
@@ -234,4 +245,5 @@ class _Pile(Struct):
             set_id=tuple(self.set_id),
             shells=tuple(self.shells),
             captured=self.captured,
+            links=self.links,
         )

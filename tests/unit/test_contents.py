@@ -162,10 +162,11 @@ def test_what_has_no_name_is_no_package(name: str) -> None:
 
 
 def test_apk_packages_have_their_bytes_and_what_apk_says() -> None:
-    """Bytes are added up from the files, also where /lib is a link into /usr; the database's own figure stands beside."""
+    """Bytes are added up from the files, also where their folder is a link; the database's own figure stands beside."""
     for place, files in (("lib/apk/db/installed", "lib"), ("usr/lib/apk/db/installed", "usr/lib")):
         found = image_of(
-            [Item(place, APK), Item(f"{files}/ld-musl-x86_64.so.1", b"m" * 70)], [Item("etc/os-release", OS_RELEASE)]
+            [Item(place, APK), Item(f"{files}/ld-musl-x86_64.so.1", b"m" * 70)],
+            [Item("etc/os-release", OS_RELEASE), *([Item("lib", kind="symlink", target="usr/lib")] if files != "lib" else [])],
         ).image
         assert found.packages
         assert found.packages.os == (
@@ -176,12 +177,46 @@ def test_apk_packages_have_their_bytes_and_what_apk_says() -> None:
         assert (found.inventory.system, found.inventory.system_version) == ("alpine", "3.20.1")
 
 
+LISTED = b"".join(
+    b"P:%s\nV:1\nF:%s\nR:%s\n\n" % (name, folder, file)
+    for name, folder, file in (
+        (b"box", b"sbin", b"busybox"),
+        (b"elf", b"lib64", b"ld.so"),
+        (b"loop", b"round/and", b"x"),
+        (b"root", b"self/opt", b"r"),
+        (b"tool", b"usr/sbin", b"tool"),
+    )
+)
+
+
+def test_bytes_of_packages_are_found_by_way_of_the_images_own_links() -> None:
+    """Folders are links in many ways, also by way of each other; a circle leads nowhere, and a link that was replaced no more."""
+    links = {"sbin": "usr/sbin", "usr/sbin": "bin", "lib64": "/usr/lib", "round": "round2", "round2": "./round", "self": "/"}
+    files = [
+        Item("usr/bin/busybox", b"b" * 30),
+        Item("usr/lib/ld.so", b"l" * 20),
+        Item("opt/r", b"r"),
+        Item("usr/bin/tool", b"t" * 5),
+    ]
+    layer = [Item("usr/lib/apk/db/installed", LISTED), *files]
+    layer += [Item(name, kind="symlink", target=target) for name, target in links.items()]
+
+    def bytes_of(*layers: list[Item]) -> dict[str, int | None]:
+        packages = image_of(*layers).image.packages
+        assert packages
+        return {package.name: package.bytes for package in packages.os}
+
+    assert bytes_of(layer) == {"box": 30, "elf": 20, "loop": 0, "root": 1, "tool": 5}
+    assert bytes_of(layer, [Item("usr/sbin", kind="dir"), Item("usr/sbin/tool", b"t" * 7)])["tool"] == 7
+
+
 def test_dpkg_packages_are_those_that_are_installed() -> None:
     """The database of a full system, and the folder that images without a package manager have."""
     found = image_of(
         [
             Item("var/lib/dpkg/status", DPKG),
             Item("var/lib/dpkg/info/libc6:amd64.list", b"/.\n/lib\n/lib/libc.so.6\n"),
+            Item("lib", kind="symlink", target="usr/lib"),
             Item("usr/lib/libc.so.6", b"c" * 30),
             Item("var/lib/dpkg/status.d/tzdata", b"Package: tzdata\nVersion: 2026a\n"),
             Item("var/lib/dpkg/status.d/tzdata.md5sums", b"abc  usr/share/zoneinfo/UTC\n"),
