@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from fractions import Fraction
 
 UNKNOWN = "\N{EN DASH}"  # in every table that people read
 _NUMBER = r"\d{1,12}(?:\.\d{1,12})?"
@@ -12,11 +13,14 @@ _SIZE = re.compile(rf"(?P<number>{_NUMBER})\s*(?P<unit>[kKMGT]?i?B?)")
 _POWERS = {"": 0, "k": 1, "m": 2, "g": 3, "t": 4}
 _LONGEST_S = 7 * 24 * 3600.0
 
-# What an editor can be told of the above: sums of parts, and what is less than a byte, are beyond a pattern.
+# What an editor can be told of the above: sums of parts are beyond a pattern.
 _SHARE = r"(?:\.\d{1,12})?"
 _HOURS = rf"0*(?:\d{{1,2}}|1[0-5]\d|16[0-8]){_SHARE}h"
 DURATION_PATTERN = rf"^\s*(?:0*\d{{1,9}}ms|(?:{_HOURS})?(?:0*\d{{1,5}}{_SHARE}m)?(?:0*\d{{1,6}}{_SHARE}s)?)\s*$"
-SIZE_PATTERN = rf"^\s*(?:\d{{1,12}}{_SHARE}\s*[kKMGT]i?B?|0*[1-9]\d{{0,11}}{_SHARE}\s*i?B?)\s*$"
+_TO_A_BYTE = (  # as many digits behind the point as a unit has of bytes, and zeros
+    r"(?:\.0{1,12})?\s*|(?:\.\d{1,3}0{0,9})?\s*[kK]|(?:\.\d{1,6}0{0,6})?\s*M|(?:\.\d{1,9}0{0,3})?\s*G|(?:\.\d{1,12})?\s*T"
+)
+SIZE_PATTERN = rf"^\s*\d{{1,12}}(?:{_TO_A_BYTE})i?B?\s*$"
 MORE_THAN_NOTHING = "[1-9]"
 LONGEST_S = int(_LONGEST_S)
 LARGEST_PLAIN = 10**12 - 1
@@ -45,15 +49,15 @@ def parse_duration(value: object) -> float:
 
 
 def parse_size(value: object) -> int:
-    """Give the bytes of `250MB` (10^6), `1.5GiB` (2^30) or a plain number."""
-    found = _SIZE.fullmatch(str(value).strip())
+    """Give the bytes of `250MB` (10^6), `1.5GiB` (2^30, cut to whole bytes) or a plain number."""
+    text = str(value).strip()
     size = 0
-    if found and not isinstance(value, bool):
+    if (found := _SIZE.fullmatch(text)) and re.fullmatch(SIZE_PATTERN, text):
         prefix = found["unit"].rstrip("B").lower()
         step = 1024 if prefix.endswith("i") else 1000
-        size = int(float(found["number"]) * step ** _POWERS[prefix.removesuffix("i")])
+        size = int(Fraction(found["number"]) * step ** _POWERS[prefix.removesuffix("i")])
     if size <= 0:
-        message = f"'{value}' is not a size; write 250MB or 1.5GiB"
+        message = f"'{value}' is not a size in whole bytes; write 250MB or 1.5GiB"
         raise ValueError(message)
     return size
 

@@ -160,7 +160,7 @@ ONE_PROBLEM = {
     ),
     "a claimed size that is none": (
         "claims: [{say: s, left: {base: slim}, value: 5s, is: smaller}]",
-        "4: claims[0].value: '5s' is not a size; write 250MB or 1.5GiB",
+        "4: claims[0].value: '5s' is not a size in whole bytes; write 250MB or 1.5GiB",
     ),
     "a claimed time that is none": (
         "claims: [{say: s, metric: cached, left: {base: slim}, value: soon, is: faster}]",
@@ -384,7 +384,14 @@ ONE_PROBLEM = {
         "defaults: {timeout: {build: soon}}",
         "4: defaults.timeout.build: 'soon' is not a duration; write 90s, 1m30s or 2h (more than 0, up to 7 days)",
     ),
-    "a size that is none": ("budgets: [{size: big}]", "4: budgets[0].size: 'big' is not a size; write 250MB or 1.5GiB"),
+    "a size with a share of a byte": (
+        "budgets: [{size: 1.5}]",
+        "4: budgets[0].size: '1.5' is not a size in whole bytes; write 250MB or 1.5GiB",
+    ),
+    "a size that is none": (
+        "budgets: [{size: big}]",
+        "4: budgets[0].size: 'big' is not a size in whole bytes; write 250MB or 1.5GiB",
+    ),
     "a key that is there twice": ("name: other", "4: key 'name' is there twice; the first is on line 2"),
     "an included value that names no cell": (
         "include: [{base: 'a b', python: '3.12'}]",
@@ -520,7 +527,7 @@ def test_a_wrong_key_beside_a_checks_kind_is_named_itself(tmp_path: Path) -> Non
 @pytest.mark.parametrize(
     ("setting", "problem"),
     [
-        ("memory: '" + "9" * 400 + "MB'", "is not a size; write 250MB or 1.5GiB"),
+        ("memory: '" + "9" * 400 + "MB'", "is not a size in whole bytes; write 250MB or 1.5GiB"),
         ("timeout: '" + "9" * 400 + "ms'", "is not a duration; write 90s, 1m30s or 2h"),
         ("timeout: '" + "9" * 5000 + "ms'", "is not a duration; write 90s, 1m30s or 2h"),
         ("timeout: '" + "9" * 400 + "h'", "is not a duration; write 90s, 1m30s or 2h"),

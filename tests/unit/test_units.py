@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator.units import DURATION_PATTERN, SIZE_PATTERN, parse_duration, parse_size
+from orchestrator.units import DURATION_PATTERN, MORE_THAN_NOTHING, SIZE_PATTERN, parse_duration, parse_size
 
 
 @pytest.mark.parametrize(
@@ -52,6 +52,14 @@ def test_what_is_no_duration_is_refused_with_an_example(text: object) -> None:
         ("10 MB", 10_000_000),
         (512, 512),
         ("7B", 7),
+        ("7.0", 7),
+        ("8.2MB", 8_200_000),
+        ("16.4MB", 16_400_000),
+        ("8.04GB", 8_040_000_000),
+        ("131.2MB", 131_200_000),
+        ("0.0010k", 1),
+        ("0.000000000001TB", 1),
+        ("1.1GiB", 1_181_116_006),
     ],
 )
 def test_sizes_are_read(text: object, size: int) -> None:
@@ -59,11 +67,38 @@ def test_sizes_are_read(text: object, size: int) -> None:
     assert parse_size(text) == size
 
 
-@pytest.mark.parametrize("text", ["", "big", "-1MB", "MB", "1XB", "1 000", True, None, "1.MB", "9" * 400, "0", 0, "0MB"])
+SHARES_OF_A_BYTE = ["1.5", "1.5B", "0.5", "0.0001k", "1.0001kB", "8.1234567MB", "0.0001KiB", "0.0000000001GB"]
+
+
+@pytest.mark.parametrize(
+    "text", ["", "big", "-1MB", "MB", "1XB", "1 000", True, None, "1.MB", "9" * 400, "0", 0, "0MB", *SHARES_OF_A_BYTE]
+)
 def test_what_is_no_size_is_refused_with_an_example(text: object) -> None:
     """A size is a plain number with a unit, and more than nothing: 0 would lift a limit instead of setting it."""
-    with pytest.raises(ValueError, match=r"is not a size; write 250MB or 1\.5GiB"):
+    with pytest.raises(ValueError, match=r"is not a size in whole bytes; write 250MB or 1\.5GiB"):
         parse_size(text)
+
+
+DIGITS = st.text("0125", max_size=13)
+
+
+@given(
+    whole=DIGITS,
+    point=st.sampled_from(["", "."]),
+    behind=DIGITS,
+    unit=st.sampled_from(["", "B", "k", " KiB", "M", "GB", "Ti", "x"]),
+)
+def test_the_schema_takes_a_size_where_matrix_does(whole: str, point: str, behind: str, unit: str) -> None:
+    """What an editor does not underline is read, and what is read is not underlined."""
+    text = f"{whole}{point}{behind}{unit}"
+    is_taken = all(re.search(pattern, text) for pattern in (SIZE_PATTERN, MORE_THAN_NOTHING))
+    try:
+        size = parse_size(text)
+    except ValueError:
+        assert not is_taken
+    else:
+        assert is_taken
+        assert size >= 1
 
 
 UNITS = st.sampled_from(["h", "m", "s", "ms", "k", "MB", "GiB", "B", "d", "", " "])
