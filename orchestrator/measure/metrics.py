@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 PIPELINE = "cicd.pipeline.name"
 SIZE_KIND = "matrix.image.size.kind"
+SCENARIO = "matrix.build.scenario"  # of builds that were timed by themselves
 BOUNDS_S = (0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1800.0, 3600.0)
 
 
@@ -49,7 +50,7 @@ def make_metrics(record: RunRecord) -> tuple[Metric, ...]:
     cells = [(cell, _attributes_of(record, cell)) for cell in record.cells]
     outcomes = [Point({**of, **_outcome(cell)}, (1,)) for cell, of in cells]
     built = [(cell.build, {**of, names.OUTCOME: str(cell.status)}) for cell, of in cells if cell.build]
-    durations = [_duration_of(build, of) for build, of in built]
+    durations = [point for build, of in built for point in _durations_of(build, of)]
     sizes = [Point({**of, SIZE_KIND: kind}, (size,)) for cell, of in cells for kind, size in _sizes(cell.image)]
     steps = [Point({**of, names.STEP_OUTCOME: kind}, (count,)) for build, of in built for kind, count in _steps(build).items()]
     return (
@@ -71,9 +72,12 @@ def _attributes_of(record: RunRecord, cell: CellRecord) -> dict[str, str]:
     return {PIPELINE: record.name, names.CELL_ID: cell.id, **axes}
 
 
-def _duration_of(build: Build, of: Mapping[str, str]) -> Point:
-    """Give the samples of a build that was timed by itself, or else what it took beside others."""
-    return Point({**of, names.TIMING: build.timing if build.samples_s else "shared"}, build.samples_s or (build.wall_s,))
+def _durations_of(build: Build, of: Mapping[str, str]) -> Iterator[Point]:
+    """Give the samples of each scenario in which a build was timed by itself, or else what it took beside others."""
+    timed = [one for one in build.scenarios if one.samples_s]
+    yield from (Point({**of, names.TIMING: "isolated", SCENARIO: one.name}, one.samples_s) for one in timed)
+    if not timed:
+        yield Point({**of, names.TIMING: "shared"}, (build.wall_s,))
 
 
 def _outcome(cell: CellRecord) -> dict[str, str]:

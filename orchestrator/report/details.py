@@ -160,8 +160,8 @@ def _about_build(cell: CellRecord, build: Build) -> Iterator[Fact]:
         ("alone it would have taken", build.alone_s),
         ("pull", build.pull_s),
         ("export", build.export_s),
-        ("median", build.median_s),
-        ("spread", build.spread_s),
+        *((f"median of {one.name}", one.median_s) for one in build.scenarios),
+        *((f"spread of {one.name}", one.spread_s) for one in build.scenarios),
     )
     yield from ((label, _seconds(figure)) for label, figure in figures if figure is not None)
     if build.total_steps is not None:

@@ -9,7 +9,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from orchestrator.measure.metrics import make_metrics
 from orchestrator.model import Status
-from orchestrator.record import Build, Step
+from orchestrator.record import Build, Scenario, Step
 from orchestrator.report.prometheus import render_prometheus
 from tests.unit.golden import assert_golden
 from tests.unit.records import FORMULAS, HOSTILE, make_cell, make_hostile_record, make_record
@@ -55,20 +55,34 @@ def test_prometheus_reads_what_the_record_says() -> None:
     outcome = {"matrix_cell_outcome": "passed", "matrix_cell_as_expected": "true"}
     assert samples["matrix_cell_outcome"][:1] == [(CELL | outcome, 1)]
     assert {labels["matrix_step_outcome"]: value for labels, value in samples["matrix_build_steps"]} == {"cached": 1, "executed": 1}
-    timed = CELL | {"matrix_cell_outcome": "passed", "matrix_timing_mode": "shared"}
-    durations = [samples[f"matrix_build_duration_seconds_{part}"][0] for part in ("sum", "count")]
-    assert durations == [(timed, 12.34), (timed, 1)]
+    timed = CELL | {"matrix_cell_outcome": "passed", "matrix_timing_mode": "isolated", "matrix_build_scenario": "cold"}
+    shared = CELL | {"matrix_axis_base": "slim", "matrix_cell_id": "slim-3.12", "matrix_cell_outcome": "passed"}
+    shared["matrix_timing_mode"] = "shared"
+    assert samples["matrix_build_duration_seconds_count"][:2] == [(timed, 5), (shared, 1)]
     assert samples["target_info"][0][0]["cicd_pipeline_run_id"] == make_record().id
 
 
 def test_a_histogram_counts_each_sample_in_all_buckets_above_it() -> None:
     """Repeated measurements are observations of one histogram; the last bucket holds all."""
-    build = Build("isolated", 1, 3.0, samples_s=(0.4, 3.0, 5.0, 9000.0), steps=(Step("x", None, "RUN x", None, 1.0, "joined"),))
+    cold = Scenario("cold", (0.4, 3.0, 5.0, 9000.0), 4.0, None)
+    build = Build("isolated", 1, 3.0, steps=(Step("x", None, "RUN x", None, 1.0, "joined"),), scenarios=(cold,))
     cell = replace(make_cell("slim", "3.12", Status.PASSED), build=build)
     samples = samples_of(replace(make_record(), cells=(cell,)))
     buckets = {labels["le"]: value for labels, value in samples["matrix_build_duration_seconds_bucket"]}
     assert [buckets[bound] for bound in ("0.5", "2.5", "5.0", "3600.0", "+Inf")] == [1, 1, 3, 3, 4]
     assert samples["matrix_build_steps"][0][0]["matrix_step_outcome"] == "joined"
+
+
+def test_samples_of_each_scenario_are_told_apart() -> None:
+    """Whatever the order of the options: a change of code is no build from nothing."""
+    scenarios = (Scenario("code", (1.0, 2.0), 1.5, None), Scenario("cold", (30.0,), 30.0, None), Scenario("deps", (), None, None))
+    build = Build("isolated", 1, 40.0, samples_s=(1.0, 2.0), scenarios=scenarios)
+    cell = replace(make_cell("slim", "3.12", Status.PASSED), build=build)
+    found = samples_of(replace(make_record(), cells=(cell,)))["matrix_build_duration_seconds_sum"]
+    assert {(labels["matrix_timing_mode"], labels["matrix_build_scenario"]): value for labels, value in found} == {
+        ("isolated", "code"): 3.0,
+        ("isolated", "cold"): 30.0,
+    }
 
 
 def test_what_is_unknown_has_no_sample() -> None:
