@@ -7,7 +7,7 @@ import io
 from typing import TYPE_CHECKING
 
 from orchestrator.report.table import SEVERITIES, make_table, outcome_of, smoke_of, was_scanned
-from orchestrator.report.timing import timing_headers
+from orchestrator.report.timing import CHANCE, timing_headers
 from orchestrator.smoke.words import one_line
 from orchestrator.stored import dump_record
 from orchestrator.units import UNKNOWN
@@ -19,6 +19,7 @@ _FORMULA = ("=", "+", "-", "@")
 FIGURES = ("compressed_bytes", "compressed_estimated", "uncompressed_bytes", "over_base_bytes", "build_wall_s", "relative_size")
 WORK = ("build_own_s", "build_shared_s", "build_alone_s")
 INSIDE = ("wasted_bytes", "unique_bytes", "unique_compressed_bytes", "os_packages", "python_packages")
+RANKED = ("relative_time", "relative_time_may_be_chance")
 SCANNED = (*(f"vulnerabilities_{severity}" for severity in SEVERITIES), "vulnerability_scanner", "vulnerability_database")
 
 
@@ -38,7 +39,7 @@ def render_csv(record: RunRecord) -> str:
         *FIGURES,
         *WORK,
         *measured,
-        *(["relative_time"] * len(ranked)),
+        *RANKED[: 2 * len(ranked)],
         *INSIDE,
         *scanned,
         "smoke",
@@ -54,7 +55,7 @@ def render_csv(record: RunRecord) -> str:
             row[relative].replace(UNKNOWN, ""),
             *_work(cell.build),
             *_measured(cell.build, measured),
-            *(row[place].replace(UNKNOWN, "") for place in ranked),
+            *(figure for place in ranked for figure in _ranked(row[place])),
             *_inside(cell.image),
             *_scanned(cell.image)[: len(scanned)],
         ]
@@ -95,6 +96,11 @@ def _measured(build: Build | None, names: list[str]) -> list[str]:
         figures = (one.median_s, one.spread_s, len(one.samples_s))
         found |= {name: "" if figure is None else str(figure) for name, figure in zip(_names_of(one.name), figures, strict=True)}
     return [found.get(name, "") for name in names]
+
+
+def _ranked(relative: str) -> tuple[str, str]:
+    """Give a relative time as a number, and whether it was marked as one that may be chance."""
+    return ("", "") if relative == UNKNOWN else (relative.removeprefix(CHANCE), str(relative.startswith(CHANCE)).lower())
 
 
 def _inside(image: Image | None) -> list[str]:

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from orchestrator.record import CellRecord, RunRecord, Scenario
 
 RELATIVE = "relative time"
+CHANCE = "≈"  # before a relative time that may be none of the cell's doing
 
 
 def timing_headers(record: RunRecord) -> tuple[str, ...]:
@@ -49,7 +50,7 @@ def timing_notes(record: RunRecord) -> Iterator[str]:
         else:
             yield (
                 f"Noise of {noise.scenario}: {noise.share:.1%} ({how.control} measured as if it were two cells); "
-                f"smaller differences are none, and marked ≈."
+                f"smaller differences are none, and marked {CHANCE}."
             )
     yield from (f"CAUTION: {warning}." for warning in how.warnings)
 
@@ -79,7 +80,7 @@ def _rank(record: RunRecord, scenario: str) -> Mapping[str, str]:
         best = min(group.values())
         for cell_id, mine in group.items() if best else ():
             is_chance = mine > best and (noise is None or mine / best - 1 <= noise)
-            found[cell_id] = f"{'≈' if is_chance else ''}{mine / best:.2f}"
+            found[cell_id] = f"{CHANCE if is_chance else ''}{mine / best:.2f}"
     return found
 
 

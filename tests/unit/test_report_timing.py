@@ -74,6 +74,19 @@ def test_a_spreadsheet_gets_the_exact_figures() -> None:
     ]
 
 
+def test_a_relative_time_in_csv_is_a_number() -> None:
+    """What the table marks stands in a column of its own."""
+    record = measured(10.0, 10.4, 14.0, 20.0)
+    record = replace(record, cells=(*record.cells[:3], replace(record.cells[3], as_expected=False)))
+    rows = list(csv.DictReader(io.StringIO(render(record, "csv", 80))))
+    assert [(row["relative_time"], row["relative_time_may_be_chance"]) for row in rows] == [
+        ("1.00", "false"),
+        ("1.04", "true"),
+        ("1.40", "false"),
+        ("", ""),
+    ]
+
+
 def test_a_run_that_measured_nothing_has_no_such_columns() -> None:
     """Absent, and not empty."""
     assert "relative time" not in make_table(replace(make_record(), measurement=None)).headers
