@@ -55,12 +55,15 @@ def _judge_size(gate: Gate, old: Image, new: Image, baseline: RunRecord, stand_i
         return _unknown(gate, f"one of this run and the baseline {baseline.id} was made on stand-in bases")
     alike = old.compressed_estimated == new.compressed_estimated
     before, after = (image.compressed_bytes if alike else image.uncompressed_bytes for image in (old, new))
-    if not before or after is None:
+    if before is None or after is None:
         return _unknown(gate, f"a size is not known, here or in the baseline {baseline.id}")
+    is_noise = abs(after - before) <= size_noise(before)
+    if not before and not is_noise:
+        return _unknown(gate, f"its size was 0 in the baseline {baseline.id}, of which more is no share")
     reason = f"against {baseline.id}"
     reason += "" if alike else ", by unpacked sizes, since one compressed size is an estimate"
-    is_noise = abs(after - before) <= size_noise(before)
-    return _with_share(gate, (after - before) / before, reason, is_noise=is_noise, noise_passes=True)
+    grown = (after - before) / before if before else 0.0
+    return _with_share(gate, grown, reason, is_noise=is_noise, noise_passes=True)
 
 
 def _judge_time(gate: Gate, old: tuple[RunRecord, CellRecord], new: tuple[RunRecord, CellRecord]) -> Gate:

@@ -135,6 +135,16 @@ def test_growth_without_something_to_hold_it_against_is_unknown() -> None:
     assert gate.reason == f"against {baseline.id}, by unpacked sizes, since one compressed size is an estimate"
 
 
+def test_a_size_of_nothing_is_known() -> None:
+    """An image without a layer that is still one has not grown; what it grew to since then is no share of nothing."""
+    empty = replace(make_cell(), image=replace(make_image(), compressed_bytes=0))
+    limit, baseline = Limit(ANY, size_growth_share=0.05), make_run(empty)
+    (same,) = judge(limit, empty, baseline=baseline)
+    assert (same.passed, same.actual, same.reason) == (True, 0.0, f"against {baseline.id}")
+    (grown,) = judge(limit, make_cell(), baseline=baseline)
+    assert (grown.passed, grown.reason) == (None, f"its size was 0 in the baseline {baseline.id}, of which more is no share")
+
+
 def test_times_may_grow_where_both_are_isolated_and_the_machines_alike() -> None:
     """Growth within the noise is not known to be any; times of unlike machines say nothing."""
 
