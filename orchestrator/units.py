@@ -67,12 +67,12 @@ def render_span(seconds: float) -> str:
     return f"{seconds:g}s"
 
 
-def megabytes(size: float | None) -> str:
-    """Write bytes as MB (10^6), with the digits that a small image needs."""
+def megabytes(size: float | None, more: int = 0) -> str:
+    """Write bytes as MB (10^6), with the digits that a small image needs, and some more where these do not tell."""
     if size is None:
         return UNKNOWN
     value = size / 1_000_000
-    return f"{value:.1f}" if abs(value) >= 1 or size == 0 else f"{value:.3f}"
+    return f"{value:.{1 + more}f}" if abs(value) >= 1 or size == 0 else f"{value:.{3 + more}f}"
 
 
 def signed_megabytes(size: float | None) -> str:

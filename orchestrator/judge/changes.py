@@ -6,7 +6,7 @@ import math
 from typing import TYPE_CHECKING
 
 from orchestrator.judge.contest import added_to, total
-from orchestrator.judge.words import render_amount
+from orchestrator.judge.words import render_apart, render_factor, write_apart
 from orchestrator.rules import METRICS, SECONDS
 
 if TYPE_CHECKING:
@@ -28,7 +28,8 @@ def find_weight_changes(margins: Sequence[Margin], second: str) -> Iterator[str]
         needed = margin.weight - lead / margin.ahead
         if needed > 0:
             more = "more" if margin.ahead < 0 else "less"
-            yield f"{second} would be taken if {margin.metric} weighed {more} than {needed:.3g} (now {margin.weight:g})."
+            than, _ = write_apart(needed, margin.weight, lambda one, digits: f"{one:.{3 + digits}g}")
+            yield f"{second} would be taken if {margin.metric} weighed {more} than {than} (now {margin.weight:g})."
 
 
 def find_figure_changes(margins: Sequence[Margin], first: Candidate, second: Candidate) -> Iterator[str]:
@@ -40,12 +41,12 @@ def find_figure_changes(margins: Sequence[Margin], first: Candidate, second: Can
         if margin.ahead is None:
             yield _say_unknown(margin, second.value, first.value, needed)
             continue
-        unit = METRICS[margin.metric]
         figure = (first.figures[margin.metric].value or 0.0) + added_to(margin.metric)
         limit = figure * math.exp(needed) - added_to(margin.metric)
         if limit > 0:
-            now = render_amount(second.figures[margin.metric].value, unit)
-            yield f"{second.value} would be taken if its {margin.metric} were below {render_amount(limit, unit)} (now {now})."
+            today = second.figures[margin.metric].value or 0.0
+            below, now = render_apart(limit, today, METRICS[margin.metric])
+            yield f"{second.value} would be taken if its {margin.metric} were below {below} (now {now})."
 
 
 def find_average_changes(margins: Sequence[Margin], first: str, second: str) -> Iterator[str]:
@@ -57,8 +58,8 @@ def find_average_changes(margins: Sequence[Margin], first: str, second: str) -> 
         if margin.ahead is None:
             yield _say_unknown(margin, second, first, needed)
         elif not added_to(margin.metric):  # else no share of such a figure means the same in every group
-            share = math.exp(needed - margin.ahead)
-            yield f"{second} would be taken if its {margin.metric} were below {share:.0%} of what it is in every group."
+            share, _ = write_apart(math.exp(needed - margin.ahead), 1.0, lambda one, more: f"{one:.{more}%}")
+            yield f"{second} would be taken if its {margin.metric} were below {share} of what it is in every group."
 
 
 def _needed(margins: Sequence[Margin], changed: Margin) -> float | None:
@@ -72,7 +73,7 @@ def _needed(margins: Sequence[Margin], changed: Margin) -> float | None:
 
 def _say_unknown(margin: Margin, second: str, first: str, needed: float) -> str:
     """Say how far a figure that nobody knows would have to go to turn the verdict."""
-    times = math.exp(-needed)
+    times = render_factor(math.exp(-needed))
     what = "built" if METRICS.get(margin.metric) == SECONDS else "were"
     better = "as fast" if METRICS.get(margin.metric) == SECONDS else f"better in {margin.metric}"
-    return f"{margin.metric} is not known: {second} would be taken if it {what} more than {times:.2f} times {better} as {first}."
+    return f"{margin.metric} is not known: {second} would be taken if it {what} more than {times} times {better} as {first}."

@@ -10,7 +10,7 @@ from orchestrator.judge.contest import compare, factor, preferences_of, total, u
 from orchestrator.judge.front import find_front
 from orchestrator.judge.noise import render_noise
 from orchestrator.judge.overall import judge_overall
-from orchestrator.judge.words import join_words, render_amount, render_difference, render_share
+from orchestrator.judge.words import join_words, render_amount, render_apart, render_difference, render_factor, render_share
 from orchestrator.rules import METRICS
 from orchestrator.verdicts import Decision, GroupDecision
 
@@ -85,13 +85,15 @@ def _say_margins(margins: Sequence[Margin], first: Candidate | None, second: Can
     """Quote the figures by which the first is ahead of the second."""
     if first is None or second is None:
         return
-    yield f"{first.value} is ahead of {second.value} by a factor of {factor(margins):.2f}, all preferred figures weighed."
+    times = render_factor(factor(margins))
+    yield f"{first.value} is ahead of {second.value} by a factor of {times}, all preferred figures weighed."
     for margin in margins:
         if margin.ahead is None:
             continue
         one, other = (candidate.figures[margin.metric].value or 0.0 for candidate in (first, second))
         unit = METRICS[margin.metric]
-        words = f"{margin.metric}: {first.value} {render_amount(one, unit)}, {second.value} {render_amount(other, unit)}: "
+        mine, theirs = render_apart(one, other, unit)
+        words = f"{margin.metric}: {first.value} {mine}, {second.value} {theirs}: "
         chance = one != other and margin.ahead == 0
         words += (
             f"within the noise of {render_share(margin.floor)}, decides nothing" if chance else render_difference(one, other, unit)

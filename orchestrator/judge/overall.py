@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
@@ -10,7 +11,7 @@ from msgspec import Struct
 from orchestrator.judge.candidates import Fit
 from orchestrator.judge.changes import find_average_changes, find_weight_changes
 from orchestrator.judge.contest import added_to, average, compare, factor, preferences_of, total, unbeaten
-from orchestrator.judge.words import join_some, join_words, render_amount, render_place
+from orchestrator.judge.words import join_some, join_words, render_amount, render_factor, render_place, write_apart
 from orchestrator.rules import METRICS
 from orchestrator.units import count
 
@@ -57,12 +58,11 @@ class _Field(Struct, frozen=True):
                 found.append(one.why)
         return found
 
-    def span(self, metric: str, value: str) -> str:
+    def span(self, metric: str, value: str) -> tuple[float, float]:
         """Give the least and the most that a value's cells have by a metric."""
         found = [candidates[value].figures[metric] for candidates in self.by_value if value in candidates]
         known = [figure.value for figure in found if figure.value is not None]
-        least, most = (render_amount(edge, METRICS[metric]) for edge in (min(known), max(known)))
-        return least if least == most else f"{least} to {most}"
+        return min(known), max(known)
 
     def margins(self, first: str, second: str) -> tuple[Margin, ...]:
         """Hold two values against each other over the groups in which both can be taken."""
@@ -139,20 +139,27 @@ def _say_margins(field: _Field, margins: Sequence[Margin], first: str | None, se
     """Quote by how much the first is ahead of the second, on the average of the groups."""
     if not first or not second:
         return
-    yield f"All preferred figures weighed, {first} is ahead of {second} by a factor of {factor(margins):.2f}."
+    yield f"All preferred figures weighed, {first} is ahead of {second} by a factor of {render_factor(factor(margins))}."
     for margin in margins:
         if margin.ahead is None:
             continue
-        words = f"{margin.metric}: {first} {field.span(margin.metric, first)}, {second} {field.span(margin.metric, second)}"
+        one, other = (field.span(margin.metric, value) for value in (first, second))
+        mine, theirs = write_apart(one, other, partial(_render_span, METRICS[margin.metric]))
+        words = f"{margin.metric}: {first} {mine}, {second} {theirs}"
         if margin.ahead == 0:
             yield f"{words}: no difference that counts (weight {margin.weight:g})."
             continue
         less, more = (first, second) if margin.ahead > 0 else (second, first)
         share = math.exp(-abs(margin.ahead))
-        has = f"{less} has {share:.2f} of what {more} has"
+        has = f"{less} has {render_factor(share)} of what {more} has"
         if added_to(margin.metric):  # then the figures themselves are no such share of each other
-            has = f"{less} is ahead by a factor of {1 / share:.2f}"
+            has = f"{less} is ahead by a factor of {render_factor(1 / share)}"
         yield f"{words}; on average {has} (weight {margin.weight:g})."
+
+
+def _render_span(unit: str, span: tuple[float, float], more: int) -> str:
+    least, most = (render_amount(edge, unit, more) for edge in span)
+    return least if least == most else f"{least} to {most}"
 
 
 def _say_groups(decided: Sequence[GroupDecision], winner: str | None) -> Iterator[str]:

@@ -2,28 +2,49 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from orchestrator.rules import BYTES, COUNT, SECONDS, SHARE
 from orchestrator.units import UNKNOWN, megabytes
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
+
+T = TypeVar("T")
 
 _SMALL = 0.001
+_MOST_MORE = 6  # digits, where fewer would make two figures the same
 _TWICE = 2.0  # from here on people say how many times, not how many percent
 _DIFFERENT = {BYTES: ("smaller", "larger"), SECONDS: ("faster", "slower"), COUNT: ("fewer", "more"), SHARE: ("less", "more")}
 
 
-def render_amount(value: float | None, unit: str) -> str:
-    """Write a figure with its unit."""
+def render_amount(value: float | None, unit: str, more: int = 0) -> str:
+    """Write a figure with its unit, and with more digits than usual if asked."""
     if value is None:
         return UNKNOWN
     if unit == BYTES:
-        return f"{megabytes(value)} MB"
+        return f"{megabytes(value, more)} MB"
     if unit == SECONDS:
-        return f"{value:.2f} s"
-    return f"{value:.1%}" if unit == SHARE else f"{value:g}"
+        return f"{value:.{2 + more}f} s"
+    return f"{value:.{1 + more}%}" if unit == SHARE else f"{value:.{6 + more}g}"
+
+
+def write_apart(value: T, other: T, write: Callable[[T, int], str]) -> tuple[str, str]:
+    """Write two figures with as many more digits as it takes to see that they differ."""
+    more = 0
+    while value != other and more < _MOST_MORE and write(value, more) == write(other, more):
+        more += 1
+    return write(value, more), write(other, more)
+
+
+def render_apart(value: float, other: float, unit: str) -> tuple[str, str]:
+    """Write two figures with their unit, told apart if they differ."""
+    return write_apart(value, other, lambda one, more: render_amount(one, unit, more))
+
+
+def render_factor(factor: float) -> str:
+    """Write how many times, and never 1.00 for what is more or less than that."""
+    return write_apart(factor, 1.0, lambda one, more: f"{one:.{2 + more}f}")[0]
 
 
 def render_share(share: float) -> str:

@@ -67,6 +67,25 @@ def test_what_would_change_a_verdict_does_change_it() -> None:
     assert [group_of(alpine, cell("slim", 100, time)).winner for time in (7.51, 7.49)] == ["alpine", "slim"]
 
 
+def test_figures_that_differ_are_never_written_alike() -> None:
+    """Rounded as usual they would contradict the sentence that they stand in."""
+    by_size = Choice("base", (), (Preference("size"),))
+    small = decided(cell("alpine", 2.1), cell("slim", 2.12), choice=by_size)
+    assert small.per_group[0].why[1:] == ("size: alpine 2.10 MB, slim 2.12 MB: 0.9% smaller (weight 1).",)
+    assert small.per_group[0].would_change == ("slim would be taken if its size were below 2.10 MB (now 2.12 MB).",)
+    near = decided(cell("alpine", 100), cell("slim", 100.3), choice=by_size)
+    assert near.per_group[0].why[0] == "alpine is ahead of slim by a factor of 1.003, all preferred figures weighed."
+    assert near.why[1:] == (
+        "All preferred figures weighed, alpine is ahead of slim by a factor of 1.003.",
+        "size: alpine 100.0 MB, slim 100.3 MB; on average alpine has 0.997 of what slim has (weight 1).",
+    )
+    assert near.would_change == ("slim would be taken if its size were below 99.7% of what it is in every group.",)
+    assert small.why[2].startswith("size: alpine 2.10 MB, slim 2.12 MB; on average")
+    weighed = Choice("base", (), (Preference("size"), Preference("build_time")))
+    level = decided(cell("alpine", 50, 20.0), cell("slim", 100, 10.01), choice=weighed)
+    assert level.would_change[1] == "slim would be taken if build_time weighed more than 1.001 (now 1)."
+
+
 def test_a_difference_within_the_noise_decides_nothing() -> None:
     """Equal sizes, and times that chance may have turned: the two are level, and no winner is named."""
     group = group_of(cell("alpine", 50, 10.0), cell("slim", 50, 10.2))
