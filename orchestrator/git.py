@@ -19,5 +19,6 @@ def read_git(folder: Path) -> tuple[str | None, bool | None]:
     commit = process.run([git, "-C", str(folder), "rev-parse", "HEAD"])
     if not commit.ok:
         return None, None
-    status = process.run([git, "-C", str(folder), "status", "--porcelain", "--untracked-files=no"])
+    looking = [git, "--no-optional-locks", "-C", str(folder)]  # or it would write what it learns into the user's index
+    status = process.run([*looking, "status", "--porcelain", "--untracked-files=no"])
     return commit.stdout.strip(), bool(status.stdout.strip()) if status.ok else None
