@@ -153,10 +153,10 @@ class Batch:
         at = self._at()
         if at is None or not ended.cancelled or self._abandoned:
             return
-        step = next(step for step in self._steps[at] if step.ended is None)
-        if step.began is None and not self._cancel.is_set():
+        if self._steps[at][0].began is None and not self._cancel.is_set():
             message = f"the builder did not begin with a check within {_BEGIN_S:.0f} s"
             raise EngineError(message)
+        step = next(step for step in self._steps[at] if step.ended is None)
         is_cancelled = self._cancel.is_set()
         stopped = Ended(None, False, not is_cancelled, is_cancelled, "", *_texts(step))  # noqa: FBT003  # by position
         with self._news:

@@ -30,7 +30,7 @@ CONFIG = {"architecture": "amd64", "config": {"Env": ["PATH=/bin", "A=b"], "User
 
 
 class FakeBuilder:
-    """Runs what a Dockerfile says: `exit N`, `print TEXT`, `take S`, `hang`, or anything else, which ends well."""
+    """Runs what a Dockerfile says: `exit N`, `print TEXT`, `take S`, `hang`, `later` (is not begun), or else what ends well."""
 
     def __init__(self) -> None:
         """Remember every build."""
@@ -58,8 +58,9 @@ class FakeBuilder:
             words = json.loads(line[line.index("[") :])
             self.builds[-1].append(words)
             step = {"digest": f"sha256:{at}", "name": f"[check{found[1]} 1/2] {line}", "started": "2026-01-01T00:00:00Z"}
-            tell(on_progress, vertexes=[step])
-            while words[0] == "hang":
+            if words[0] != "later":
+                tell(on_progress, vertexes=[step])
+            while words[0] in ("hang", "later"):
                 if cancel.is_set():
                     return Exit(None, cancelled=True)
                 time.sleep(0.001)  # a build under way; it is asked whether to end, and not told
@@ -156,6 +157,17 @@ def test_each_task_has_its_own_time(builder: FakeBuilder, tmp_path: Path) -> Non
     assert (ended.code, ended.timed_out, ended.cancelled) == (None, True, False)
     assert graph.run(task("a"), 5.0)[-1].code == 0
     assert builder.builds == [[["hang"]], [["a"]]]
+
+
+def test_the_time_of_a_task_may_be_over_between_two_of_its_commands(
+    builder: FakeBuilder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It has begun, so it took too long; only where no command has begun did the builder not come to it."""
+    ends = make_graph(tmp_path).run(Task((("a",), ("later",))), 0.05)
+    assert [(ended.code, ended.timed_out) for ended in ends] == [(0, False), (None, True)]
+    monkeypatch.setattr(door, "_BEGIN_S", 0.05)
+    with pytest.raises(EngineError, match=r"^the builder did not begin with a check within 0 s$"):
+        make_graph(tmp_path).run(Task((("later",), ("a",))), 5.0)
 
 
 def test_a_run_that_is_cancelled_ends_what_is_under_way(builder: FakeBuilder, tmp_path: Path) -> None:
