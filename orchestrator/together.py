@@ -21,6 +21,7 @@ from orchestrator.docker.bake import (
 )
 from orchestrator.docker.build import run_build
 from orchestrator.docker.graph import start_together
+from orchestrator.errors import EngineError
 from orchestrator.events import Event
 from orchestrator.inputs import read_inputs
 from orchestrator.known import recall_image
@@ -55,9 +56,10 @@ def find_groups(shop: Workshop, cells: Sequence[Cell]) -> dict[str, Group]:
     found = [(cell.id, _find_likely(shop, cell)) for cell in cells if _is_plain(cell)] if can_group else []
     known = [(cell, digest) for cell, digest in found if digest]
     pieces = [dict(known[at : at + GROUP]) for at in range(0, len(known), GROUP)]
-    rows = shop.jobs if len(pieces) == 1 else max(1, shop.jobs // 2)  # the next group is built while one is tested
-    groups = [Group(shop, likely, rows) for likely in pieces]
-    return {cell: group for group in groups if len(group.cells) > 1 for cell in group.cells}
+    together = [piece for piece in pieces if len(piece) > 1]
+    rows = shop.jobs if len(together) == 1 else max(1, shop.jobs // 2)  # the next group is built while one is tested
+    groups = [Group(shop, likely, rows) for likely in together]
+    return {cell: group for group in groups for cell in group.cells}
 
 
 def _is_plain(cell: Cell) -> bool:
@@ -76,9 +78,9 @@ class Group:
     """Cells that are built by one buildx, which whoever comes first starts when all have come.
 
     It is meant for what the cache holds. Where more steps are run than there
-    are jobs, or a build fails, or takes too long, it is given up: each cell is
-    then built by itself, as if nothing had been. A bake that can go on when one
-    fails leaves that one only.
+    are jobs, or a build fails, takes too long, or cannot be started, it is given
+    up: each cell is then built by itself, as if nothing had been. A bake that can
+    go on when one fails leaves that one only.
     """
 
     def __init__(self, shop: Workshop, likely: Mapping[str, str], rows: int) -> None:
@@ -127,6 +129,8 @@ class Group:
                 if len(self._orders) > 1:  # of one alone bake names no target in its progress
                     self._begin_checks()
                     self._built = self._build()
+            except EngineError as error:
+                self._part(list(self._orders), str(error))
             finally:
                 self._drop_checks()
                 with self._news:
@@ -165,10 +169,14 @@ class Group:
             told = load_all_metadata(metadata)
             left = [order.cell.id for name, order in orders.items() if name not in told]
             if left and not shop.cancel.is_set():
-                shop.emit(Event("group-parted", None, {"cells": left}))
+                self._part(left)
             return {
                 order.cell.id: self._take(order, builds[name], ended, told[name]) for name, order in orders.items() if name in told
             }
+
+    def _part(self, cells: list[str], reason: str | None = None) -> None:
+        """Say which cells are to be built by themselves, and why where no build tells it."""
+        self._shop.emit(Event("group-parted", None, {"cells": cells, "reason": reason}))
 
     def _begin_checks(self) -> None:
         """Let the builder test the likely images beside: the cells of each row one after another, in one build."""
@@ -178,18 +186,20 @@ class Group:
             checks = [check for check in cell.settings.smoke if runners.get(check) == GRAPH]
             known = recall_image(self._likely[cell.id]) if checks else None
             if known and known.manifest and (steps := foresee_steps(make_caller(shop, cell, known), checks)):
-                self._graphs[cell.id] = open_graph(shop, cell, target, known)
-                ready[cell.settings.platform].append((self._graphs[cell.id], steps))
+                ready[cell.settings.platform].append((cell.id, open_graph(shop, cell, target, known), steps))
         for alike in ready.values():
-            for row in (alike[at :: self._rows] for at in range(min(self._rows, len(alike)))):
-                start_together(row)
+            rows = max(1, self._rows // len(ready))
+            for row in (alike[at::rows] for at in range(min(rows, len(alike)))):
+                start_together([(graph, steps) for _, graph, steps in row])
+                self._graphs.update({cell_id: graph for cell_id, graph, _ in row})  # what is not started has nothing to be closed
 
     def _drop_checks(self) -> None:
-        """End the checks of images that are not what became of the cells."""
+        """End the checks of images that are not what became of the cells, and all where a cell may have left before they began."""
         for cell_id in [*self._graphs]:
             built = self._built.get(cell_id)
             is_likely = built is not None and built.metadata.digest == self._likely[cell_id]
-            if not is_likely and (graph := self._graphs.pop(cell_id, None)):
+            is_wanted = is_likely and not self._shop.cancel.is_set()
+            if not is_wanted and (graph := self._graphs.pop(cell_id, None)):
                 graph.close()
 
     def _take(self, order: _Order, build: Following, ended: Exit, told: BuildMetadata) -> Built:
