@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct, field
 from msgspec.structs import replace
 
+from orchestrator.disk import passing_folder
 from orchestrator.docker.build import run_build
 from orchestrator.docker.containers import KEEP_BYTES, Ended
 from orchestrator.docker.stages import find_step, is_clipped, make_end
@@ -18,6 +19,7 @@ from orchestrator.measure.progress import Progress
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
+    from pathlib import Path
     from threading import Event
 
     from orchestrator.docker.process import Exit
@@ -41,8 +43,8 @@ class _Step(Struct):
 class Batch:
     """A build with several tasks, each with its time limit."""
 
-    def __init__(  # what is run, and how, what ends it, and for how many images it is
-        self, tasks: Sequence[Timed], nonce: str, argv: list[str], dockerfile: bytes, cancel: Event, shares: int
+    def __init__(  # noqa: PLR0913  # what is run, how and where, what ends it, and for how many images it is
+        self, tasks: Sequence[Timed], nonce: str, argv: list[str], dockerfile: bytes, folder: Path, cancel: Event, shares: int
     ) -> None:
         """Begin at once."""
         self._tasks = [task for task, _ in tasks]
@@ -55,7 +57,7 @@ class Batch:
         self._abandoned = self._over = False
         self._problem: BaseException | None = None
         self._news = Condition()
-        self._thread = Thread(target=self._run, args=(argv, dockerfile), daemon=True)
+        self._thread = Thread(target=self._run, args=(argv, dockerfile, folder), daemon=True)
         self._thread.start()
 
     def find(self, task: Task, among: Iterable[int]) -> int | None:
@@ -116,9 +118,18 @@ class Batch:
         ends = [step.ended for step in self._steps[at]]
         return ends[-1] is not None or any(ended is not None and ended.code != 0 for ended in ends)
 
-    def _run(self, argv: list[str], dockerfile: bytes) -> None:
+    def _run(self, argv: list[str], dockerfile: bytes, folder: Path) -> None:
+        """Run the build; what buildx lays aside of a Dockerfile that it is handed goes with the folder's own if it is killed."""
         try:
-            ended = run_build(argv, on_progress=self._take, timeout_s=float("inf"), cancel=self, dockerfile=dockerfile)
+            with passing_folder(folder) as passing:
+                ended = run_build(
+                    argv,
+                    on_progress=self._take,
+                    timeout_s=float("inf"),
+                    cancel=self,
+                    environment={"TMPDIR": str(passing)},
+                    dockerfile=dockerfile,
+                )
             self._finish(ended)
         except BaseException as error:  # noqa: BLE001  # handed to who waits for it
             self._problem = error

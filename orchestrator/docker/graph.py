@@ -116,7 +116,12 @@ class Graph:
             said: deque[bytes] = deque(maxlen=1)
             argv = render_argv(self.place, {self.variant(Task(())): ("cell", self.place.layout)}, f"type=tar,dest={archive}")
             ended = run_build(
-                argv, on_progress=said.append, timeout_s=_FILES_S, cancel=self.place.cancel, dockerfile=b"FROM cell\n"
+                argv,
+                on_progress=said.append,
+                timeout_s=_FILES_S,
+                cancel=self.place.cancel,
+                environment={"TMPDIR": str(folder)},
+                dockerfile=b"FROM cell\n",
             )
             if ended.code != 0:
                 last = said[0].decode("utf-8", "replace")[:300] if said else "it gave no reason"
@@ -167,7 +172,8 @@ def start_together(wanted: Sequence[tuple[Graph, Sequence[Timed]]]) -> list[Shar
     contexts = {digest: (f"cell{at}", layout) for at, (digest, layout) in enumerate(layouts.items())}
     dockerfile = render_dockerfile([task for task, _ in tasks], [contexts[digest][0] for digest in digests], nonce)
     place = wanted[0][0].place
-    batch = Batch(tasks, nonce, render_argv(place, contexts), dockerfile.encode(), place.cancel, shares=len(wanted))
+    folder = place.layout.parent  # the run's: a layout is made anew when its cell is tried again
+    batch = Batch(tasks, nonce, render_argv(place, contexts), dockerfile.encode(), folder, place.cancel, shares=len(wanted))
     shares, begin = [], 0
     for graph, own in wanted:
         shares.append(Share(batch, range(begin, begin + len(own))))

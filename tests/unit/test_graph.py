@@ -21,7 +21,7 @@ from orchestrator.docker.variants import make_variant
 from orchestrator.errors import EngineError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from orchestrator.docker.process import Signal
 
@@ -36,15 +36,25 @@ class FakeBuilder:
         """Remember every build."""
         self.builds: list[list[list[str]]] = []
         self.argvs: list[list[str]] = []
+        self.folders: list[Path] = []  # where each lays files aside
         self.says: list[str] = []
         self.most: float = float("inf")  # tasks in a build that it does not refuse
         self.lists_no_users = False  # in the image's /etc/passwd
         self.now = 100.0  # by a clock that `take` moves on
 
     def __call__(
-        self, argv: list[str], *, on_progress: Callable[[bytes], None], cancel: Signal, dockerfile: bytes, **_: object
+        self,
+        argv: list[str],
+        *,
+        on_progress: Callable[[bytes], None],
+        cancel: Signal,
+        environment: Mapping[str, str],
+        dockerfile: bytes,
+        **_: object,
     ) -> Exit:
         """Stand in the place of run_build."""
+        self.folders.append(Path(environment["TMPDIR"]))
+        self.folders[-1].joinpath("dockerfile1").mkdir()  # which buildx itself leaves when it is killed
         steps = [line for line in dockerfile.decode().splitlines() if line.startswith("RUN ")]
         self.argvs.append(argv)
         self.builds.append([])
@@ -131,6 +141,15 @@ def test_what_is_foreseen_goes_into_one_build(builder: FakeBuilder, tmp_path: Pa
     """Starting buildx costs more than most checks."""
     assert run_all(make_graph(tmp_path), [task("a"), task("b"), task("a"), task("c")]) == [0, 0, 0, 0]
     assert builder.builds == [[["a"], ["b"], ["a"], ["c"]]]
+
+
+def test_what_buildx_lays_aside_lies_with_the_images_of_the_run(builder: FakeBuilder, tmp_path: Path) -> None:
+    """Where `matrix clean` and a run that goes on remove it after a kill; nothing is left where nobody was killed."""
+    layout = tmp_path / "run" / "cell"
+    layout.mkdir(parents=True)
+    run_all(make_graph(layout), [task("a")])
+    assert [folder.parent for folder in builder.folders] == [tmp_path / "run"]
+    assert [path.name for path in (tmp_path / "run").iterdir()] == ["cell"]
 
 
 def test_one_that_fails_stops_no_other(builder: FakeBuilder, tmp_path: Path) -> None:
