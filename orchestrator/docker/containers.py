@@ -102,13 +102,18 @@ def _specify(engine: Engine, image: str, confinement: Confinement, logs: Mapping
             "PidsLimit": limits.pids,
             "Memory": limits.memory_bytes,
             "MemorySwap": limits.memory_bytes,
-            "NanoCpus": int(min(limits.cpus, engine.cpus or limits.cpus) * 1e9),  # the engine refuses more than it has
+            "NanoCpus": _nano_cpus(engine, limits),
             "ReadonlyRootfs": not limits.writable,
             "Tmpfs": {"/tmp": _TMPFS} if confinement.tmpfs else {},  # noqa: S108  # inside the container
             "Sysctls": dict(confinement.sysctls),
             "LogConfig": dict(logs),
         },
     }
+
+
+def _nano_cpus(engine: Engine, limits: Limits) -> int:
+    """Give the limit of processors, if the engine takes one: it refuses more than it has, and any where it can hold to none."""
+    return int(min(limits.cpus, engine.cpus or limits.cpus) * 1e9) if engine.limits_cpus else 0
 
 
 @contextmanager

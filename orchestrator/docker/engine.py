@@ -47,6 +47,7 @@ class Engine(Struct, frozen=True):
     cgroup: str
     endpoint: str  # where the client finds it
     answers: bool = True  # a remote builder needs the client only
+    limits_cpus: bool = True  # not where its kernel, or whoever started it without root, keeps that from it
 
     @property
     def is_local(self) -> bool:
@@ -133,6 +134,7 @@ def connect(*, is_needed: bool = True, asked: Future[Answer] | None = None) -> E
         platform=_platform(str(info.get("OSType", "linux")), str(info.get("Architecture", ""))),
         cgroup=f"v{info.get('CgroupVersion') or '1'}",
         endpoint=_endpoint(docker, client),
+        limits_cpus=info.get("CpuCfsQuota") is not False,
     )
 
 

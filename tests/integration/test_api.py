@@ -21,7 +21,7 @@ import pytest
 from msgspec.structs import replace
 
 from orchestrator.docker.api import RefusedError, ask, talking
-from orchestrator.docker.containers import KEEP_BYTES, Confinement, ended_container, list_containers
+from orchestrator.docker.containers import KEEP_BYTES, Confinement, container, ended_container, list_containers
 from orchestrator.docker.engine import connect
 from orchestrator.docker.images import load_image, remove_image
 from orchestrator.docker.installed import installation, remember_client
@@ -153,6 +153,27 @@ def test_an_engine_that_hangs_up_after_an_answer_is_not_looked_for_elsewhere(tmp
             with pytest.raises(EngineError, match="does not answer: NotConnected"):
                 talk.ask("GET", "/info")
         assert ask(engine, "GET", "/info") == {}
+
+
+@pytest.mark.parametrize(
+    ("limits_cpus", "has", "wanted", "nano"), [(True, 2, 4.0, 2e9), (True, 2, 0.5, 5e8), (True, 0, 4.0, 4e9), (False, 2, 0.5, 0)]
+)
+def test_no_more_processors_are_asked_for_than_an_engine_can_give(
+    tmp_path: Path, has: int, wanted: float, nano: float, *, limits_cpus: bool
+) -> None:
+    """It refuses more than it has, and any limit where its kernel holds none; the other limits are asked for all the same."""
+    specs: list[dict[str, Any]] = []
+
+    def answer(handler: Any) -> None:
+        if body := handler.rfile.read(int(handler.headers.get("Content-Length", 0))):
+            specs.append(json.loads(body)["HostConfig"])
+        handler.reply(201, b"{}")
+
+    with serving(tmp_path, answer) as (engine, _):
+        asked = replace(engine, limits_cpus=limits_cpus, cpus=has)
+        with container(asked, "i", Confinement(RUN, "cell", Limits(cpus=wanted))):
+            pass
+    assert [(one["NanoCpus"], one["Memory"], one["PidsLimit"]) for one in specs] == [(nano, 512 * 1024**2, 256)]
 
 
 def test_an_engine_that_is_gone(tmp_path: Path) -> None:

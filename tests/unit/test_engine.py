@@ -93,6 +93,15 @@ def test_an_engine_with_containerds_store_and_elsewhere_is_told(monkeypatch: pyt
     assert (engine.containerd_store, engine.is_local, engine.platform, engine.cgroup) == (True, False, "linux/riscv64", "v1")
 
 
+@pytest.mark.parametrize(("said", "limits"), [({}, True), ({"CpuCfsQuota": True}, True), ({"CpuCfsQuota": False}, False)])
+def test_an_engine_says_where_it_cannot_limit_processors(
+    monkeypatch: pytest.MonkeyPatch, said: dict[str, bool], *, limits: bool
+) -> None:
+    """One that does not say so can."""
+    use(monkeypatch, FakeDocker(info=json.dumps({**INFO, **said}), context_inspect="unix:///var/run/docker.sock\n"))
+    assert connect().limits_cpus is limits
+
+
 def test_without_a_client_the_way_to_one_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     """No docker command is an engine error with what to install."""
     monkeypatch.setattr(shutil, "which", make_which(found=False))
