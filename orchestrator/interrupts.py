@@ -14,11 +14,12 @@ if TYPE_CHECKING:
     from threading import Event as Signal
 
 _STANDARD = (0, 1, 2)
+_OF_A_RUN = "cancelling the cells under way; what is finished is kept"
 
 
 @contextmanager
-def interrupts(cancel: Signal, interrupted: Signal) -> Iterator[None]:
-    """Let the first interruption cancel the cells under way; a second one is not waited for.
+def interrupts(cancel: Signal, interrupted: Signal, words: str = _OF_A_RUN) -> Iterator[None]:
+    """Let the first interruption cancel what is under way, and say in these words what that means; a second one is not waited for.
 
     What the caller has switched off, as `nohup` does with a closed terminal, stays off.
     """
@@ -33,7 +34,7 @@ def interrupts(cancel: Signal, interrupted: Signal) -> Iterator[None]:
             raise KeyboardInterrupt
         interrupted.set()
         cancel.set()
-        say_at_once(f"\nmatrix: {signal.Signals(number).name}: cancelling the cells under way; what is finished is kept\n")
+        say_at_once(f"\nmatrix: {signal.Signals(number).name}: {words}\n")
 
     numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
     wanted = [number for number in numbers if signal.getsignal(number) != signal.SIG_IGN]

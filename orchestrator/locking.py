@@ -32,6 +32,7 @@ from orchestrator.requirements import load_requirements
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
     from pathlib import Path
+    from threading import Event as Signal
 
     from orchestrator.config.load import Matrix
     from orchestrator.model import Cell
@@ -116,14 +117,15 @@ def name_of(target: Target) -> str:
 
 
 class Making(Struct, frozen=True):
-    """How a lock is made: with whom to ask, and what may be done to find out."""
+    """How a lock is made: with whom to ask, what may be done to find out, and what ends the asking."""
 
     may_build: bool
     say: Callable[[str], None]
+    cancel: Signal
 
 
 def make_lock(matrix: Matrix, making: Making) -> Lock:
-    """Ask the registries and the package index what everything is today."""
+    """Ask the registries and the package index what everything is today, unless that is interrupted."""
     cells = matrix.plan.cells
     facts = read_facts(cells, matrix.folder)
     for cell in cells:
@@ -158,10 +160,11 @@ def _lock_bases(matrix: Matrix, refs: list[tuple[str, str]], making: Making) -> 
     if not refs:
         return ()
     docker = find_client()
-    builder = _builder_of(docker, matrix)
+    builder = _builder_of(docker, matrix, making.cancel)
     names = list(dict.fromkeys(ref for ref, _ in refs))
     with ThreadPoolExecutor(_AT_ONCE) as pool:
-        resolved = dict(zip(names, pool.map(lambda ref: resolve_reference(docker, ref, builder), names), strict=True))
+        ask = partial(resolve_reference, docker, builder=builder, cancel=making.cancel)
+        resolved = dict(zip(names, pool.map(ask, names), strict=True))
     for ref, found in resolved.items():
         if found.source == "engine":
             making.say(f"base {ref} is locked to the image that only this engine has: {found.why}")
@@ -171,10 +174,10 @@ def _lock_bases(matrix: Matrix, refs: list[tuple[str, str]], making: Making) -> 
     )
 
 
-def _builder_of(docker: str, matrix: Matrix) -> str | None:
+def _builder_of(docker: str, matrix: Matrix, cancel: Signal) -> str | None:
     """Name the builder whose mirrors are to be asked, where there is one."""
     asked = matrix.file.builder
-    return asked.name if asked.driver != "docker" and has_builder(docker, asked.name) else None
+    return asked.name if asked.driver != "docker" and has_builder(docker, asked.name, cancel) else None
 
 
 def _lock_requirements(
@@ -195,7 +198,7 @@ def _lock_requirements(
     sources = with_options_of(load_sources(os.environ, matrix.folder), load_requirements(matrix.folder / path).options)
     asked = Resolving(oldest, hashes=True, may_build=making.may_build)
     try:
-        pins = resolve(matrix.folder / path, matrix.folder, asked, sources)
+        pins = resolve(matrix.folder / path, matrix.folder, asked, sources, making.cancel)
         return [LockedRequirements(path, digest, oldest, tuple(map(_render_pin, pins)))], list(pins)
     except ResolutionError as error:
         if error.without_wheel and not making.may_build:
@@ -211,7 +214,8 @@ def _lock_requirements(
     for name in dict.fromkeys(facts[cell.id].target for cell in cells):
         python, platform = name.split(" ")[1], _uv_platform(name)
         try:
-            pins = resolve(matrix.folder / path, matrix.folder, replace(asked, python=python, platform=platform), sources)
+            for_target = replace(asked, python=python, platform=platform)
+            pins = resolve(matrix.folder / path, matrix.folder, for_target, sources, making.cancel)
         except ResolutionError as error:
             message = f"{path} cannot be resolved for {name}: {error}"
             raise UsageError(message) from error

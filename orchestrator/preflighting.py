@@ -35,6 +35,7 @@ from orchestrator.requirements import load_requirements
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
+    from threading import Event as Signal
 
     from orchestrator.index.sources import Sources
     from orchestrator.model import Cell, Plan
@@ -55,6 +56,7 @@ class _Look(Struct):
 
     sources: Sources
     offline: bool
+    cancel: Signal
     problem: str | None = None
     _known: dict[tuple[Sources, str], tuple[Offer, ...] | None] = field(default_factory=dict)
     _indices: dict[tuple[Sources, bool], PackageIndex] = field(default_factory=dict)
@@ -65,7 +67,7 @@ class _Look(Struct):
         with self._lock:
             key = (sources, self.offline)
             if key not in self._indices:
-                self._indices[key] = PackageIndex(sources, offline=self.offline)
+                self._indices[key] = PackageIndex(sources, self.cancel, offline=self.offline)
             return self._indices[key]
 
     def give_up(self, error: PackageIndexError) -> None:
@@ -128,9 +130,9 @@ class _Resolved(Struct, frozen=True):
 _Wanted = tuple[_Resolved, "Pinned", "tuple[Target, ...]"]
 
 
-def look_ahead(plan: Plan, folder: Path, *, offline: bool = False) -> Preflight:
-    """Foretell every cell of a plan."""
-    look = _Look(load_sources(os.environ, folder), offline)
+def look_ahead(plan: Plan, folder: Path, cancel: Signal, *, offline: bool = False) -> Preflight:
+    """Foretell every cell of a plan, unless that is interrupted."""
+    look = _Look(load_sources(os.environ, folder), offline, cancel)
     here = platform_here()
     images = {cell.id: images_of(cell, folder) for cell in plan.cells}
     targets = {cell.id: make_target(cell, images[cell.id][0], here) for cell in plan.cells}
@@ -211,7 +213,7 @@ def _offers_of(look: _Look, sources: Sources, name: str) -> tuple[Offer, ...]:
 def _try_uv(look: _Look, sources: Sources, path: Path, folder: Path, python: str) -> tuple[tuple[Pinned, ...] | None, str | None]:
     for _ in range(2):
         try:
-            return resolve(path, folder, Resolving(python, offline=look.offline), sources), None
+            return resolve(path, folder, Resolving(python, offline=look.offline), sources, look.cancel), None
         except (ResolutionError, OfflineError, UsageError) as error:
             return None, str(error)
         except PackageIndexError as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from threading import Event as Signal
 from typing import Annotated
 
 import typer
@@ -10,6 +11,8 @@ from orchestrator.commands.options import DEFAULT_FILE, File, LockFile, Only, Ou
 from orchestrator.commands.printing import print_result, terminal_width, warn
 from orchestrator.errors import ExitCode
 from orchestrator.units import count
+
+_STOPPING = "no answer is waited for any more"
 
 
 def preflight(
@@ -27,6 +30,7 @@ def preflight(
     """
     from orchestrator.config.load import load_matrix
     from orchestrator.foreseen import remember_forecasts
+    from orchestrator.interrupts import interrupts
     from orchestrator.plan.select import select_cells
     from orchestrator.preflight.render import FORMATS, render_preflight
     from orchestrator.preflighting import is_certain, look_ahead
@@ -34,7 +38,9 @@ def preflight(
     check_one_of("--format", kind, FORMATS)
     matrix = load_matrix(file)
     plan = select_cells(matrix.plan, only or (), skip or ())
-    found = look_ahead(plan, matrix.folder, offline=offline)
+    cancel = Signal()
+    with interrupts(cancel, Signal(), _STOPPING):
+        found = look_ahead(plan, matrix.folder, cancel, offline=offline)
     remember_forecasts(found, plan, matrix.folder)
     print_result(render_preflight(found, kind, terminal_width()), out)
     if found.problem:
@@ -59,6 +65,7 @@ def lock(
     The lock is matrix.lock, beside the matrix file.
     """
     from orchestrator.config.load import load_matrix
+    from orchestrator.interrupts import interrupts
     from orchestrator.lock.compare import find_moves
     from orchestrator.lock.text import render_lock
     from orchestrator.locking import Making, load_lock, lock_path, make_lock
@@ -66,7 +73,9 @@ def lock(
     matrix = load_matrix(file)
     path = lock_path(file)
     known = load_lock(path, repeat_options(file))[0] if check else None
-    now = make_lock(matrix, Making(build, warn))
+    cancel = Signal()
+    with interrupts(cancel, Signal(), _STOPPING):
+        now = make_lock(matrix, Making(build, warn, cancel))
     if known is None:
         text = render_lock(now)
         print_result(text, out or path)

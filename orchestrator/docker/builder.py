@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 
+from orchestrator.asking import beside
 from orchestrator.docker import process
-from orchestrator.docker.engine import beside, connect
+from orchestrator.docker.engine import connect
 from orchestrator.docker.marks import MARK, is_marked, remove_mark, write_mark
 from orchestrator.docker.nodes import Existing, native_platforms, other_platforms, parse_inspection
 from orchestrator.errors import EngineError

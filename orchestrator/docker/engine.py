@@ -5,22 +5,20 @@ from __future__ import annotations
 import os
 import re
 import shutil
-from concurrent.futures import Future
 from contextlib import suppress
-from threading import Thread
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 
+from orchestrator.asking import beside
 from orchestrator.docker import process
 from orchestrator.docker.installed import installation, recall_client, remember_client
 from orchestrator.errors import EngineError
 from orchestrator.strict import parse_object
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-
-Said = TypeVar("Said")
+    from collections.abc import Mapping
+    from concurrent.futures import Future
 
 MIN_BUILDX = (0, 13, 0)  # the first with --progress=rawjson
 _BAKING = (0, 17, 0)  # the first whose bake takes a cell's network, and is told what it may read
@@ -67,20 +65,6 @@ class Answer(Struct, frozen=True):
     ok: bool = True
     error: str = ""
     timed_out: bool = False
-
-
-def beside(ask: Callable[[], Said]) -> Future[Said]:
-    """Ask something beside what the caller does until it needs the answer."""
-    asked: Future[Said] = Future()
-
-    def answer() -> None:
-        try:
-            asked.set_result(ask())
-        except BaseException as error:  # noqa: BLE001  # handed to who wants the answer, if anybody does
-            asked.set_exception(error)
-
-    Thread(target=answer, daemon=True).start()
-    return asked
 
 
 def ask_engine() -> Future[Answer]:

@@ -15,8 +15,10 @@ from orchestrator.strict import parse_object
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from threading import Event as Signal
 
     from orchestrator.docker.engine import Engine
+    from orchestrator.docker.process import Output
 
 _ANSWER_S = 90.0
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
@@ -44,7 +46,9 @@ class Resolved(Struct, frozen=True):
         return self.images[wanted]
 
 
-def resolve_reference(docker: str, ref: str, builder: str | None, buildx: Sequence[str] = ()) -> Resolved:
+def resolve_reference(
+    docker: str, ref: str, builder: str | None, buildx: Sequence[str] = (), cancel: Signal | None = None
+) -> Resolved:
     """Ask the registry, as the builder would with its mirrors; where it has nothing for us, the engine's own images.
 
     A registry that is silent may have the image as ever: what the engine has
@@ -52,26 +56,34 @@ def resolve_reference(docker: str, ref: str, builder: str | None, buildx: Sequen
     """
     chosen = ["--builder", builder] if builder else []
     argv = [*(buildx or (docker, "buildx")), "imagetools", "inspect", *chosen, ref, "--format", "{{json .Manifest}}"]
-    answer = process.run(argv, timeout_s=_ANSWER_S)
+    answer = _ask(argv, cancel)
     found = parse_object(answer.stdout) if answer.ok else {}
     if _DIGEST.fullmatch(str(found.get("digest"))):
         return Resolved(found["digest"], _images_of(found), "registry")
     why = explain_refusal(ref, answer.stderr, timed_out=answer.exit.timed_out)
     has_answered = not _TOO_MANY.search(answer.stderr) and (_NOT_THERE.search(answer.stderr) or _REFUSED.search(answer.stderr))
-    local = read_engine_digest(docker, ref) if has_answered else None
+    local = read_engine_digest(docker, ref, cancel) if has_answered else None
     if local is None:
         raise EngineError(why)
     return Resolved(local, {}, "engine", why)
 
 
-def has_builder(docker: str, name: str) -> bool:
+def has_builder(docker: str, name: str, cancel: Signal | None = None) -> bool:
     """Tell whether buildx knows a builder of that name."""
-    return process.run([docker, "buildx", "inspect", name], timeout_s=_ANSWER_S).ok
+    return _ask([docker, "buildx", "inspect", name], cancel).ok
 
 
-def read_engine_digest(docker: str, ref: str) -> str | None:
+def _ask(argv: Sequence[str], cancel: Signal | None) -> Output:
+    """Have docker ask, unless that is interrupted."""
+    answer = process.run(argv, timeout_s=_ANSWER_S, cancel=cancel)
+    if answer.exit.cancelled:
+        raise KeyboardInterrupt
+    return answer
+
+
+def read_engine_digest(docker: str, ref: str, cancel: Signal | None = None) -> str | None:
     """Give the id of an image that the engine has, or None."""
-    answer = process.run([docker, "image", "inspect", "--format", "{{.Id}}", ref], timeout_s=_ANSWER_S)
+    answer = _ask([docker, "image", "inspect", "--format", "{{.Id}}", ref], cancel)
     found = answer.stdout.strip()
     return found if answer.ok and _DIGEST.fullmatch(found) else None
 

@@ -7,7 +7,9 @@ import netrc
 import ssl
 import time
 import zlib
+from functools import partial
 from http.client import HTTPException
+from threading import Event as Signal
 from typing import TYPE_CHECKING
 from urllib.error import HTTPError, URLError
 from urllib.parse import unquote, urlsplit, urlunsplit
@@ -15,6 +17,7 @@ from urllib.request import HTTPRedirectHandler, HTTPSHandler, OpenerDirector, Re
 
 from msgspec import Struct
 
+from orchestrator.asking import answer_of, beside
 from orchestrator.index.sources import local_path
 from orchestrator.index.troubles import RefusedError, explain_silence
 
@@ -60,8 +63,9 @@ class KeepToHost(HTTPRedirectHandler):
 class Fetcher:
     """Gets files from an index; whatever goes wrong becomes a PackageIndexError that names the index."""
 
-    def __init__(self, sources: Sources) -> None:
-        """Take the certificates; proxies come from the environment."""
+    def __init__(self, sources: Sources, cancel: Signal | None = None) -> None:
+        """Take the certificates, and what ends the waiting; proxies come from the environment."""
+        self._cancel = cancel or Signal()
         context = ssl.create_default_context(cafile=sources.certificates)
         self._opener: OpenerDirector = build_opener(HTTPSHandler(context=context), KeepToHost())
         self._known = [urlsplit(place) for place in (*sources.indices, *sources.find_links) if "@" in place]
@@ -71,6 +75,10 @@ class Fetcher:
         if (path := local_path(url)) is not None:
             path = path / "index.html" if path.is_dir() else path
             return Fetched(url, "text/html", path.read_bytes()[:limit]) if path.is_file() else None
+        return answer_of(beside(partial(self._ask, url, accept, limit)), self._cancel)
+
+    def _ask(self, url: str, accept: str, limit: int) -> Fetched | None:
+        """Ask whoever is at an address."""
         address, headers = self.address_of(url)
         try:
             request = Request(address, headers={"Accept": accept, "User-Agent": "matrix", **headers})  # noqa: S310  # checked above

@@ -20,6 +20,7 @@ from orchestrator.strict import parse_json
 
 if TYPE_CHECKING:
     from pathlib import Path
+    from threading import Event as Signal
 
     from orchestrator.index.sources import Sources
 
@@ -34,10 +35,10 @@ _DISTRIBUTION = (".whl", ".tar.gz", ".zip", ".tar.bz2")
 class PackageIndex:
     """The files of packages, asked of every configured index and remembered for a while."""
 
-    def __init__(self, sources: Sources, *, offline: bool = False) -> None:
-        """Take the indices; offline, only what is remembered is known."""
+    def __init__(self, sources: Sources, cancel: Signal | None = None, *, offline: bool = False) -> None:
+        """Take the indices, and what ends the waiting for them; offline, only what is remembered is known."""
         self._sources, self.offline = sources, offline
-        self._fetcher = Fetcher(sources)
+        self._fetcher = Fetcher(sources, cancel)
         self._answering: set[str] = set()  # indices that have answered for some package
 
     @property

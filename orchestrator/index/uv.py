@@ -20,6 +20,8 @@ from orchestrator.redact import hide_credentials
 from orchestrator.smoke.words import one_line
 
 if TYPE_CHECKING:
+    from threading import Event as Signal
+
     from orchestrator.index.sources import Sources
 
 _RESOLVE_S = 300.0
@@ -73,7 +75,7 @@ def find_uv() -> str:
         raise EngineError(message) from error
 
 
-def resolve(requirements: Path, folder: Path, asked: Resolving, sources: Sources) -> tuple[Pinned, ...]:
+def resolve(requirements: Path, folder: Path, asked: Resolving, sources: Sources, cancel: Signal) -> tuple[Pinned, ...]:
     """Resolve a requirements file as it is used from `folder`; what stands in the way is an exception with its reason."""
     argv = [find_uv(), "pip", "compile", "--no-progress", "--color", "never", "--no-header", "--no-annotate", "--no-sources"]
     argv += ["--directory", str(folder.absolute()), "--python", sys.executable, "--no-python-downloads"]
@@ -84,7 +86,10 @@ def resolve(requirements: Path, folder: Path, asked: Resolving, sources: Sources
         config = Path(place, "uv.toml")  # instead of the user's own, which may ask elsewhere, or name a file to write to
         config.write_text(sources.uv_config(), encoding="utf-8")
         environment = sources.uv_environment(os.environ, config) | {"UV_NO_WRAP": "1"}  # its words are read
-        answer = process.run([*argv, str(requirements.absolute())], env=environment, timeout_s=_RESOLVE_S, limit=_OUTPUT)
+        argv.append(str(requirements.absolute()))
+        answer = process.run(argv, env=environment, timeout_s=_RESOLVE_S, limit=_OUTPUT, cancel=cancel)
+    if answer.exit.cancelled:
+        raise KeyboardInterrupt
     if answer.ok:
         return parse_pins(answer.stdout, requirements)
     words = hide_credentials(answer.stderr)
