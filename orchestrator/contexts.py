@@ -54,8 +54,7 @@ class Contexts:
         if is_remote(settings.context):
             return None
         dockerfile = dockerfile_of(settings, self._folder)
-        own = dockerfile.with_name(f"{dockerfile.name}.dockerignore")
-        found = [self._digest(self._folder / settings.context, own)]
+        found = [self._digest(self._folder / settings.context, dockerfile)]
         names = [""]
         for name, value in settings.contexts:
             place = Path(named_context(value, self._folder))
@@ -92,11 +91,11 @@ class Contexts:
                     self._files[path] = hashlib.file_digest(file, "sha256").hexdigest()
             return self._files[path]
 
-    def _digest(self, root: Path, own: Path | None) -> str | None:
+    def _digest(self, root: Path, dockerfile: Path | None) -> str | None:
         """Read a context once for each set of patterns; what cannot be read is said once and stays unknown."""
         with self._lock:
             try:
-                ignore = _load_ignore(root, own)
+                ignore = load_ignore(root, dockerfile)
                 key = os.path.abspath(root), ignore  # noqa: PTH100  # as above
                 if key not in self._known:
                     self._known[key] = None
@@ -121,12 +120,16 @@ def _own_files(settings: Settings, folder: Path) -> Iterator[Path]:
         yield folder / settings.requirements
 
 
-def _load_ignore(root: Path, own: Path | None) -> str:
-    """Read the patterns: those beside the Dockerfile come instead of the context's."""
-    for path in (own, root / ".dockerignore"):
-        if path is not None and path.is_file():
-            return path.read_text(encoding="utf-8", errors="surrogateescape")
-    return ""
+def load_ignore(root: Path, dockerfile: Path | None) -> str:
+    """Read the patterns of what a build is not given."""
+    file = find_ignore_file(root, dockerfile)
+    return file.read_text(encoding="utf-8", errors="surrogateescape") if file.is_file() else ""
+
+
+def find_ignore_file(root: Path, dockerfile: Path | None) -> Path:
+    """Give the file with the patterns, be it there or not: one beside the Dockerfile comes instead of the context's."""
+    own = dockerfile.with_name(f"{dockerfile.name}.dockerignore") if dockerfile else None
+    return own if own and own.is_file() else root / ".dockerignore"
 
 
 class _Reading(Struct):

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import re
+from contextlib import suppress
+from fnmatch import fnmatchcase
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 from msgspec import Struct, field
@@ -11,7 +15,7 @@ from orchestrator.instructions import DockerfileError, fill, read_instructions, 
 from orchestrator.platforms import normal_platform
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
 _FROM = re.compile(r"(?P<flags>(?:--\S+\s+)*)(?P<image>\S+)(?:\s+AS\s+(?P<name>\S+))?\s*", re.IGNORECASE)
 _COPIED_FROM = re.compile(r"(?:^|\s)--from=(\S+)")
@@ -81,6 +85,35 @@ def find_build_tools(text: str) -> tuple[str, ...]:
     """Name the compilers and their kin that the RUN lines of a Dockerfile mention, most often to install them."""
     runs = (rest for _, word, rest in read_instructions(text) if word == "RUN")
     return tuple(sorted({tool for rest in runs for tool in _TOOLS.findall(rest)}))
+
+
+def takes_from_context(text: str, path: str) -> bool:
+    """Tell whether a Dockerfile copies or mounts a file of its context, as far as its sources are named without variables."""
+    names = path.split("/")
+    sources = [PurePosixPath("/", fill(source, {})).parts[1:] for source in _find_sources(text) if "$" not in source]
+    return any(len(parts) <= len(names) and all(map(fnmatchcase, names, parts)) for parts in sources)
+
+
+def _find_sources(text: str) -> Iterator[str]:
+    """Give what instructions take from the context; a copy that leaves something out is not judged."""
+    for _, word, rest in read_instructions(text):
+        words = split_words(rest)
+        flags = [one for one in words if one.startswith("--")]
+        if word in ("COPY", "ADD") and not any(flag.startswith(("--from=", "--exclude=")) for flag in flags):
+            yield from _read_list([one for one in words if one not in flags])[:-1]
+        elif word == "RUN":
+            for flag in flags:
+                options = dict(option.partition("=")[::2] for option in flag.removeprefix("--mount=").split(","))
+                if flag.startswith("--mount=") and options.get("type", "bind") == "bind" and "from" not in options:
+                    yield options.get("source") or options.get("src") or "."
+
+
+def _read_list(words: list[str]) -> list[str]:
+    """Give the words of an instruction, which may be written as a list in JSON."""
+    with suppress(ValueError):
+        listed = json.loads(" ".join(words))
+        return [*map(str, listed)] if isinstance(listed, list) else words
+    return words
 
 
 def plain_ref(ref: str) -> str:

@@ -17,6 +17,7 @@ from orchestrator.docker.dial import listens
 from orchestrator.docker.engine import connect
 from orchestrator.environment import builder_spec
 from orchestrator.errors import EngineError, ExitCode, MatrixError
+from orchestrator.exposed import find_exposed
 from orchestrator.hints import repeat_options
 from orchestrator.model import BuilderSpec
 from orchestrator.paths import cache_folder
@@ -43,12 +44,14 @@ class Examined(Struct, frozen=True):
     exit_code: ExitCode = ExitCode.OK
 
 
-def examine(file: Path) -> list[Examined]:
+def examine(file: Path, reports: Path) -> list[Examined]:
     """Look at everything that a run needs; one thing missing does not hide the next."""
     findings = [Examined("python", ok=True, words=sys.version.split()[0])]
     matrix = _try(
         findings, "matrix file", lambda: load_matrix(file), lambda found: f"{file}: {count(len(found.plan.cells), 'cell')}"
     )
+    exposed = find_exposed(matrix.plan.cells, matrix.folder, reports) if matrix else ()
+    findings += [Examined("context", ok=False, words=words) for words in exposed]
     is_needed = matrix is None or builder_spec(matrix).needs_engine
     engine = _try(findings, "engine", partial(connect, is_needed=is_needed), _describe_engine)
     if engine is not None:

@@ -25,6 +25,7 @@ from orchestrator.environment import builder_spec, make_environment
 from orchestrator.errors import EngineError
 from orchestrator.events import Event
 from orchestrator.execute import cells_at_once, run_cells, usual_jobs
+from orchestrator.exposed import find_exposed
 from orchestrator.figures import save_figures
 from orchestrator.foreseen import render_forecasts, with_forecasts
 from orchestrator.healing import Healer
@@ -123,6 +124,8 @@ def run_matrix(
             runner=tools.spec.smoke,
         )
         emit(_opening(run, settled, tools.builder))
+        for text in find_exposed(settled.plan.cells, matrix.folder, reports.path):
+            emit(Event("warning", None, {"text": text}))
         carried = partial(carry_over, shop, reports, record) if options.skip_unchanged else None
         cells = _run_all(settled, shop, carried, partial(last_seconds, reports, record.name))
         is_measured = True

@@ -47,7 +47,7 @@ def doctor(
     from orchestrator.doctor import examine, render_examination
 
     check_one_of("--format", kind, ("table", "json"))
-    findings = examine(file)
+    findings = examine(file, reports_folder(None, file))
     print_result(render_examination(findings, kind, terminal_width()), out)
     raise typer.Exit(max(finding.exit_code for finding in findings))
 

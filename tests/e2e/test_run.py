@@ -215,6 +215,20 @@ def test_no_smoke_builds_and_measures_only(project: Project) -> None:
     assert cell["image"]["compressed_bytes"] > 0
 
 
+def test_builds_that_copy_the_stored_runs_are_said_before_the_first(project: Project) -> None:
+    """Or the images grow from run to run, and nobody knows by what."""
+    project.folder.joinpath("Dockerfile").write_text("FROM scratch\nCOPY . /app\n")
+    project.write(axes={"kind": ["a", "b"]})
+    project.run("--no-smoke")
+    kinds = [event["kind"] for event in project.events()]
+    (warning,) = [event["text"] for event in project.events() if event["kind"] == "warning"]
+    assert warning.startswith("reports/runs lies in the context '.' of 2 cells, and no .dockerignore leaves it out")
+    assert kinds.index("warning") < kinds.index("cell-started")
+    project.folder.joinpath(".dockerignore").write_text("reports\n")
+    project.run("--no-smoke")
+    assert "warning" not in [event["kind"] for event in project.events()]
+
+
 def test_fail_fast_stops_handing_out_cells(project: Project) -> None:
     """What is left has no result, and the run is incomplete rather than interrupted."""
     project.write(axes={"kind": ["bad", *"abcdef"]}, settings={"kind": {"bad": {"args": {"DO": "exit 1"}}}})

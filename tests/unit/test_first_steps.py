@@ -14,6 +14,7 @@ from orchestrator.docker import process
 from orchestrator.doctor import examine, render_examination
 from orchestrator.ending import exit_code_of
 from orchestrator.errors import ExitCode, StoreError, UsageError
+from orchestrator.exposed import find_exposed
 from orchestrator.model import Status
 from orchestrator.starter import FILES, write_starter
 from tests.unit.docker_fake import Answer, FakeDocker, make_which
@@ -42,14 +43,17 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def examined(folder: Path, monkeypatch: pytest.MonkeyPatch, **answers: Answer) -> dict[str, tuple[bool, str]]:
     """Look at a machine whose docker gives these answers; give what was found."""
     monkeypatch.setattr(process, "run", FakeDocker(**{"info": INFO, "buildx_inspect": ABSENT, **answers}))
-    return {found.what: (found.ok, found.words) for found in examine(folder / "matrix.yaml")}
+    return {found.what: (found.ok, found.words) for found in examine(folder / "matrix.yaml", folder / "reports")}
 
 
 def test_what_init_writes_is_a_matrix(tmp_path: Path) -> None:
-    """A newcomer's first matrix loads as it is, with more than one cell and nothing but the files that were written."""
+    """It loads as it is, with more than one cell and nothing but the files that were written; no build copies its runs."""
     written = write_starter(tmp_path / "new", force=False)
     assert written == [tmp_path / "new" / name for name in FILES]
-    assert len(load_matrix(tmp_path / "new" / "matrix.yaml").plan.cells) > 1
+    matrix = load_matrix(tmp_path / "new" / "matrix.yaml")
+    assert len(matrix.plan.cells) > 1
+    (tmp_path / "new" / "Dockerfile").write_text("FROM x\nCOPY . /app\n")
+    assert list(find_exposed(matrix.plan.cells, matrix.folder, tmp_path / "new" / "reports")) == []
 
 
 def test_init_overwrites_only_when_told(tmp_path: Path) -> None:
@@ -64,6 +68,19 @@ def test_init_overwrites_only_when_told(tmp_path: Path) -> None:
         write_starter(tmp_path, force=False)
     write_starter(tmp_path, force=True)
     assert (tmp_path / "Dockerfile").read_text() != "mine"
+
+
+def test_doctor_says_that_builds_would_copy_the_stored_runs(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is broken by it, so it changes no exit code."""
+    assert "context" not in examined(folder, monkeypatch)
+    (folder / "Dockerfile").write_text("FROM x\nCOPY . /app\n")
+    words = (
+        "reports/runs lies in the context '.' of 2 cells, and no .dockerignore leaves it out: "
+        "a COPY of everything copies it; add the line 'reports' to .dockerignore"
+    )
+    assert examined(folder, monkeypatch)["context"] == (False, words)
+    (found,) = (one for one in examine(folder / "matrix.yaml", folder / "reports") if one.what == "context")
+    assert found.exit_code == 0
 
 
 def test_doctor_misses_a_daemon_that_no_run_can_start(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -152,7 +169,7 @@ def test_doctor_is_read_by_people_and_machines(folder: Path, monkeypatch: pytest
     """What is missing stands out in a table, and is false in JSON."""
     (folder / "matrix.yaml").unlink()
     monkeypatch.setattr(process, "run", FakeDocker(info=INFO, buildx_inspect=ABSENT))
-    findings = examine(folder / "matrix.yaml")
+    findings = examine(folder / "matrix.yaml", folder / "reports")
     table = render_examination(findings, "table", 10_000)
     assert f"MISSING  matrix file   {folder}/matrix.yaml: no such file; `matrix init` writes one" in table
     assert "ok       engine        Docker 28.1.0" in table
