@@ -67,10 +67,10 @@ class _Number:
         return {"anyOf": [handler(core), text]}
 
 
-def _measure(pattern: str, largest: int, kind: str) -> dict[str, Any]:
+def _measure(pattern: str, largest: int) -> dict[str, Any]:
     """Give the JSON Schema of a number that may have a unit."""
     text = {"type": "string", "allOf": [{"pattern": pattern}, {"pattern": MORE_THAN_NOTHING}]}
-    return {"anyOf": [text, {"type": kind, "minimum": 1, "maximum": largest}]}
+    return {"anyOf": [text, {"type": "integer", "minimum": 1, "maximum": largest}]}
 
 
 # The patterns of texts, and what to say of a text that does not fit.
@@ -111,8 +111,8 @@ Version = BeforeValidator(_as_version)
 _OTHERS = [{"type": "number"}, {"type": "boolean"}]  # editors read 3.12 as a number; matrix does not
 _WORDS = [{"type": "string"}, *_OTHERS]
 Text = Annotated[str, BeforeValidator(_as_text), WithJsonSchema({"anyOf": _WORDS})]
-Duration = Annotated[float, BeforeValidator(parse_duration), WithJsonSchema(_measure(DURATION_PATTERN, LONGEST_S, "integer"))]
-Size = Annotated[int, BeforeValidator(parse_size), WithJsonSchema(_measure(SIZE_PATTERN, LARGEST_PLAIN, "number"))]
+Duration = Annotated[float, BeforeValidator(parse_duration), WithJsonSchema(_measure(DURATION_PATTERN, LONGEST_S))]
+Size = Annotated[int, BeforeValidator(parse_size), WithJsonSchema(_measure(SIZE_PATTERN, LARGEST_PLAIN))]
 Percent = Annotated[str, Field(pattern=_PERCENT, description="a share, such as 10%")]
 AxisValue = Annotated[
     str,

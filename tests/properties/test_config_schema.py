@@ -99,6 +99,7 @@ REFUSED = {
     "a name that is none": "version: 1\nname: m\naxes: {a b: [x]}",
     "a name that is taken": "version: 1\nname: m\naxes: {reason: [x]}",
     "two platforms of one cell": "version: 1\nname: m\naxes: {a: [x]}\ndefaults: {platform: 'linux/amd64,linux/arm64'}",
+    "a size of half a byte": "version: 1\nname: m\naxes: {a: [x]}\nbudgets: [{size: 1.5}]",
     "an exclusion of nothing": "version: 1\nname: m\naxes: {a: [x]}\nexclude: [{}]",
     "an exclusion with a reason alone": "version: 1\nname: m\naxes: {a: [x]}\nexclude: [{reason: later}]",
     "a budget of nothing": "version: 1\nname: m\naxes: {a: [x]}\nbudgets: [{where: {a: x}}]",
@@ -119,7 +120,6 @@ TAKEN = {
     "claims: [{say: s, left: {python: 3.12}, right: {python: [3.13]}, is: smaller}]",
     "a check that needs no words": "axes: {a: [x]}\ndefaults: {smoke: [{healthy: }]}",
     "numbers in a command": "axes: {a: [x]}\ndefaults: {smoke: [{run: [sleep, 1], timeout: 90}], args: {A: 1, B: true}}",
-    "sizes that are not whole": "axes: {a: [x]}\ndefaults: {smoke: [{run: [x], memory: 1.5}]}\nbudgets: [{size: 1.5}]",
     "a share in quotes": "axes: {a: [x]}\ndefaults: {smoke: [{run: [x], cpus: '0.5'}]}\n"
     "decide: {between: a, prefer: [{metric: size, weight: '1.5'}]}",
     "one value or several": 'axes: {a: [x, y]}\nexclude: [{a: x, reason: later}, {a: [x, "y*"]}]',

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from contextlib import suppress
+from threading import Event
 from typing import TYPE_CHECKING
 
 import pytest
@@ -205,10 +206,10 @@ def test_what_another_installer_reads_is_left_alone(tmp_path: Path, monkeypatch:
     )
     monkeypatch.setattr("orchestrator.locking.find_client", lambda: "docker")
     monkeypatch.setattr("orchestrator.locking.has_builder", lambda _docker, _name: False)
-    monkeypatch.setattr("orchestrator.locking.resolve_reference", lambda _docker, _ref, _builder: Resolved(A, {}, "registry"))
+    monkeypatch.setattr("orchestrator.locking.resolve_reference", lambda *_, **__: Resolved(A, {}, "registry"))
     said: list[str] = []
     matrix = load_matrix(tmp_path / "matrix.yaml")
-    lock = make_lock(matrix, Making(may_build=False, say=said.append))
+    lock = make_lock(matrix, Making(may_build=False, say=said.append, cancel=Event()))
     assert [base.ref for base in lock.base] == ["golang:1.22"]
     assert lock.requirements == ()
     assert said == ["go.mod is not in pip's format, and is not locked: a run with --locked takes it as it is"]

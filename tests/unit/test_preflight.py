@@ -7,6 +7,7 @@ import io
 import tarfile
 import tracemalloc
 import zipfile
+from threading import Event
 from typing import TYPE_CHECKING
 
 import pytest
@@ -408,7 +409,7 @@ def test_a_file_of_another_installer_is_named_once(tmp_path: Path, monkeypatch: 
     (tmp_path / "matrix.yaml").write_text(
         "version: 1\nname: m\naxes: {base: [a, b]}\ndefaults: {requirements: package-lock.json}\n"
     )
-    found = look_ahead(load_matrix(tmp_path / "matrix.yaml").plan, tmp_path)
+    found = look_ahead(load_matrix(tmp_path / "matrix.yaml").plan, tmp_path, Event())
     text = render_preflight(found, "table", 200)
     assert text == "package-lock.json: not looked at: it is not in pip's format\n\nunknown: 2 of 2 cells: a, b\n"
     assert {cell.why for cell in found.cells} == {("package-lock.json: it is not in pip's format",)}
@@ -423,7 +424,7 @@ def test_a_base_of_which_nothing_is_known_leaves_nothing_to_ask(tmp_path: Path, 
     (tmp_path / "matrix.yaml").write_text(
         "version: 1\nname: m\naxes: {base: [a]}\ndefaults: {requirements: app.txt, platform: linux/amd64}\n"
     )
-    found = look_ahead(load_matrix(tmp_path / "matrix.yaml").plan, tmp_path)
+    found = look_ahead(load_matrix(tmp_path / "matrix.yaml").plan, tmp_path, Event())
     text = render_preflight(found, "table", 200)
     assert text.startswith("not looked at: a (linux/amd64): its C library is not known; set `libc: musl` or")
     assert "app.txt: not looked at: no base with it is known well enough\n" in text
