@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from orchestrator.units import DURATION_PATTERN, MORE_THAN_NOTHING, SIZE_PATTERN, parse_duration, parse_size
@@ -88,6 +88,8 @@ DIGITS = st.text("0125", max_size=13)
     behind=DIGITS,
     unit=st.sampled_from(["", "B", "k", " KiB", "M", "GB", "Ti", "x"]),
 )
+@example(whole="0", point=".", behind="0001", unit="k")
+@example(whole="0", point=".", behind="5", unit="KiB")
 def test_the_schema_takes_a_size_where_matrix_does(whole: str, point: str, behind: str, unit: str) -> None:
     """What an editor does not underline is read, and what is read is not underlined."""
     text = f"{whole}{point}{behind}{unit}"
