@@ -10,9 +10,10 @@ from msgspec import Struct
 from orchestrator.config.load import load_matrix
 from orchestrator.docker.build import forget_sample_mounts
 from orchestrator.docker.builder import remove_builder, was_made_here
-from orchestrator.docker.containers import list_containers, list_networks, remove_container, remove_network
+from orchestrator.docker.containers import list_containers, remove_container
 from orchestrator.docker.engine import connect
 from orchestrator.docker.images import list_images, remove_image
+from orchestrator.docker.networks import list_networks, remove_network
 from orchestrator.environment import builder_spec
 from orchestrator.errors import EngineError
 from orchestrator.locked import forget_left

@@ -84,62 +84,63 @@ def run_matrix(
     """Run a plan to its end, or to an interruption; either way all that is known is stored."""
     trace = begin_trace(os.environ)
     cancel, interrupted = Signal(), Signal()
-    with interrupts(cancel, interrupted), ExitStack() as at_the_end, trace.span("run") as span:
-        with trace.span("plan"):
-            settled = settle(matrix, reports, options)
-        with trace.span("bootstrap"):
-            tools = _bootstrap(matrix, settled, early, cancel)
-        run = settled.folder or reports.new_run()
-        at_the_end.enter_context(living(run.id))  # `matrix clean` leaves it alone
-        remember_run(run.id)
-        run.redactor = make_redactor(settled.plan.cells, matrix.folder)
-        span.attributes |= describe_run(run.id, settled.plan)
-        emit = _emitter(run, watch)
-        record = begin_record(matrix, settled, run, make_environment(*tools))
-        run.save_record(record)
-        reports.point_latest(run)
-        if settled.forecasts:
-            run.save_text("preflight.json", render_forecasts(settled.forecasts))
-        jobs = options.jobs or usual_jobs(tools.engine.cpus)
-        store, traces = at_the_end.enter_context(_open_places(settled, tools, run, trace, emit))
-        shop = Workshop(
-            engine=tools.engine,
-            builder=tools.builder,
-            store=store,
-            bases=BaseReader(tools.engine, tools.builder, store, cancel, settled.locked.pinned_digests),
-            run=run,
-            traces=traces,
-            name=matrix.file.name,
-            folder=matrix.folder,
-            jobs=jobs,
-            floor=BoundedSemaphore(cells_at_once(jobs)),
-            bench=BoundedSemaphore(jobs),
-            smoke=options.smoke,
-            keep=options.keep,
-            emit=emit,
-            cancel=cancel,
-            healer=Healer(partial(_bring_back, tools, cancel, traces), emit),
-            contexts=_contexts(matrix, reports, emit),
-            scanner=find_scanner(),
-            runner=tools.spec.smoke,
-        )
-        emit(_opening(run, settled, tools.builder))
-        for text in find_exposed(settled.plan.cells, matrix.folder, reports.path):
-            emit(Event("warning", None, {"text": text}))
-        carried = partial(carry_over, shop, reports, record) if options.skip_unchanged else None
-        cells = _run_all(settled, shop, carried, partial(last_seconds, reports, record.name))
-        is_measured = True
-        if options.measure:
-            cells, record, is_measured = _measure(shop, settled.plan, cells, record, options.measure, trace)
-        with trace.span("judge"):
-            is_cut_short = interrupted.is_set() and (len(cells) < len(settled.plan.cells) or not is_measured)
-            record = finish_record(record, settled.plan, cells, trace.clock.moment(), interrupted=is_cut_short)
-            record = judge_record(with_forecasts(record, settled.forecasts), settled.baseline)
-            describe_outcome(span, record)
-        with trace.span("report"):
-            record = _report(run, record, traces, settled.baseline)
-        traces.measure(record)
-    emit(Event("run-finished", None, {"run": run.id, "complete": record.complete}))
+    with interrupts(cancel, interrupted), ExitStack() as alive:
+        with ExitStack() as at_the_end, trace.span("run") as span:
+            with trace.span("plan"):
+                settled = settle(matrix, reports, options)
+            with trace.span("bootstrap"):
+                tools = _bootstrap(matrix, settled, early, cancel)
+            run = settled.folder or reports.new_run()
+            alive.enter_context(living(run.id))  # `matrix clean` leaves it alone
+            remember_run(run.id)
+            run.redactor = make_redactor(settled.plan.cells, matrix.folder)
+            span.attributes |= describe_run(run.id, settled.plan)
+            emit = _emitter(run, watch)
+            record = begin_record(matrix, settled, run, make_environment(*tools))
+            run.save_record(record)
+            reports.point_latest(run)
+            if settled.forecasts:
+                run.save_text("preflight.json", render_forecasts(settled.forecasts))
+            jobs = options.jobs or usual_jobs(tools.engine.cpus)
+            store, traces = at_the_end.enter_context(_open_places(settled, tools, run, trace, emit))
+            shop = Workshop(
+                engine=tools.engine,
+                builder=tools.builder,
+                store=store,
+                bases=BaseReader(tools.engine, tools.builder, store, cancel, settled.locked.pinned_digests),
+                run=run,
+                traces=traces,
+                name=matrix.file.name,
+                folder=matrix.folder,
+                jobs=jobs,
+                floor=BoundedSemaphore(cells_at_once(jobs)),
+                bench=BoundedSemaphore(jobs),
+                smoke=options.smoke,
+                keep=options.keep,
+                emit=emit,
+                cancel=cancel,
+                healer=Healer(partial(_bring_back, tools, cancel, traces), emit),
+                contexts=_contexts(matrix, reports, emit),
+                scanner=find_scanner(),
+                runner=tools.spec.smoke,
+            )
+            emit(_opening(run, settled, tools.builder))
+            for text in find_exposed(settled.plan.cells, matrix.folder, reports.path):
+                emit(Event("warning", None, {"text": text}))
+            carried = partial(carry_over, shop, reports, record) if options.skip_unchanged else None
+            cells = _run_all(settled, shop, carried, partial(last_seconds, reports, record.name))
+            is_measured = True
+            if options.measure:
+                cells, record, is_measured = _measure(shop, settled.plan, cells, record, options.measure, trace)
+            with trace.span("judge"):
+                is_cut_short = interrupted.is_set() and (len(cells) < len(settled.plan.cells) or not is_measured)
+                record = finish_record(record, settled.plan, cells, trace.clock.moment(), interrupted=is_cut_short)
+                record = judge_record(with_forecasts(record, settled.forecasts), settled.baseline)
+                describe_outcome(span, record)
+            with trace.span("report"):
+                record = _report(run, record, traces, settled.baseline)
+            traces.measure(record)
+        emit(Event("run-finished", None, {"run": run.id, "complete": record.complete}))
     return record
 
 

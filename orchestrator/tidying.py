@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from orchestrator.docker.build import forget_sample_mounts
-from orchestrator.docker.containers import list_containers, list_networks, remove_container, remove_network
+from orchestrator.docker.containers import list_containers, remove_container
 from orchestrator.docker.images import list_images, remove_image
+from orchestrator.docker.networks import list_networks, remove_network
 from orchestrator.errors import EngineError
 from orchestrator.events import Event
 from orchestrator.model import HttpCheck

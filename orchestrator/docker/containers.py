@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import secrets
-import socket
 import time
 from contextlib import contextmanager
-from functools import cache
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +12,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from orchestrator.docker.api import RefusedError, ask, talking
+from orchestrator.docker.networks import OF_RUN, made_by, make_internal_network
 from orchestrator.docker.streams import attached, read_frames
 from orchestrator.errors import EngineError
 from orchestrator.model import LABEL
@@ -28,7 +26,6 @@ if TYPE_CHECKING:
     from orchestrator.docker.streams import Attached
     from orchestrator.model import Limits, Pairs
 
-_RUN = f"{LABEL}.run"
 _TMPFS = "rw,exec,nosuid,nodev,size=64m,mode=1777"  # programs are started from an image's own /tmp, too
 _NO_LOG = {"Type": "none"}
 _SHORT_LOG = {"Type": "json-file", "Config": {"max-size": "1m", "max-file": "1"}}
@@ -92,7 +89,7 @@ def _specify(engine: Engine, image: str, confinement: Confinement, logs: Mapping
         "Image": image,
         "User": limits.user or "",
         "Env": [f"{name}={value}" for name, value in confinement.env],
-        "Labels": {_RUN: confinement.run, f"{LABEL}.container": confinement.cell},
+        "Labels": {OF_RUN: confinement.run, f"{LABEL}.container": confinement.cell},
         "StopTimeout": 1,
         "HostConfig": {
             "NetworkMode": network,
@@ -263,49 +260,6 @@ def remove_container(engine: Engine, name: str) -> None:
 
 def list_containers(engine: Engine, run: str | None = None) -> list[tuple[str, str]]:
     """List the containers that matrix made, each with its run; in one question, since others come and go meanwhile."""
-    found = ask(engine, "GET", "/containers/json", query={"all": 1, "filters": _made_by(run)})
-    named = [((box["Names"] or [box["Id"]])[0], box["Labels"][_RUN]) for box in found]  # a dead one may have no name
+    found = ask(engine, "GET", "/containers/json", query={"all": 1, "filters": made_by(run)})
+    named = [((box["Names"] or [box["Id"]])[0], box["Labels"][OF_RUN]) for box in found]  # a dead one may have no name
     return [(str(name).removeprefix("/"), str(owner)) for name, owner in named]
-
-
-def _made_by(run: str | None) -> str:
-    return json.dumps({"label": [_RUN if run is None else f"{_RUN}={run}"]})
-
-
-def make_internal_network(engine: Engine, run: str) -> str:
-    """Make the run's network without a way out."""
-    name = f"matrix-{run}"
-    try:
-        ask(engine, "POST", "/networks/create", {"Name": name, "Internal": True, "Labels": {_RUN: run}})
-    except RefusedError as error:
-        if error.status != HTTPStatus.CONFLICT:  # another cell of the run has made it
-            message = f"the internal network could not be made: {error}"
-            raise EngineError(message) from error
-    return name
-
-
-@cache
-def reaches_containers(engine: Engine, run: str) -> bool:
-    """Tell whether a container's address is its own here, too: the bridge of the run's network is then one of this machine's.
-
-    Behind the engine's socket there may be a virtual machine, another network
-    or another machine, in which the same address is nobody's, or somebody else's.
-    """
-    found = ask(engine, "GET", f"/networks/{make_internal_network(engine, run)}")
-    return f"br-{found['Id'][:12]}" in (name for _, name in socket.if_nameindex())
-
-
-def list_networks(engine: Engine, run: str | None = None) -> list[tuple[str, str]]:
-    """List the networks that matrix made, each with its run."""
-    found = ask(engine, "GET", "/networks", query={"filters": _made_by(run)})
-    return [(str(network["Name"]), str(network["Labels"][_RUN])) for network in found]
-
-
-def remove_network(engine: Engine, name: str) -> None:
-    """Remove a network; one that is gone is fine."""
-    try:
-        ask(engine, "DELETE", f"/networks/{name}")
-    except RefusedError as error:
-        if error.status != HTTPStatus.NOT_FOUND:
-            message = f"the network {name} could not be removed: {error}"
-            raise EngineError(message) from error

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 from msgspec.structs import replace
 
-from orchestrator.docker.containers import NotMadeError, reaches_containers
+from orchestrator.docker.containers import NotMadeError
+from orchestrator.docker.networks import reaches_containers
 from orchestrator.model import HealthyCheck, HttpCheck, ImportCheck, ProbeCheck, RunCheck, StructureCheck
 from orchestrator.probes import PROBE_NEEDS
 from orchestrator.record import CheckResult, Smoke

@@ -205,7 +205,7 @@ def test_what_another_installer_reads_is_left_alone(tmp_path: Path, monkeypatch:
         "version: 1\nname: m\naxes: {base: [a]}\ndefaults: {requirements: go.mod, platform: linux/amd64}\n"
     )
     monkeypatch.setattr("orchestrator.locking.find_client", lambda: "docker")
-    monkeypatch.setattr("orchestrator.locking.has_builder", lambda _docker, _name: False)
+    monkeypatch.setattr("orchestrator.locking.has_builder", lambda *_: False)
     monkeypatch.setattr("orchestrator.locking.resolve_reference", lambda *_, **__: Resolved(A, {}, "registry"))
     said: list[str] = []
     matrix = load_matrix(tmp_path / "matrix.yaml")

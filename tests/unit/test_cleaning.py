@@ -78,6 +78,7 @@ def engine(monkeypatch: pytest.MonkeyPatch) -> FakeEngine:
     """Give an engine that holds nothing, and no builder."""
     fake = FakeEngine()
     monkeypatch.setattr("orchestrator.docker.containers.ask", fake)
+    monkeypatch.setattr("orchestrator.docker.networks.ask", fake)
     monkeypatch.setattr("orchestrator.docker.images.ask", fake)
     monkeypatch.setattr("orchestrator.cleaning.connect", lambda **_: make_engine(storage="overlay2", containerd_store=False))
     use_builder(monkeypatch, None)

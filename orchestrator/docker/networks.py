@@ -1,0 +1,62 @@
+"""The network without a way out that checks of a run share, and the label by which what a run makes is known."""
+
+from __future__ import annotations
+
+import json
+import socket
+from functools import cache
+from http import HTTPStatus
+from typing import TYPE_CHECKING
+
+from orchestrator.docker.api import RefusedError, ask
+from orchestrator.errors import EngineError
+from orchestrator.model import LABEL
+
+if TYPE_CHECKING:
+    from orchestrator.docker.engine import Engine
+
+OF_RUN = f"{LABEL}.run"
+
+
+def made_by(run: str | None) -> str:
+    """Give the filter for what matrix made, or for what one run did."""
+    return json.dumps({"label": [OF_RUN if run is None else f"{OF_RUN}={run}"]})
+
+
+def make_internal_network(engine: Engine, run: str) -> str:
+    """Make the run's network without a way out."""
+    name = f"matrix-{run}"
+    try:
+        ask(engine, "POST", "/networks/create", {"Name": name, "Internal": True, "Labels": {OF_RUN: run}})
+    except RefusedError as error:
+        if error.status != HTTPStatus.CONFLICT:  # another cell of the run has made it
+            message = f"the internal network could not be made: {error}"
+            raise EngineError(message) from error
+    return name
+
+
+@cache
+def reaches_containers(engine: Engine, run: str) -> bool:
+    """Tell whether a container's address is its own here, too: the bridge of the run's network is then one of this machine's.
+
+    Behind the engine's socket there may be a virtual machine, another network
+    or another machine, in which the same address is nobody's, or somebody else's.
+    """
+    found = ask(engine, "GET", f"/networks/{make_internal_network(engine, run)}")
+    return f"br-{found['Id'][:12]}" in (name for _, name in socket.if_nameindex())
+
+
+def list_networks(engine: Engine, run: str | None = None) -> list[tuple[str, str]]:
+    """List the networks that matrix made, each with its run."""
+    found = ask(engine, "GET", "/networks", query={"filters": made_by(run)})
+    return [(str(network["Name"]), str(network["Labels"][OF_RUN])) for network in found]
+
+
+def remove_network(engine: Engine, name: str) -> None:
+    """Remove a network; one that is gone is fine."""
+    try:
+        ask(engine, "DELETE", f"/networks/{name}")
+    except RefusedError as error:
+        if error.status != HTTPStatus.NOT_FOUND:
+            message = f"the network {name} could not be removed: {error}"
+            raise EngineError(message) from error
