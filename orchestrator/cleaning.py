@@ -19,7 +19,7 @@ from orchestrator.errors import EngineError
 from orchestrator.locked import forget_left
 from orchestrator.model import BuilderSpec
 from orchestrator.names import spelled_run_id
-from orchestrator.ours import is_ours
+from orchestrator.ours import can_tell
 from orchestrator.paths import cache_folder, is_held, look_at_runs, remove_folder, run_lock
 from orchestrator.store import Reports
 
@@ -37,7 +37,7 @@ class Asked(Struct, frozen=True):
     """What is to be removed besides what is one's own and of the matrix in matrix.yaml."""
 
     everything: bool = False  # the images of other matrices
-    everybody: bool = False  # what was not begun with this cache folder, whose locks say nothing of it
+    everybody: bool = False  # what may be of a run under way elsewhere, of which this cache folder's locks say nothing
 
 
 def clean_up(file: Path, reports: Path | None, asked: Asked) -> Iterator[str]:
@@ -86,7 +86,7 @@ def _things(engine: Engine, only: str | None, *, everybody: bool) -> Iterator[_T
             ("network", list_networks(engine), remove_network),
             ("image", list_images(engine, only), remove_image),
         ):
-            yield kind, [(name, run) for name, run in found if everybody or is_ours(run)], partial(remove, engine)
+            yield kind, [(name, run) for name, run in found if everybody or can_tell(run)], partial(remove, engine)
 
 
 def _image_folders() -> _Things:
@@ -100,7 +100,7 @@ def _say_what_stays(engine: Engine, only: str | None, asked: Asked, is_over: Cal
     if not engine.answers:
         return
     every = [*list_containers(engine), *list_networks(engine), *list_images(engine)]
-    theirs = [] if asked.everybody else [run for _, run in every if not is_ours(run)]
+    theirs = [] if asked.everybody else [run for _, run in every if not can_tell(run)]
     if theirs:
         yield (
             f"left alone: {len(theirs)} things of runs of other users, machines or cache folders, which may be under way; "

@@ -5,12 +5,8 @@ from __future__ import annotations
 import hashlib
 import re
 import secrets
-from datetime import UTC
-from typing import TYPE_CHECKING
+from datetime import UTC, datetime
 from urllib.parse import quote
-
-if TYPE_CHECKING:
-    from datetime import datetime
 
 _RUN_ID = re.compile(r"[0-9]{8}T[0-9]{6}Z-[0-9a-f]{6}")
 _PARTS = 256  # of a second, told apart by the first two digits behind it
@@ -21,6 +17,11 @@ def make_run_id(now: datetime) -> str:
     """Make an id that sorts by time, within a second too, and is not shared by runs that start together."""
     part = now.microsecond * _PARTS // 1_000_000
     return f"{now.astimezone(UTC):%Y%m%dT%H%M%SZ}-{part:02x}{secrets.token_hex(2)}"
+
+
+def start_of_run(run_id: str) -> datetime:
+    """Give the second in which a run began."""
+    return datetime.strptime(run_id[:16], "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
 
 
 def folder_name(cell_id: str) -> str:

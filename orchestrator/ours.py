@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
+
 from orchestrator.cached import Shelf
-from orchestrator.names import is_run_id, spelled_run_id
+from orchestrator.names import is_run_id, spelled_run_id, start_of_run
 
 _SHELF = Shelf("runs", b"matrix-run-1\n", max_bytes=1024**2, max_entry_bytes=100)  # some fifteen thousand runs
+_LONGEST = timedelta(days=1)  # that a run takes
 
 
 def remember_run(run: str) -> None:
@@ -13,6 +16,9 @@ def remember_run(run: str) -> None:
     _SHELF.save(run.lower(), run.encode())
 
 
-def is_ours(run: str) -> bool:
-    """Tell whether a run was begun with this cache folder, whose locks then say whether it lives."""
-    return is_run_id(spelled_run_id(run)) and _SHELF.load(run.lower()) is not None
+def can_tell(run: str) -> bool:
+    """Say whether it is known here if a run lives: the locks of this cache folder tell of its own, and an old one is over."""
+    name = spelled_run_id(run)
+    if not is_run_id(name):
+        return False
+    return _SHELF.load(run.lower()) is not None or datetime.now(UTC) - start_of_run(name) > _LONGEST

@@ -6,20 +6,10 @@ from typing import Annotated
 
 import typer
 
-from orchestrator.commands.options import (
-    DEFAULT_FILE,
-    RUN_HELP,
-    File,
-    Only,
-    Out,
-    ReportsFolder,
-    Skip,
-    check_one_of,
-    find_reports,
-    repeat_options,
-)
+from orchestrator.commands.options import RUN_HELP, File, Only, Out, ReportsFolder, Skip, check_one_of, find_reports
 from orchestrator.commands.printing import print_result, terminal_width
 from orchestrator.errors import UsageError
+from orchestrator.hints import DEFAULT_FILE, repeat_options
 from orchestrator.smoke.words import one_line
 
 

@@ -7,9 +7,10 @@ from typing import Annotated
 
 import typer
 
-from orchestrator.commands.options import DEFAULT_FILE, File, LockFile, Only, Out, Skip, check_one_of, repeat_options
+from orchestrator.commands.options import File, LockFile, Only, Out, Skip, check_one_of
 from orchestrator.commands.printing import print_result, terminal_width, warn
 from orchestrator.errors import ExitCode
+from orchestrator.hints import DEFAULT_FILE, repeat_options
 from orchestrator.units import count
 
 _STOPPING = "no answer is waited for any more"

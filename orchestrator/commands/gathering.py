@@ -8,7 +8,6 @@ from typing import Annotated
 import typer
 
 from orchestrator.commands.options import (
-    DEFAULT_FILE,
     FORMAT_WORDS,
     File,
     Only,
@@ -21,6 +20,7 @@ from orchestrator.commands.options import (
     name_run,
 )
 from orchestrator.commands.printing import print_result, tell, terminal_width, warn
+from orchestrator.hints import DEFAULT_FILE
 from orchestrator.units import count
 
 

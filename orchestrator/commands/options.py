@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from orchestrator import hints
 from orchestrator.errors import UsageError, did_you_mean
+from orchestrator.hints import repeat_options
 
 if TYPE_CHECKING:
     from orchestrator.store import Reports
@@ -38,8 +38,6 @@ SiteFolder = Annotated[
 RUN_WORDS = "its id, the start of it, its folder, or latest"
 RUN_HELP = f"A run: {RUN_WORDS}."
 FORMAT_WORDS = "table, markdown, comment, csv, json, junit, prometheus or html"
-DEFAULT_FILE = hints.DEFAULT_FILE
-repeat_options = hints.repeat_options
 ReportsFolder = Annotated[Path | None, typer.Option("--reports", help="Where runs are kept; reports beside the matrix file.")]
 
 

@@ -7,9 +7,10 @@ from typing import Annotated
 
 import typer
 
-from orchestrator.commands.options import DEFAULT_FILE, File, Only, Out, Skip, check_one_of
+from orchestrator.commands.options import File, Only, Out, Skip, check_one_of
 from orchestrator.commands.printing import print_result, terminal_width, warn
 from orchestrator.errors import UsageError
+from orchestrator.hints import DEFAULT_FILE
 
 
 def plan(

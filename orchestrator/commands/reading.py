@@ -8,7 +8,6 @@ from typing import Annotated
 import typer
 
 from orchestrator.commands.options import (
-    DEFAULT_FILE,
     FORMAT_WORDS,
     RUN_HELP,
     File,
@@ -26,6 +25,7 @@ from orchestrator.commands.options import (
 )
 from orchestrator.commands.printing import may_colour, print_result, terminal_width, warn
 from orchestrator.errors import UsageError
+from orchestrator.hints import DEFAULT_FILE
 from orchestrator.units import count
 
 

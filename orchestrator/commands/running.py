@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from orchestrator.commands.options import (
-    DEFAULT_FILE,
     FORMAT_WORDS,
     RUN_WORDS,
     File,
@@ -20,10 +19,10 @@ from orchestrator.commands.options import (
     find_reports,
     folder_of,
     name_run,
-    repeat_options,
 )
 from orchestrator.commands.printing import print_result, tell, terminal_width, warn
 from orchestrator.errors import DiskFullError, UsageError
+from orchestrator.hints import DEFAULT_FILE, repeat_options
 
 if TYPE_CHECKING:
     from orchestrator.sampling import Asked

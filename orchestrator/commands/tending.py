@@ -7,18 +7,9 @@ from typing import Annotated
 
 import typer
 
-from orchestrator.commands.options import (
-    DEFAULT_FILE,
-    RUN_WORDS,
-    File,
-    Out,
-    ReportsFolder,
-    check_one_of,
-    find_reports,
-    repeat_options,
-    reports_folder,
-)
+from orchestrator.commands.options import RUN_WORDS, File, Out, ReportsFolder, check_one_of, find_reports, reports_folder
 from orchestrator.commands.printing import print_result, tell, terminal_width
+from orchestrator.hints import DEFAULT_FILE, repeat_options
 
 
 def init(

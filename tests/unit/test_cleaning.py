@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,7 @@ from orchestrator.docker import process
 from orchestrator.docker.api import RefusedError
 from orchestrator.errors import EngineError
 from orchestrator.model import LABEL
+from orchestrator.names import make_run_id
 from orchestrator.ours import remember_run
 from orchestrator.paths import cache_folder, living, run_lock
 from tests.unit.docker_fake import FakeDocker, make_engine
@@ -25,7 +27,7 @@ if TYPE_CHECKING:
 
 RUN = "20260101T000000Z-abcdef"
 OVER = "20260101T000000Z-aaaaaa"
-THEIRS = "20260101T000000Z-bbbbbb"
+THEIRS = make_run_id(datetime.now(UTC))
 MARKED = 'Driver: docker-container\nEndpoint: x\nDriver Options: env.MATRIX_BUILDER="0"\n'
 MATRIX = "version: 1\nname: mine\naxes: {python: ['3.12']}\n"
 NO_FILE = Path("there-is-none.yaml")
@@ -215,3 +217,9 @@ def test_what_others_runs_made_is_left_alone_unless_everybodys_is_to_go(engine: 
         f"removed image {image}" for image in images
     ]
     assert clean() == []
+
+
+def test_what_a_run_of_another_day_has_left_goes_whosever_it_was(engine: FakeEngine) -> None:
+    """No run takes so long; CI begins each job with an empty cache folder."""
+    image = engine.add_image(make_run_id(datetime.now(UTC) - timedelta(days=2)), "mine")
+    assert clean() == [f"removed image {image}"]
