@@ -37,11 +37,14 @@ def test_the_stored_run_is_the_one_that_all_formats_are_tested_with(tmp_path: Pa
     assert Reports(FOLDER).find("latest").load() == make_record()
 
 
+TYPED = "--reports reports/examples latest"  # as `make examples` does
+
+
 @pytest.mark.parametrize(("kind", "name"), EXAMPLES.items())
 def test_an_example_is_what_the_tool_prints(kind: str, name: str) -> None:
     """Whoever reads it sees what matrix would give him today."""
     run = Reports(FOLDER).find("latest")
-    text = render(run.load(), kind, 10_000, find_evidence(run, FOLDER))
+    text = render(run.load(), kind, 10_000, find_evidence(run, FOLDER), TYPED)
     assert (FOLDER / name).read_bytes().decode() == text, f"{name} {STALE}"
 
 
