@@ -2,9 +2,11 @@
 
 import ast
 import sys
+from pathlib import Path
 
 import pytest
 
+import orchestrator
 from orchestrator.probes import PROBE_NAMES, PROBE_NEEDS, load_probe
 
 
@@ -52,6 +54,12 @@ def test_a_probe_has_the_grammar_of_python_3_9(name: str) -> None:
     """A probe has the grammar of python 3 9."""
     for source in modules_of(load_probe(name)).values():
         ast.parse(source, feature_version=(3, 9))
+
+
+@pytest.mark.parametrize("name", ["import_modules", "service_inside"])
+def test_what_else_runs_in_an_image_has_the_grammar_of_python_3_7(name: str) -> None:
+    """As both say of themselves."""
+    ast.parse(Path(orchestrator.__file__).parent.joinpath(f"smoke/{name}.py").read_text(), feature_version=(3, 7))
 
 
 @pytest.mark.parametrize("name", PROBE_NAMES)
