@@ -36,6 +36,15 @@ def silent() -> Iterator[str]:
         yield f"http://127.0.0.1:{listener.getsockname()[1]}/simple"
 
 
+@pytest.fixture
+def hanging_up() -> Iterator[None]:
+    """Let a closed terminal end what is started, also where whoever started the tests has switched that off, as nohup does."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, before)
+
+
+@pytest.mark.usefixtures("hanging_up")
 @pytest.mark.parametrize("command", ["lock", "preflight"])
 @pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])
 def test_a_command_that_waits_for_an_index_is_interrupted_once(tmp_path: Path, silent: str, command: str, name: str) -> None:
