@@ -159,6 +159,16 @@ def ask(engine: Engine, method: str, path: str, body: object = None, query: Quer
         return talk.ask(method, path, body, query)
 
 
+def remove(engine: Engine, path: str, what: str, query: Query = _NOTHING) -> None:
+    """Remove something of the engine's; what is gone is fine."""
+    try:
+        ask(engine, "DELETE", path, query=query)
+    except RefusedError as error:
+        if error.status != http.HTTPStatus.NOT_FOUND:
+            message = f"{what} could not be removed: {error}"
+            raise EngineError(message) from error
+
+
 def _answer(connection: http.client.HTTPConnection) -> http.client.HTTPResponse:
     answer = connection.getresponse()
     if answer.status >= http.HTTPStatus.BAD_REQUEST:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from msgspec import Struct
 from msgspec.structs import replace
 
-from orchestrator.docker.api import RefusedError, ask, talking
+from orchestrator.docker.api import RefusedError, ask, remove, talking
 from orchestrator.docker.networks import OF_RUN, made_by, make_internal_network
 from orchestrator.docker.streams import attached, read_frames
 from orchestrator.errors import EngineError
@@ -250,12 +250,7 @@ def tail_of(engine: Engine, name: str) -> str:
 
 def remove_container(engine: Engine, name: str) -> None:
     """Kill and remove a container, with its anonymous volumes; one that is gone is fine."""
-    try:
-        ask(engine, "DELETE", f"/containers/{name}", query={"force": 1, "v": 1})
-    except RefusedError as error:
-        if error.status != HTTPStatus.NOT_FOUND:
-            message = f"the container {name} could not be removed: {error}"
-            raise EngineError(message) from error
+    remove(engine, f"/containers/{name}", f"the container {name}", {"force": 1, "v": 1})
 
 
 def list_containers(engine: Engine, run: str | None = None) -> list[tuple[str, str]]:

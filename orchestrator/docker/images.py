@@ -9,14 +9,13 @@ import re
 import shutil
 import tarfile
 from contextlib import contextmanager
-from http import HTTPStatus
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from msgspec.structs import replace
 
 from orchestrator.disk import disk_errors
-from orchestrator.docker.api import RefusedError, ask, talking
+from orchestrator.docker.api import RefusedError, ask, remove, talking
 from orchestrator.docker.client import client, engine_errors
 from orchestrator.errors import EngineError
 from orchestrator.measure.image import RawImage, clean_history, instructions_of, makes_layer
@@ -282,12 +281,7 @@ class _Stream(io.RawIOBase):
 
 def remove_image(engine: Engine, image: str) -> None:
     """Remove one tag; the build cache keeps the layers, and a tag that is gone is fine."""
-    try:
-        ask(engine, "DELETE", f"/images/{image}")
-    except RefusedError as error:
-        if error.status != HTTPStatus.NOT_FOUND:
-            message = f"the image {image} cannot be removed: {error}"
-            raise EngineError(message) from error
+    remove(engine, f"/images/{image}", f"the image {image}")
 
 
 def list_images(engine: Engine, matrix: str | None = None) -> list[tuple[str, str]]:

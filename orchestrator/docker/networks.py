@@ -8,7 +8,7 @@ from functools import cache
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
-from orchestrator.docker.api import RefusedError, ask
+from orchestrator.docker.api import RefusedError, ask, remove
 from orchestrator.errors import EngineError
 from orchestrator.model import LABEL
 
@@ -54,9 +54,4 @@ def list_networks(engine: Engine, run: str | None = None) -> list[tuple[str, str
 
 def remove_network(engine: Engine, name: str) -> None:
     """Remove a network; one that is gone is fine."""
-    try:
-        ask(engine, "DELETE", f"/networks/{name}")
-    except RefusedError as error:
-        if error.status != HTTPStatus.NOT_FOUND:
-            message = f"the network {name} could not be removed: {error}"
-            raise EngineError(message) from error
+    remove(engine, f"/networks/{name}", f"the network {name}")

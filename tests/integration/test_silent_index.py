@@ -30,10 +30,16 @@ defaults: {requirements: app.txt, libc: glibc, platform: linux/amd64}
 
 
 @pytest.fixture
-def silent() -> Iterator[str]:
-    """Give the address of an index that takes connections and says nothing."""
+def silent() -> Iterator[socket.socket]:
+    """Give an index that takes connections and says nothing."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        yield f"http://127.0.0.1:{listener.getsockname()[1]}/simple"
+        listener.settimeout(30)
+        yield listener
+
+
+def address_of(listener: socket.socket) -> str:
+    """Give the address of an index."""
+    return f"http://127.0.0.1:{listener.getsockname()[1]}/simple"
 
 
 @pytest.fixture
@@ -47,7 +53,9 @@ def hanging_up() -> Iterator[None]:
 @pytest.mark.usefixtures("hanging_up")
 @pytest.mark.parametrize("command", ["lock", "preflight"])
 @pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])
-def test_a_command_that_waits_for_an_index_is_interrupted_once(tmp_path: Path, silent: str, command: str, name: str) -> None:
+def test_a_command_that_waits_for_an_index_is_interrupted_once(
+    tmp_path: Path, silent: socket.socket, command: str, name: str
+) -> None:
     """It ends at once with 130, and says so without a traceback; the resolver's files are gone."""
     (tmp_path / "passing").mkdir()
     (tmp_path / "matrix.yaml").write_text(FILE)
@@ -58,30 +66,28 @@ def test_a_command_that_waits_for_an_index_is_interrupted_once(tmp_path: Path, s
     }
     places = {"UV_CACHE_DIR": "uv", "MATRIX_CACHE_DIR": "cache", "TMPDIR": "passing", "HOME": "."}
     own |= {variable: str(tmp_path / place) for variable, place in places.items()}
-    environment = {**own, "UV_DEFAULT_INDEX": silent}
+    environment = {**own, "UV_DEFAULT_INDEX": address_of(silent)}
     with subprocess.Popen(
         [MATRIX, command], cwd=tmp_path, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as process:
-        until = time.monotonic() + 30
-        while not list(tmp_path.glob("passing/matrix-uv-*/uv.toml")) and time.monotonic() < until:
-            time.sleep(0.05)
-        time.sleep(0.5)  # until uv itself waits
+        asking, _ = silent.accept()
         began = time.monotonic()
-        process.send_signal(signal.Signals[name])
-        out, err = process.communicate(timeout=60)
+        with asking:
+            process.send_signal(signal.Signals[name])
+            out, err = process.communicate(timeout=60)
     assert time.monotonic() - began < 10
     assert (process.returncode, out, err) == (130, "", f"\nmatrix: {name}: no answer is waited for any more\n")
     assert list((tmp_path / "passing").iterdir()) == []
     assert not (tmp_path / "matrix.lock").exists()
 
 
-def test_a_file_of_a_silent_index_is_not_waited_for_after_an_interruption(silent: str) -> None:
+def test_a_file_of_a_silent_index_is_not_waited_for_after_an_interruption(silent: socket.socket) -> None:
     """What asks without uv has no process to end."""
     cancel = Event()
     timer = Timer(0.2, cancel.set)
     timer.start()
     began = time.monotonic()
     with pytest.raises(KeyboardInterrupt):
-        Fetcher(Sources(), cancel).get(f"{silent}/app/", "*/*", 10_000)
+        Fetcher(Sources(), cancel).get(f"{address_of(silent)}/app/", "*/*", 10_000)
     assert time.monotonic() - began < 10
     timer.join()

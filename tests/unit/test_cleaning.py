@@ -79,6 +79,7 @@ class FakeEngine:
 def engine(monkeypatch: pytest.MonkeyPatch) -> FakeEngine:
     """Give an engine that holds nothing, and no builder."""
     fake = FakeEngine()
+    monkeypatch.setattr("orchestrator.docker.api.ask", fake)
     monkeypatch.setattr("orchestrator.docker.containers.ask", fake)
     monkeypatch.setattr("orchestrator.docker.networks.ask", fake)
     monkeypatch.setattr("orchestrator.docker.images.ask", fake)
@@ -146,7 +147,7 @@ def test_what_cannot_be_removed_stops_nothing(engine: FakeEngine, monkeypatch: p
     assert clean_in_part() == [
         f"removed container box-{OVER}",
         f"the network net-{OVER} could not be removed: it has active endpoints",
-        f"the image {first} cannot be removed: it is in use",
+        f"the image {first} could not be removed: it is in use",
         f"removed image {second}",
         f"the image folder {OVER} could not be removed: Not a directory",
         "the builder matrix could not be removed: no access",
