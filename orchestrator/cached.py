@@ -12,7 +12,7 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from orchestrator.paths import cache_folder
+from orchestrator.paths import cache_folder, cache_place
 
 _CHECKSUM = 32
 _PARTS = 16  # so much of a folder's bound is written, as a rule, before all of it is looked through again
@@ -28,7 +28,7 @@ class Shelf(Struct, frozen=True):
 
     def load(self, name: str) -> memoryview | None:
         """Read an entry; a damaged one, or one of another form, is as good as none. What is used stays longest."""
-        path = cache_folder(self.folder) / name
+        path = cache_place(self.folder, name)
         try:
             data = memoryview(self._read(path))
         except (OSError, ValueError):

@@ -48,7 +48,7 @@ def clean_up(file: Path, reports: Path | None, asked: Asked) -> Iterator[str]:
     """
     matrix = load_matrix(file) if file.is_file() else None
     spec = builder_spec(matrix) if matrix else BuilderSpec()
-    only = matrix.file.name if matrix and not asked.everything else None
+    only = matrix.plan.name if matrix and not asked.everything else None
     engine = connect(is_needed=spec.needs_engine)
     living, killed = look_at_runs()
     refused: list[str] = []

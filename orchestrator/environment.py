@@ -10,7 +10,6 @@ from msgspec.structs import replace
 
 from orchestrator import __version__
 from orchestrator.load import cpu_model
-from orchestrator.model import BuilderSpec, NodeSpec
 from orchestrator.record import Environment
 from orchestrator.standins import VARIABLE
 
@@ -18,29 +17,16 @@ if TYPE_CHECKING:
     from orchestrator.config.load import Matrix
     from orchestrator.docker.builder import Builder
     from orchestrator.docker.engine import Engine
+    from orchestrator.model import BuilderSpec
 
 _LIMITS = ("cpu", "memory", "limits.")  # what a builder may be allowed, by its driver's names
 
 
 def builder_spec(matrix: Matrix) -> BuilderSpec:
-    """Give the builder that matrix.yaml asks for."""
-    asked = matrix.file.builder
-    spec = BuilderSpec(
-        name=asked.name,
-        driver=asked.driver,
-        image=asked.image,
-        network=asked.network,
-        endpoint=asked.endpoint,
-        env=tuple(asked.env.items()),
-        options=tuple(asked.options.items()),
-        mirrors=tuple((registry, tuple(mirrors)) for registry, mirrors in asked.mirrors.items()),
-        platforms=tuple(asked.platforms),
-        nodes=tuple(NodeSpec(node.endpoint, tuple(node.platforms), tuple(node.options.items())) for node in asked.nodes),
-        smoke=asked.smoke,
-    )
-    if asked.driver == "auto" and os.environ.get(VARIABLE):
-        return replace(spec, driver="docker", why_in_engine="stand-in bases are in the engine alone")
-    return spec
+    """Give the builder that matrix.yaml asks for, or the one that the bases of this machine ask for."""
+    if matrix.builder.driver == "auto" and os.environ.get(VARIABLE):
+        return replace(matrix.builder, driver="docker", why_in_engine="stand-in bases are in the engine alone")
+    return matrix.builder
 
 
 def make_environment(engine: Engine, builder: Builder, spec: BuilderSpec) -> Environment:

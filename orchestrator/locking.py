@@ -176,7 +176,7 @@ def _lock_bases(matrix: Matrix, refs: list[tuple[str, str]], making: Making) -> 
 
 def _builder_of(docker: str, matrix: Matrix, cancel: Signal) -> str | None:
     """Name the builder whose mirrors are to be asked, where there is one."""
-    asked = matrix.file.builder
+    asked = matrix.builder
     return asked.name if asked.driver != "docker" and has_builder(docker, asked.name, cancel) else None
 
 

@@ -42,14 +42,14 @@ class Limits(Struct, frozen=True):
     cpus: float = 2.0
 
 
-class ImportCheck(Struct, frozen=True):
+class ImportCheck(Struct, frozen=True, tag="import"):
     """Import each Python module in a process of its own."""
 
     modules: tuple[str, ...]
     limits: Limits = Limits()
 
 
-class RunCheck(Struct, frozen=True):
+class RunCheck(Struct, frozen=True, tag="run"):
     """Run a command in the image and look at its exit code and output."""
 
     argv: tuple[str, ...]
@@ -58,7 +58,7 @@ class RunCheck(Struct, frozen=True):
     limits: Limits = Limits()
 
 
-class HttpCheck(Struct, frozen=True):
+class HttpCheck(Struct, frozen=True, tag="http"):
     """Start the image and ask it something over HTTP."""
 
     port: int
@@ -70,21 +70,21 @@ class HttpCheck(Struct, frozen=True):
     limits: Limits = Limits()
 
 
-class HealthyCheck(Struct, frozen=True):
+class HealthyCheck(Struct, frozen=True, tag="healthy"):
     """Start the image and wait for its own HEALTHCHECK."""
 
     within_s: float = 30.0
     limits: Limits = Limits()
 
 
-class ProbeCheck(Struct, frozen=True):
+class ProbeCheck(Struct, frozen=True, tag="probe"):
     """Run one of matrix's own probes inside the image."""
 
     probe: str
     limits: Limits = Limits()
 
 
-class StructureCheck(Struct, frozen=True):
+class StructureCheck(Struct, frozen=True, tag="structure"):
     """Run the tests of a container-structure-test file."""
 
     file: str

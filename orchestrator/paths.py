@@ -22,15 +22,19 @@ _POLL_S = 0.1
 _TRIES = 10
 
 
-def cache_folder(*parts: str) -> Path:
-    """Give a folder of the cache, made if need be.
+def cache_place(*parts: str) -> Path:
+    """Say where something of the cache lies, whether or not it is there.
 
     MATRIX_CACHE_DIR wins, then XDG_CACHE_HOME, then ~/.cache.
     """
     chosen = os.environ.get("MATRIX_CACHE_DIR")
     shared = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    folder = Path(chosen) if chosen else Path(shared, "matrix")
-    folder = folder.joinpath(*parts)
+    return Path(chosen or Path(shared, "matrix"), *parts)
+
+
+def cache_folder(*parts: str) -> Path:
+    """Give a folder of the cache, made if need be."""
+    folder = cache_place(*parts)
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:

@@ -110,7 +110,7 @@ def run_matrix(
                 bases=BaseReader(tools.engine, tools.builder, store, cancel, settled.locked.pinned_digests),
                 run=run,
                 traces=traces,
-                name=matrix.file.name,
+                name=matrix.plan.name,
                 folder=matrix.folder,
                 jobs=jobs,
                 floor=BoundedSemaphore(cells_at_once(jobs)),

@@ -9,7 +9,6 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from orchestrator.baseline import pick_baseline
-from orchestrator.config.rules import make_rules
 from orchestrator.docker.build import read_secret_arg, render_secret_argv
 from orchestrator.durations import last_seconds
 from orchestrator.errors import UsageError
@@ -77,7 +76,7 @@ def settle(matrix: Matrix, reports: Reports, options: Options) -> Settled:
 
         check_asked(options.measure, locked.plan, matrix.folder)
     selection = options.only, options.skip
-    baseline = pick_baseline(reports, plan.name, make_rules(matrix.file), options.baseline, selection, earlier)
+    baseline = pick_baseline(reports, plan.name, matrix.rules, options.baseline, selection, earlier)
     return Settled(options, locked.plan, locked, shard, forecasts, baseline, folder, earlier)
 
 
@@ -129,7 +128,7 @@ def _check_secrets(matrix: Matrix, plan: Plan) -> None:
 
 
 def _new_record(matrix: Matrix, run: RunFolder, settled: Settled) -> RunRecord:
-    options, decide = settled.options, matrix.file.decide
+    options, choice = settled.options, matrix.rules.choice
     whole = select_cells(matrix.plan, options.only, options.skip)
     return RunRecord(
         schema=SCHEMA,
@@ -137,12 +136,12 @@ def _new_record(matrix: Matrix, run: RunFolder, settled: Settled) -> RunRecord:
         name=whole.name,
         started_at=datetime.now(UTC),
         axes=whole.axes,
-        compare=decide.between if decide else whole.axes[0],
+        compare=choice.between if choice else whole.axes[0],
         only=options.only,
         skip=options.skip,
-        traces_ui=matrix.file.traces.ui,
+        traces_ui=matrix.traces_ui,
         inputs=RunInputs(matrix.digest, settled.locked.digest, *read_git(matrix.folder)),
-        rules=make_rules(matrix.file),
+        rules=matrix.rules,
         planned=tuple(cell.id for cell in whole.cells) if settled.shard else (),
         shard=settled.shard,
     )

@@ -98,7 +98,7 @@ def run(
     from orchestrator.docker.builder import look_for_builder
     from orchestrator.environment import builder_spec
 
-    matrix = load_matrix(file)
+    matrix = load_matrix(file, keep=True)
     looked = look_for_builder(asked, builder_spec(matrix))  # and so does buildx
     from orchestrator.disk import check_place
     from orchestrator.ending import exit_code_of

@@ -59,7 +59,7 @@ def jaeger(
 
     check_one_of("ACTION", action, ("start", "stop", "open"))
     if action == "open":
-        template = load_matrix(file).file.traces.ui if file.is_file() else None
+        template = load_matrix(file).traces_ui if file.is_file() else None
         address = door.ui_address(find_reports(file, reports).find(name).trace_path(None), template)
         door.open_address(address)
         print_result(f"{address}\n", None)

@@ -1,37 +1,33 @@
-"""matrix.yaml to a checked MatrixFile; all that is wrong with it is said at once."""
+"""matrix.yaml as every command takes it: checked, or known to be right from when its very text was checked before."""
 
 from __future__ import annotations
 
 import hashlib
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
-from pydantic import ValidationError
 
-from orchestrator.config import schema
-from orchestrator.config.repair import Repair
-from orchestrator.config.source import MAX_BYTES, decode, parse_source
-from orchestrator.config.wording import describe, path_in_file, render_path
+from orchestrator.config.kept import Checked, recall, remember
+from orchestrator.config.text import decode, read_bounded
 from orchestrator.errors import ConfigError
-from orchestrator.plan.claimed import find_judging_problems
-from orchestrator.plan.expand import make_plan
-from orchestrator.plan.files import find_file_problems
-from orchestrator.plan.problems import find_name_problems, find_plan_problems
+from orchestrator.plan.files import find_missing
 
 if TYPE_CHECKING:
-    from orchestrator.model import Plan
+    from pathlib import Path
 
-_MAX_REPAIRS = 4  # each leaves out what the schema refused
+    from orchestrator.model import BuilderSpec, Plan
+    from orchestrator.rules import Rules
 
 
 class Matrix(Struct, frozen=True):
-    """A checked matrix.yaml, the plan that follows from it, and where it lies."""
+    """A checked matrix.yaml: where it lies, the plan that follows from it, and what its cells are built with and judged by."""
 
     path: Path
     digest: str
-    file: schema.MatrixFile
     plan: Plan
+    builder: BuilderSpec
+    rules: Rules
+    traces_ui: str | None
 
     @property
     def folder(self) -> Path:
@@ -39,48 +35,34 @@ class Matrix(Struct, frozen=True):
         return self.path.parent
 
 
-def load_matrix(path: Path) -> Matrix:
-    """Read and check matrix.yaml and plan it, or raise a ConfigError with every problem."""
+def load_matrix(path: Path, *, keep: bool = False) -> Matrix:
+    """Read and check matrix.yaml and plan it, or raise a ConfigError with every problem.
+
+    What was found right is kept by who builds. Who only looks writes nothing.
+    """
     text = _read(path)
+    checked = recall(text)
+    if checked is None or any(find_missing(checked.plan.cells, path)):
+        checked = _check(text, path)
+        if keep:
+            remember(text, checked)
+    digest = f"sha256:{hashlib.sha256(text.encode()).hexdigest()}"
+    return Matrix(path, digest, checked.plan, checked.builder, checked.rules, checked.traces_ui)
+
+
+def _check(text: str, path: Path) -> Checked:
+    """Check a text by the schema, which takes longer to import than most commands take."""
+    from orchestrator.config.builder import make_builder  # noqa: PLC0415  # as it says
+    from orchestrator.config.parse import parse_matrix  # noqa: PLC0415  # as above
+    from orchestrator.config.rules import make_rules  # noqa: PLC0415  # as above
+
     file, plan = parse_matrix(text, str(path), path.parent)
-    return Matrix(path, f"sha256:{hashlib.sha256(text.encode()).hexdigest()}", file, plan)
-
-
-def parse_matrix(text: str, name: str, folder: Path) -> tuple[schema.MatrixFile, Plan]:
-    """Check the text of a matrix.yaml and the files that it names."""
-    source = parse_source(text, name)
-    if not isinstance(source.data, dict):
-        raise ConfigError([f"{name}:1: matrix.yaml must be a mapping with version, name and axes; `matrix init` writes one"])
-    problems = list(source.problems)
-    refused, covering = [], []
-    file, plan = None, None
-    repair = Repair(source.data)
-    for _ in range(_MAX_REPAIRS):
-        try:
-            file = schema.MatrixFile.model_validate(repair.data)
-            break
-        except ValidationError as error:
-            if repair.data is source.data:
-                refused = [(path_in_file(source.data, detail["loc"]), describe(source, detail)) for detail in error.errors()]
-            repair.leave_out([path_in_file(repair.data, detail["loc"]) for detail in error.errors()])
-    if file is not None:
-        plan = make_plan(file)
-        found = [*find_name_problems(file), *find_plan_problems(file, plan), *find_judging_problems(file, plan)]
-        found += find_file_problems(file, plan.cells, folder / Path(name).name)
-        found = [one for one in found if not repair.explains(one)]
-        covering = [repair.original_path(one.where) for one in found if one.covers]
-        places = [(repair.original_path(one.where), one.words) for one in found]
-        problems += [(source.line_of(place), f"{render_path(place)}: {words}") for place, words in places]
-    problems += [said for path, said in refused if not any(path[: len(place)] == place for place in covering)]
-    if problems or file is None or plan is None:
-        raise ConfigError(f"{name}:{line}: {words}" for line, words in sorted(set(problems)))
-    return file, plan
+    return Checked(plan, make_builder(file.builder), make_rules(file), file.traces.ui)
 
 
 def _read(path: Path) -> str:
     try:
-        with path.open("rb") as file:
-            raw = file.read(MAX_BYTES + 1)
+        raw = read_bounded(path)
     except FileNotFoundError as error:
         raise ConfigError([f"{path}: no such file; `matrix init` writes one, -f/--file names another"]) from error
     except OSError as error:

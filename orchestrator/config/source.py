@@ -1,4 +1,4 @@
-"""A file's bytes to text, and YAML text to plain data with the line of everything, within bounds."""
+"""YAML text to plain data with the line of everything, within bounds."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from orchestrator.errors import ConfigError
 
 Path = tuple[str | int, ...]
 
-MAX_BYTES = 500_000  # what takes seconds to read is no file that anybody writes
 MAX_NODES = 200_000  # aliases may repeat a node; past this the file is a bomb, not a matrix
 MAX_DEPTH = 40
 
@@ -53,17 +52,6 @@ class Source(Struct):
         while path and path not in self.lines:
             path = path[:-1]
         return self.lines.get(path, 1)
-
-
-def decode(raw: bytes, name: str, kind: str) -> str:
-    """Give the text of a file of which at most one byte too many was read, or say why it is none of its kind."""
-    if len(raw) > MAX_BYTES:
-        raise ConfigError([f"{name}: larger than {MAX_BYTES // 1000} kB; this is not a {kind}"])
-    try:
-        return raw.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = raw.count(b"\n", 0, error.start) + 1
-        raise ConfigError([f"{name}:{line}: not UTF-8 (byte {raw[error.start]:#04x}); save the file as UTF-8"]) from error
 
 
 def parse_source(text: str, name: str) -> Source:

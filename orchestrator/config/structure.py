@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic.alias_generators import to_camel
 
-from orchestrator.config.source import MAX_BYTES, Source, decode, parse_source
+from orchestrator.config.source import Source, parse_source
+from orchestrator.config.text import decode, read_bounded
 from orchestrator.config.words import Text
 from orchestrator.errors import ConfigError, did_you_mean
 
@@ -164,8 +165,7 @@ def find_unknown_keys(test: CommandTest | FileExistenceTest | FileContentTest | 
 def load_structure(path: Path, name: str) -> StructureFile:
     """Read and check a container-structure-test file, or raise a ConfigError with every problem."""
     try:
-        with path.open("rb") as file:
-            raw = file.read(MAX_BYTES + 1)
+        raw = read_bounded(path)
     except OSError as error:
         raise ConfigError([f"{name}: cannot be read: {error.strerror}"]) from error
     return parse_structure(decode(raw, name, "container-structure-test file"), name)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from orchestrator.errors import ConfigError, did_you_mean
 from orchestrator.model import StructureCheck
@@ -20,7 +20,23 @@ if TYPE_CHECKING:
     from orchestrator.plan.problem import Where
 
 
+class Missing(NamedTuple):
+    """What a setting of a cell names and what cannot be used, and why."""
+
+    cell: Cell
+    key: tuple[str, ...]
+    name: str
+    words: Sequence[str]
+
+
 def find_file_problems(matrix: MatrixFile, cells: Iterable[Cell], path: Path) -> Iterator[Problem]:
+    """Find where in a matrix.yaml it is that Dockerfiles, contexts and other files are named that are not there."""
+    for cell, key, name, problems in find_missing(cells, path):
+        where, after = (_find_check(matrix, cell, name), ()) if key == ("smoke",) else find_setter(matrix, cell, key)
+        yield from (Problem(where, f"{words} (cell {cell.id})", after) for words in problems)
+
+
+def find_missing(cells: Iterable[Cell], path: Path) -> Iterator[Missing]:
     """Find Dockerfiles, contexts and other files that cells of the matrix.yaml at a path name and that are not there."""
     folder = path.parent
     looked: set[tuple[Where, str, str]] = set()
@@ -36,8 +52,7 @@ def find_file_problems(matrix: MatrixFile, cells: Iterable[Cell], path: Path) ->
             problems = _problems_of(key[0], place, name, path)
             if problems and (key, place) not in said:
                 said.add((key, place))
-                where, after = (_find_check(matrix, cell, name), ()) if key == ("smoke",) else find_setter(matrix, cell, key)
-                yield from (Problem(where, f"{words} (cell {cell.id})", after) for words in problems)
+                yield Missing(cell, key, name, problems)
 
 
 def _wanted_by(settings: Settings) -> Iterator[tuple[tuple[str, ...], str]]:

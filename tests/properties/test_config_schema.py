@@ -60,11 +60,11 @@ def test_the_contracts_example_is_a_matrix(tmp_path: Path) -> None:
     assert matrix.folder == tmp_path
     assert matrix.digest.startswith("sha256:")
     assert len(matrix.digest) == 71
-    assert matrix.file.builder.driver == "docker-container"
-    assert matrix.file.builder.mirrors == {"docker.io": ["127.0.0.1:5000"]}
-    assert (matrix.file.claims[0].is_, matrix.file.claims[0].by) == ("smaller", "10%")
-    assert (matrix.file.budgets[0].size, matrix.file.budgets[0].build_time) == (250_000_000, 180.0)
-    assert matrix.file.traces.ui == "http://127.0.0.1:16686/trace/{trace_id}"
+    assert matrix.builder.driver == "docker-container"
+    assert matrix.builder.mirrors == (("docker.io", ("127.0.0.1:5000",)),)
+    assert (matrix.rules.claims[0].relation, matrix.rules.claims[0].by_share) == ("smaller", 0.1)
+    assert (matrix.rules.limits[0].size_bytes, matrix.rules.limits[0].build_time_s) == (250_000_000, 180.0)
+    assert matrix.traces_ui == "http://127.0.0.1:16686/trace/{trace_id}"
     assert len(matrix.plan.cells) == 16
     assert [cell.id for cell in matrix.plan.excluded] == ["wolfi-3.12-stdlib", "wolfi-3.12-otel-grpc", "wolfi-3.12-grpcio-1.40"]
 

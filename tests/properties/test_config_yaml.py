@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orchestrator.config import source
-from orchestrator.config.load import load_matrix, parse_matrix
+from orchestrator.config.load import load_matrix
+from orchestrator.config.parse import parse_matrix
 from orchestrator.config.source import parse_source
 from orchestrator.errors import ConfigError
 from tests.unit.folders import HEAD, make_files, plan_of, problems_of

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from orchestrator.config.load import parse_matrix
+from orchestrator.config.parse import parse_matrix
 from orchestrator.errors import ConfigError
 
 if TYPE_CHECKING:

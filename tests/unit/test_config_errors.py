@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from orchestrator.config.load import parse_matrix
+from orchestrator.config.parse import parse_matrix
 from tests.unit.folders import HEAD, make_files, problems_of
 
 if TYPE_CHECKING:

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from orchestrator.config.load import load_matrix, parse_matrix
+from orchestrator.config.load import load_matrix
+from orchestrator.config.parse import parse_matrix
 from orchestrator.errors import ConfigError, ExitCode
 from tests.unit.folders import HEAD, make_files, problems_of
 

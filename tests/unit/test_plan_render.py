@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from orchestrator.config.load import parse_matrix
+from orchestrator.config.parse import parse_matrix
 from orchestrator.plan.render import FORMATS, render_plan
 from orchestrator.plan.select import select_cells
 from tests.unit.folders import CONTRACT, CONTRACT_FILES, HEAD, make_files, plan_of

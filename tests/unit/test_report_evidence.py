@@ -8,7 +8,7 @@ from urllib.parse import unquote
 import pytest
 from msgspec.structs import replace
 
-from orchestrator.config.load import parse_matrix
+from orchestrator.config.parse import parse_matrix
 from orchestrator.report import evidence
 from orchestrator.report.evidence import find_evidence
 from orchestrator.report.files import render, save_reports

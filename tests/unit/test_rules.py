@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from orchestrator.config.load import parse_matrix
+from orchestrator.config.parse import parse_matrix
 from orchestrator.config.rules import make_rules
 from orchestrator.rules import Choice, Claim, Limit, Preference, Rules
 

@@ -6,7 +6,7 @@ import os
 import re
 from pathlib import Path
 
-from orchestrator.config.load import parse_matrix
+from orchestrator.config.parse import parse_matrix
 from orchestrator.model import Status
 from orchestrator.plan.settings import MERGED_LISTS, MERGED_MAPPINGS, render_settings
 from tests.reference import render_reference
