@@ -7,10 +7,12 @@ import re
 from functools import cache
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
+from msgspec import DecodeError, ValidationError, convert, to_builtins
+from msgspec import json as msgspec_json
+from msgspec.json import Decoder
+
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterator
-
-    from msgspec.json import Decoder
 
 Kind = TypeVar("Kind")
 
@@ -27,11 +29,14 @@ _MARK = b"\xef\xbb\xbf"  # with which some editors begin a file
 
 
 def parse_json(raw: bytes) -> Any:  # noqa: ANN401  # JSON is anything
-    """Read JSON as the standard has it: without NaN, without halves of characters, not deeper than anybody needs."""
-    from pydantic_core import from_json  # noqa: PLC0415  # planning reads no JSON
-
+    """Read JSON as the standard has it: without NaN, without halves of characters, not deeper than Python goes."""
     _check_length(raw)
-    return from_json(raw.removeprefix(_MARK), allow_inf_nan=False)
+    try:
+        return _decoder(object).decode(raw.removeprefix(_MARK))
+    except (DecodeError, RecursionError):
+        from pydantic_core import from_json  # noqa: PLC0415  # which says in what line, and takes long to import
+
+        return from_json(raw.removeprefix(_MARK), allow_inf_nan=False)
 
 
 def parse_object(text: str | bytes) -> dict[str, Any]:
@@ -55,8 +60,6 @@ def items_of(value: object, key: str) -> list[dict[str, Any]]:
 
 def read_json(raw: bytes, kind: type[Kind]) -> Kind:
     """Read JSON as a kind of value; the first part that cannot be one is an error that begins with its place."""
-    from msgspec import DecodeError, ValidationError  # noqa: PLC0415  # as above
-
     _check_length(raw)
     if _LIKELY_MORE in raw.translate(_ALL_DIGITS) and (place := next(_find_more(parse_json(raw)), None)):
         message = f"{place}: a number of more than 19 digits"
@@ -76,8 +79,6 @@ def read_json(raw: bytes, kind: type[Kind]) -> Kind:
 
 def read_data(data: object, kind: type[Kind]) -> Kind:
     """Read plain data, of TOML for one, as `read_json` reads JSON."""
-    from msgspec import ValidationError, convert  # noqa: PLC0415  # as above
-
     try:
         return convert(data, kind)
     except ValidationError as error:
@@ -93,8 +94,6 @@ def _place(error: Exception) -> str:
 
 @cache
 def _decoder(kind: Hashable) -> Decoder[Any]:
-    from msgspec.json import Decoder  # noqa: PLC0415  # as above
-
     return Decoder(kind)
 
 
@@ -107,23 +106,29 @@ def _check_length(raw: bytes) -> None:
         raise ValueError(message)
 
 
-def _find_more(value: object, place: str = "") -> Iterator[str]:
-    """Give the place of each number that is too large to be a figure."""
-    match value:
-        case dict() | list():
-            for key, part in value.items() if isinstance(value, dict) else enumerate(value):
-                yield from _find_more(part, f"{place}.{key}" if place else str(key))
-        case int() if not -_MOST <= value <= _MOST:
-            yield place
+def _find_more(value: object) -> Iterator[str]:
+    """Give the place of each number that is too large to be a figure, however deep it lies."""
+    left = [iter([("", value)])]
+    while left:
+        place, part = next(left[-1], (None, None))
+        match part:
+            case _ if place is None:
+                left.pop()
+            case dict() | list():
+                left.append(_within(place, part))
+            case int() if not -_MOST <= part <= _MOST:
+                yield place
+
+
+def _within(place: str, whole: dict[str, object] | list[object]) -> Iterator[tuple[str, object]]:
+    for key, part in whole.items() if isinstance(whole, dict) else enumerate(whole):
+        yield f"{place}.{key}" if place else str(key), part
 
 
 def dump_json(value: object, indent: int = 0) -> bytes:
     """Write a value as JSON, by what it is; half of a character, which no file can hold, becomes a question mark."""
-    from msgspec import to_builtins  # noqa: PLC0415  # as above
-    from msgspec.json import encode, format  # noqa: A004, PLC0415  # as above
-
     try:
-        text = encode(value)
+        text = msgspec_json.encode(value)
     except UnicodeEncodeError:
-        text = encode(json.loads(json.dumps(to_builtins(value), ensure_ascii=False).encode(errors="replace")))
-    return format(text, indent=indent) if indent else text
+        text = msgspec_json.encode(json.loads(json.dumps(to_builtins(value), ensure_ascii=False).encode(errors="replace")))
+    return msgspec_json.format(text, indent=indent) if indent else text

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import tempfile
-import tomllib
 from concurrent.futures import Future, wait
 from contextlib import suppress
 from pathlib import Path
@@ -154,6 +153,8 @@ def _is_other_node(spec: BuilderSpec, driver: str, wanted: NodeSpec, found: Exis
 
 def _parse_toml(text: str) -> dict[str, Any]:
     """Read a configuration for comparison: buildx lays the file out anew."""
+    import tomllib  # noqa: PLC0415  # most builders have none
+
     try:
         return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -12,6 +12,9 @@ from orchestrator.config.load import Matrix, load_matrix
 from orchestrator.errors import ConfigError
 from orchestrator.paths import cache_folder, cache_place
 from tests.unit.folders import CONTRACT, CONTRACT_FILES, HEAD, STRUCTURE, make_files
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 EVERYTHING = """\
 version: 1
@@ -142,7 +145,7 @@ def test_a_wrong_text_is_not_kept(tmp_path: Path) -> None:
     path = tmp_path / "matrix.yaml"
     path.write_text(f"{HEAD}axes: {{a: []}}\n", encoding="utf-8")
     for _ in range(2):
-        with pytest.raises(ConfigError, match="axes.a"):
+        with pytest.raises(ConfigError, match=r"axes\.a"):
             load_matrix(path, keep=True)
     assert not cache_place("matrices").exists()
 
