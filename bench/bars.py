@@ -12,7 +12,7 @@ from bench.nouns import (
     BAKE,
     CARRIED,
     FULL,
-    FULL_CELLS,
+    FULL_PAGE,
     HELP,
     IN_CONTAINER,
     IN_ENGINE,
@@ -20,15 +20,12 @@ from bench.nouns import (
     MATRIX,
     PAGE,
     PLAN,
-    RECORD,
     REPORT,
     WITHOUT_SMOKE,
     Case,
     Measured,
 )
-from orchestrator.stored import MAX_RECORD_BYTES
 
-_PROMISED = 10_000  # cells in one report
 _MOST_BYTES = 1_000_000_000
 _MOST_CPU_S = 0.05
 
@@ -69,10 +66,9 @@ def make_bars(measured: Measured, real_cells: int) -> list[Bar]:
     ]
     bars.append(_failing(measured, Case("tiny", 12, IN_ENGINE, "one fails early")))
     bars.append(_own_cpu(measured))
-    bars += [_seconds(measured, *row) for row in ((HELP, 0.15), (PLAN, 0.3), (LARGE_PLAN, 2.0), (REPORT, 10.0), (PAGE, 10.0))]
-    bars += [_memory(measured, name) for name in (REPORT, PAGE)]
-    bars.append(_full(measured))
-    return bars
+    bars += [_seconds(measured, *row) for row in ((HELP, 0.15), (PLAN, 0.3), (LARGE_PLAN, 2.0))]
+    reports = (REPORT, PAGE, FULL, FULL_PAGE)
+    return bars + [_seconds(measured, name, 10.0) for name in reports] + [_memory(measured, name) for name in reports]
 
 
 def _ratio(measured: Measured, case: Case, contender: str, limit: float, words: str) -> Bar:
@@ -123,16 +119,3 @@ def _memory(measured: Measured, name: str) -> Bar:
     if not peaks:
         return Bar(f"{name}: memory", bound, None, None)
     return Bar(f"{name}: memory", bound, f"{max(peaks) / 1e9:.2f} GB", max(peaks) <= _MOST_BYTES)
-
-
-def _full(measured: Measured) -> Bar:
-    """Say whether so many cells that hold as much as those of the default matrix could be read at all."""
-    promise = f"`matrix report` of {_PROMISED:,} cells with 170 packages"
-    found = [cost.sizes[RECORD] for timed in measured.commands if timed.name == FULL for cost in timed.samples]
-    if not found:
-        return Bar(promise, "≤ 10 s", None, None)
-    needed = found[0] / FULL_CELLS * _PROMISED
-    fits = int(MAX_RECORD_BYTES / found[0] * FULL_CELLS)
-    if needed <= MAX_RECORD_BYTES:
-        return Bar(promise, "≤ 10 s", "is read; not timed", None)
-    return Bar(promise, "≤ 10 s", f"refused: run.json would have {needed / 2**20:.0f} MiB; {fits:,} cells fit", met=False)

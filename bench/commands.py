@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from bench.contenders import MATRIX_COMMAND
 from bench.gauge import run
-from bench.nouns import FULL, FULL_CELLS, HELP, LARGE_PLAN, PAGE, PLAN, RECORD, REPORT, Cost, Timed
+from bench.nouns import FULL, FULL_PAGE, HELP, LARGE_PLAN, PAGE, PLAN, REPORT, Cost, Timed
 from orchestrator.inside import Package, Packages
 from orchestrator.store import Reports
 from tests.unit.records import make_record
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 _CELLS = 10_000
 _PACKAGES = 170  # as the cells of the default matrix have on average
-_ROUNDS = {HELP: 10, PLAN: 10, LARGE_PLAN: 3, REPORT: 3, PAGE: 1, FULL: 1}
+_ROUNDS = {HELP: 10, PLAN: 10, LARGE_PLAN: 3, REPORT: 3, PAGE: 1, FULL: 1, FULL_PAGE: 1}
 
 
 def time_commands(folder: Path) -> list[Timed]:
@@ -33,14 +33,15 @@ def time_commands(folder: Path) -> list[Timed]:
         REPORT: (stored, ["report", "latest", "-o", "report.txt"]),
         PAGE: (stored, ["report", "latest", "--format", "html", "-o", "report.html"]),
         FULL: (full, ["report", "latest", "-o", "report.txt"]),
+        FULL_PAGE: (full, ["report", "latest", "--format", "html", "-o", "report.html"]),
     }
-    bytes_of = {stored: _save_run(stored, _CELLS, 0), full: _save_run(full, FULL_CELLS, _PACKAGES)}
+    _save_run(stored, 0)
+    _save_run(full, _PACKAGES)
     found: dict[str, list[Cost]] = {name: [] for name in words}
     for number in range(max(_ROUNDS.values())):
         for name, (where, argv) in words.items():
             if number < _ROUNDS[name]:
-                cost = run([MATRIX_COMMAND, *argv], folder=where, environment=os.environ, log=folder / "log.txt")
-                found[name].append(replace(cost, sizes={RECORD: bytes_of[where]} if where in bytes_of else {}))
+                found[name].append(run([MATRIX_COMMAND, *argv], folder=where, environment=os.environ, log=folder / "log.txt"))
     return [Timed(name, tuple(costs)) for name, costs in found.items()]
 
 
@@ -52,8 +53,8 @@ def _plan(folder: Path, first: int, second: int) -> Path:
     return folder
 
 
-def _save_run(folder: Path, count: int, packages: int) -> int:
-    """Store a run of many cells, each with figures, layers, steps and checks; give the bytes of its record."""
+def _save_run(folder: Path, packages: int) -> None:
+    """Store a run of many cells, each with figures, layers, steps and checks, and so many packages."""
     reports = Reports(folder / "reports")
     stored = reports.new_run()
     record = make_record()
@@ -64,8 +65,7 @@ def _save_run(folder: Path, count: int, packages: int) -> int:
     cells = tuple(
         replace(first, id=f"{base}-{python}", axes={"base": f"{base}", "python": f"{python}"})
         for base in range(100)
-        for python in range(count // 100)
+        for python in range(_CELLS // 100)
     )
     stored.save_record(replace(record, id=stored.id, cells=cells))
     reports.point_latest(stored)
-    return (stored.path / "run.json").stat().st_size

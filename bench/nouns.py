@@ -20,7 +20,7 @@ BARE = "a container each, nothing else"
 HELP, PLAN, LARGE_PLAN = "`matrix --help`", "`matrix plan` of 12 cells", "`matrix plan` of 100,000 cells"
 REPORT, PAGE = "`matrix report` of 10,000 cells", "`matrix report --format html` of 10,000 cells"
 RECORD, EVIDENCE, IMAGES, UNIQUE = "record", "logs and traces", "images", "layers of no other cell"
-FULL, FULL_CELLS = "`matrix report` of 2,500 cells with 170 packages", 2_500
+FULL, FULL_PAGE = f"{REPORT} with 170 packages", f"{PAGE} with 170 packages"
 BEFORE, AFTER = "before the cells", "after the cells"  # what a run takes besides its cells, beside a cell's parts
 
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from orchestrator.errors import DiskFullError, StoreError, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
 _DEVICES = (("/", "dev"), ("/", "proc"))  # a file that is reached by a name there is somebody's output, and stays the same file
@@ -23,12 +23,17 @@ _DRAFT = re.compile(rf"\..+\.[0-9a-f]{{{2 * _DRAFT_BYTES}}}")
 
 
 def write_whole(path: Path, data: bytes, mode: int | None = None) -> Path:
+    """Write a file whole or not at all."""
+    return write_pieces(path, (data,), mode)
+
+
+def write_pieces(path: Path, pieces: Iterable[bytes], mode: int | None = None) -> Path:
     """Write a file under another name, with another's mode if one is given, make sure of it, then give it its own."""
     draft = path.with_name(f".{path.name}.{secrets.token_hex(_DRAFT_BYTES)}")
     with disk_errors(path):
         try:
             with draft.open("wb") as file:
-                file.write(data)
+                file.writelines(pieces)
                 file.flush()
                 os.fsync(file.fileno())
             if mode is not None:

@@ -7,19 +7,21 @@ import json
 import os
 import secrets
 from datetime import UTC, datetime
+from itertools import chain
 from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from orchestrator.disk import disk_errors, forget_drafts, write_whole
+from orchestrator.disk import disk_errors, forget_drafts, write_pieces, write_whole
 from orchestrator.errors import StoreError, UsageError, did_you_mean
 from orchestrator.names import folder_name, is_run_id, make_run_id
 from orchestrator.paths import remove_folder
+from orchestrator.pieces import Sharing, cut_record
 from orchestrator.record import CellRecord, RunRecord
 from orchestrator.redact import Redactor
-from orchestrator.stored import dump_record, load_record, make_record
+from orchestrator.stored import dump_record, load_cell, load_run, make_record
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -96,7 +98,8 @@ class RunFolder:
 
     def save_record(self, record: RunRecord) -> Path:
         """Write run.json."""
-        return self._write(self.path / "run.json", dump_record(record).decode())
+        pieces = map(self._hide, cut_record(record))
+        return write_pieces(self._check(self.path) / _RECORD, chain(pieces, [b"\n"]))
 
     def save_cell(self, record: CellRecord) -> CellRecord:
         """Write a finished cell's result, which no kill can lose from then on; give it as it was written."""
@@ -106,7 +109,11 @@ class RunFolder:
         return record if hidden == text else make_record(hidden.encode(), CellRecord, path)
 
     def _write(self, path: Path, text: str) -> Path:
-        return write_whole(self._check(path.parent) / path.name, self.redactor.text(text).encode(errors="replace"))
+        return write_whole(self._check(path.parent) / path.name, self._hide(text.encode(errors="replace")))
+
+    def _hide(self, text: bytes) -> bytes:
+        """Take out of a text what is secret."""
+        return self.redactor.text(text.decode()).encode()
 
     def append_event(self, event: Event) -> None:
         """Add a line to the journal, out of our hands before the next thing happens."""
@@ -124,7 +131,7 @@ class RunFolder:
     def load(self) -> RunRecord:
         """Read run.json, and the cells of a run that did not get to its end."""
         path = self._check(self.path / "run.json")
-        record = load_record(path, RunRecord)
+        record = load_run(path)
         if record.finished_at is not None:
             return record
         return replace(record, cells=tuple(self.load_cells()), interrupted=True)
@@ -186,14 +193,15 @@ class RunFolder:
         result = self.path / "cells" / folder_name(cell_id) / "result.json"
         if not result.is_file() or self.leads_out(result):
             return None
-        return load_record(result, CellRecord)
+        return load_cell(result)
 
     def load_cells(self) -> Iterator[CellRecord]:
         """Read the results of all cells that have finished; a damaged one is as good as none."""
+        sharing = Sharing()
         for result in sorted(self.path.glob("cells/*/result.json")):
             try:
                 if not self.leads_out(result):
-                    yield load_record(result, CellRecord)
+                    yield sharing.take(load_cell(result))
             except StoreError:
                 continue
 

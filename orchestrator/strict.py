@@ -97,10 +97,22 @@ def _decoder(kind: Hashable) -> Decoder[Any]:
     return Decoder(kind)
 
 
-def _check_length(raw: bytes) -> None:
-    if sum(map(raw.count, (b",", b"[", b"{"))) > _MOST_VALUES:
+def count_values(raw: bytes) -> int:
+    """Count values in JSON, or a few more."""
+    return sum(map(raw.count, (b",", b"[", b"{")))
+
+
+def check_count(values: int) -> None:
+    """Refuse what would take more memory than anybody has."""
+    if values > _MOST_VALUES:
         message = f"it has more than {_MOST_VALUES:,} values"
         raise ValueError(message)
+
+
+def _check_length(raw: bytes) -> None:
+    if len(raw) < _MOST_KEYS:  # so each has a letter at least
+        return
+    check_count(count_values(raw))
     if raw.count(b":") > _MOST_KEYS and sum(1 for _ in _KEY.finditer(raw)) > _MOST_KEYS:
         message = f"it has more than {_MOST_KEYS:,} keys"
         raise ValueError(message)

@@ -130,13 +130,13 @@ def about_sizes(found: Sequence[SizedPath]) -> list[tuple[str, str, int]]:
 
 def about_packages(image: Image) -> list[tuple[str, str, int | None]]:
     """List the packages of an image, the largest first."""
-    packages = (*image.packages.os, *image.packages.python) if image.packages else ()
-    found = [(f"{one.name} {one.version}", _about_package(one), one.bytes) for one in packages]
-    found.sort(key=lambda one: (-(one[2] or 0), one[0]))
-    rest = [size for *_, size in found[_MOST_PACKAGES:]]
+    packages = [*image.packages.os, *image.packages.python] if image.packages else []
+    packages.sort(key=lambda one: (-(one.bytes or 0), one.name, one.version))
+    found = [(f"{one.name} {one.version}", _about_package(one), one.bytes) for one in packages[:_MOST_PACKAGES]]
+    rest = [one.bytes for one in packages[_MOST_PACKAGES:]]
     known = [size for size in rest if size is not None]
     size = sum(known) if len(known) == len(rest) else None
-    return found[:_MOST_PACKAGES] + ([(f"{len(rest)} more", "all of them are in run.json", size)] if rest else [])
+    return found + ([(f"{len(rest)} more", "all of them are in run.json", size)] if rest else [])
 
 
 def _about_package(package: Package) -> str:

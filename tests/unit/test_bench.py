@@ -73,7 +73,7 @@ def make_measured() -> Measured:
     rows += [Row(failing, MATRIX, (Cost(5.0, 1.0, 0.5, results=11),)), Row(failing, BAKE, (Cost(1.0, 0.1, 0.1, results=0),))]
     commands = (Timed(HELP, (Cost(0.1, 0.1, 0.1), Cost(0.3, 0.1, 0.1), Cost(0.2, 0.1, 0.1))),)
     page = Timed(PAGE, (Cost(9.0, 8.0, 8.0, peak_bytes=2_000_000_000),))
-    full = Timed(FULL, (Cost(3.0, 3.0, 3.0, peak_bytes=400_000_000, sizes={RECORD: 160 * 2**20}),))
+    full = Timed(FULL, (Cost(11.0, 11.0, 11.0, peak_bytes=400_000_000),))
     return Measured(MACHINE, tuple(rows), (*commands, page, full))
 
 
@@ -139,8 +139,8 @@ def test_every_bar_says_whether_it_is_met() -> None:
     assert (bars[f"{HELP}: time"].figure, bars[f"{HELP}: time"].met) == ("0.20 s", False)
     assert (bars[f"{PAGE}: memory"].figure, bars[f"{PAGE}: memory"].met) == ("2.00 GB", False)
     assert bars["our own CPU time for each cell, beside buildx's"].figure == "0.040 s"
-    refused = bars["`matrix report` of 10,000 cells with 170 packages"]
-    assert (refused.figure, refused.met) == ("refused: run.json would have 640 MiB; 3,000 cells fit", False)
+    assert (bars[f"{FULL}: time"].figure, bars[f"{FULL}: time"].met) == ("11.00 s", False)
+    assert (bars[f"{FULL}: memory"].figure, bars[f"{FULL}: memory"].met) == ("0.40 GB", True)
     unknown = [bar for bar in bars.values() if "base of 300 MB" in bar.promise]
     assert len(unknown) == 4
     assert {(bar.figure, bar.met) for bar in unknown} == {(None, None)}
