@@ -19,9 +19,11 @@ from orchestrator.locked import pin_plan
 from orchestrator.plan.select import select_cells
 from orchestrator.plan.shard import keep_cells, take_shard
 from orchestrator.record import SCHEMA, RunInputs, RunRecord
+from orchestrator.units import count
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
 
     from orchestrator.config.load import Matrix
     from orchestrator.locked import Locked
@@ -120,11 +122,23 @@ def _take_part(plan: Plan, reports: Reports, options: Options, earlier: RunRecor
 
 
 def _check_secrets(matrix: Matrix, plan: Plan) -> None:
-    """Miss a secret before anything is built."""
-    for argument in {argument for cell in plan.cells for argument in cell.settings.secret_args}:
-        read_secret_arg(argument)
-    for secret in {secret for cell in plan.cells for secret in cell.settings.secrets}:
-        render_secret_argv(secret, matrix.folder)
+    """Miss secrets before anything is built, all at once."""
+    if missed := list(_missed_secrets(plan, matrix.folder)):
+        some = [f"{count(len(missed), 'secret')} are not there:"] if len(missed) > 1 else []
+        raise UsageError("\n  ".join(some + missed))
+
+
+def _missed_secrets(plan: Plan, folder: Path) -> Iterator[str]:
+    for argument in dict.fromkeys(argument for cell in plan.cells for argument in cell.settings.secret_args):
+        try:
+            read_secret_arg(argument)
+        except UsageError as error:
+            yield str(error)
+    for secret in dict.fromkeys(secret for cell in plan.cells for secret in cell.settings.secrets):
+        try:
+            render_secret_argv(secret, folder)
+        except UsageError as error:
+            yield str(error)
 
 
 def _new_record(matrix: Matrix, run: RunFolder, settled: Settled) -> RunRecord:

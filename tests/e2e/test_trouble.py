@@ -184,6 +184,9 @@ def test_a_secret_that_is_not_there(project: Project) -> None:
     """It is missed before anything is built, unless it is optional."""
     project.write(defaults={"secrets": {"token": {"env": "NO_SUCH_TOKEN"}}})
     fails(project, 2, "secret 'token' is not there: NO_SUCH_TOKEN")
+    project.write(defaults={"secrets": {"token": {"env": "NO_SUCH_TOKEN"}}, "secret_args": {"KEY": "NO_SUCH_KEY"}})
+    both = "secret build argument 'KEY': the variable NO_SUCH_KEY is not set\n  secret 'token' is not there: NO_SUCH_TOKEN"
+    fails(project, 2, f"2 secrets are not there:\n  {both}")
     project.write(defaults={"secrets": {"token": {"env": "NO_SUCH_TOKEN", "optional": True}}})
     assert project.run()["cells"][0]["status"] == "passed"
 
