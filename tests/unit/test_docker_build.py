@@ -235,6 +235,14 @@ def test_a_builds_spans_do_not_arrive_twice(monkeypatch: pytest.MonkeyPatch) -> 
     assert not [name for name in found if name.startswith("OTEL_") or name == "TRACEPARENT"]
 
 
+def test_buildx_seldom_looks_for_garbage_unless_somebody_says_how_often(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It has ended before there is much of it."""
+    monkeypatch.delenv("GOGC", raising=False)
+    assert child_environment()["GOGC"] == "400"
+    monkeypatch.setenv("GOGC", "50")
+    assert child_environment()["GOGC"] == "50"
+
+
 def test_buildx_does_not_ask_git_for_each_build(monkeypatch: pytest.MonkeyPatch) -> None:
     """A run reads the commit once; who asks buildx for it by a variable of its own has it."""
     for name in ("BUILDX_GIT_INFO", "BUILDX_GIT_LABELS", "BUILDX_GIT_CHECK_DIRTY"):
