@@ -29,6 +29,11 @@ _MOST_LINES = 500  # of a file; of a longer one, what is set to something
 _CERTIFICATE = re.compile(r"-----BEGIN (?:TRUSTED )?CERTIFICATE-----.*?-----END (?:TRUSTED )?CERTIFICATE-----", re.DOTALL)
 _SET = re.compile(r"""["']?[\w.\-/@ ]{1,200}?["']?\s*[=:]\s*["']?(?P<value>[^"'\s].*?)["']?[,;]?""")
 _HARMLESS = re.compile(r"\w+://[^@?\s]*|[\w-]+(?:\.[\w-]+)+(?::\d+)?|[\d.:]+|(?i:true|false|always|never|none)")
+_MOMENT = r'(?:\w+_)?at":\s*"\d{4}-\d\d-\d\dT[\d:.+Z-]+"'
+_NUMBER = r'(?:intValue|\w*[uU]nixNano)":\s*"-?\d+"'  # as OTLP writes it
+_ID = r'(?:\w*[sS]panI|traceI)d":\s*"[\da-f]*"'
+_KEY = r'\w+":'
+_IN_JSON = re.compile(rf'"(?:{_MOMENT}|{_NUMBER}|{_ID}|{_KEY}|(?P<text>(?:[^"\\]|\\.)*)")')
 _HEADING = re.compile(r"\[[^\]]*\]|[#;].*|[\[\]{}(),]*")
 
 
@@ -71,6 +76,15 @@ class Redactor:
         if self._values is not None:
             text = self._values.sub(HIDDEN, text)
         return _CREDENTIALS.sub(f"://{HIDDEN}@", text)
+
+    def json(self, text: str) -> str:
+        """Hide what is secret in the texts of JSON; a figure, a moment or a key that has the same letters is no secret."""
+        if self.text(text) == text:
+            return text
+        return _IN_JSON.sub(self._text_in_json, text)
+
+    def _text_in_json(self, found: re.Match[str]) -> str:
+        return found[0] if found["text"] is None else f'"{self.text(found["text"])}"'
 
     def data(self, data: dict[str, Any]) -> dict[str, Any]:
         """Hide what is secret in the words of an event."""

@@ -104,22 +104,23 @@ class RunFolder:
     def save_cell(self, record: CellRecord) -> CellRecord:
         """Write a finished cell's result, which no kill can lose from then on; give it as it was written."""
         text = dump_record(record).decode()
-        hidden = self.redactor.text(text)
+        hidden = self.redactor.json(text)
         path = self._write(self.cell(record.id) / "result.json", hidden)
         return record if hidden == text else make_record(hidden.encode(), CellRecord, path)
 
     def _write(self, path: Path, text: str) -> Path:
-        return write_whole(self._check(path.parent) / path.name, self._hide(text.encode(errors="replace")))
+        hide = self.redactor.json if path.suffix == ".json" else self.redactor.text
+        return write_whole(self._check(path.parent) / path.name, hide(text).encode(errors="replace"))
 
-    def _hide(self, text: bytes) -> bytes:
-        """Take out of a text what is secret."""
-        return self.redactor.text(text.decode()).encode()
+    def _hide(self, piece: bytes) -> bytes:
+        """Take out of a piece of JSON what is secret."""
+        return self.redactor.json(piece.decode()).encode()
 
     def append_event(self, event: Event) -> None:
         """Add a line to the journal, out of our hands before the next thing happens."""
         line = {"at": event.at.isoformat(), "kind": event.kind}
         line |= {"cell": event.cell} if event.cell else {}
-        text = self.redactor.text(json.dumps(line | event.data, ensure_ascii=False)) + "\n"
+        text = self.redactor.json(json.dumps(line | event.data, ensure_ascii=False)) + "\n"
         path = self._check(self.path / "events.jsonl")
         with self._lock, disk_errors(self.path), path.open("ab", buffering=0) as journal:
             end = journal.seek(0, os.SEEK_END)

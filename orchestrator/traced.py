@@ -44,7 +44,7 @@ def open_traces(run: RunFolder, trace: Trace, history: History, spec: BuilderSpe
     def send(spans: list[Span]) -> None:
         if exporter is not None:
             wanted = [span for span in spans if not (builder_sends and is_of_the_builder(span))]
-            exporter.send(load_lines(run.redactor.text(dump_lines(wanted))))
+            exporter.send(load_lines(run.redactor.json(dump_lines(wanted))))
 
     def measure(record: RunRecord) -> None:
         if exporter is not None:

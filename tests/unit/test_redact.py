@@ -36,6 +36,22 @@ def test_a_secret_is_hidden_in_every_spelling(secret: str) -> None:
                 assert json.loads(shown) == text.replace(secret, "***").replace(json.dumps(secret, ensure_ascii=False)[1:-1], "***")
 
 
+@pytest.mark.parametrize("secret", ["123456", "digest", "abcdef12"])
+def test_figures_moments_ids_and_keys_are_no_secrets(secret: str) -> None:
+    """A number may have the digits of one by chance, and with one of them hidden nobody could read the rest."""
+    whole = {
+        "digest": 1234567.25,
+        "started_at": "2026-11-30T17:59:30.123456Z",
+        "at": "2026-11-30T17:59:30.123456+00:00",
+        "spans": [{"traceId": "00abcdef12", "startTimeUnixNano": "1796061570123456789", "value": {"intValue": "-123456"}}],
+        "reason": f'echo {secret} "digest": {secret}',
+    }
+    for written in (json.dumps(whole), json.dumps(whole, indent=2), json.dumps(whole, separators=(",", ":"))):
+        shown = json.loads(Redactor([secret]).json(written))
+        assert shown.pop("reason") == f'echo {secret} "digest": {secret}'.replace(secret, "***")
+        assert shown == {key: value for key, value in whole.items() if key != "reason"}
+
+
 @pytest.mark.parametrize("secret", SECRETS)
 def test_a_line_of_progress_has_no_secret_in_names_or_output(secret: str) -> None:
     """A step's name holds build arguments, and what it prints stands in base64."""

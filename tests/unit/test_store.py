@@ -20,6 +20,7 @@ from orchestrator.events import Event
 from orchestrator.model import Status
 from orchestrator.names import folder_name, make_run_id
 from orchestrator.record import SCHEMA
+from orchestrator.redact import Redactor
 from orchestrator.report.data import render_json
 from orchestrator.store import Reports, RunFolder
 from tests.unit.records import HOSTILE, make_cell, make_hostile_record, make_record, run_json
@@ -45,6 +46,22 @@ def test_a_record_is_read_back_as_it_was_written(run: RunFolder) -> None:
     for record in (make_record(), replace(make_hostile_record(), finished_at=make_record().finished_at)):
         run.save_record(record)
         assert run.load() == record
+
+
+def test_a_secret_of_digits_damages_no_figure(run: RunFolder) -> None:
+    """A cell's size may have the digits of one: the run goes on, and what it stored can be read."""
+    record = make_record()
+    cell = next(cell for cell in record.cells if cell.image and cell.image.compressed_bytes)
+    assert cell.image
+    run.redactor = Redactor([str(cell.image.compressed_bytes), "compressed_bytes"])
+    assert run.save_cell(cell) == run.load_cell(cell.id) == cell
+    told = replace(cell, reason=f"echo {cell.image.compressed_bytes}")
+    run.save_record(replace(record, cells=(told,)))
+    assert run.load().cells == (replace(cell, reason="echo ***"),)
+    run.append_event(Event("cell-finished", cell.id, {"bytes": cell.image.compressed_bytes, "reason": told.reason}))
+    event = json.loads((run.path / "events.jsonl").read_text())
+    assert event["bytes"] == cell.image.compressed_bytes
+    assert event["reason"] == "echo ***"
 
 
 def test_a_record_from_before_images_were_looked_into_is_read(run: RunFolder) -> None:
