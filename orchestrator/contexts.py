@@ -6,7 +6,6 @@ import hashlib
 import os
 import re
 import stat
-from contextlib import suppress
 from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING
@@ -17,7 +16,7 @@ from orchestrator.dockerignore import Ignore
 from orchestrator.places import dockerfile_of, is_remote, named_context
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from orchestrator.model import Cell, Settings
 
@@ -34,80 +33,75 @@ class ContextError(ValueError):
 class Contexts:
     """The digests of a run's contexts, each made once, by whichever cell comes first.
 
-    Left out is what has a digest of its own in a cell's inputs (Dockerfiles and
-    requirements files of any cell), so that one cell's change is not every
-    cell's; and what matrix itself writes, so that a run does not change what it
-    reads.
+    What has a digest of its own in a cell's inputs (Dockerfiles and requirements
+    files of any cell) has another digest here, so that one cell's change is not
+    every cell's. What matrix itself writes is not read, so that a run does not
+    change what it reads.
     """
 
-    def __init__(self, folder: Path, left_out: Iterable[Path], warn: Callable[[str], None]) -> None:
-        """Name matrix.yaml's folder and the paths that are left out; nothing is read."""
+    def __init__(self, folder: Path, named: Iterable[Path], unread: Iterable[Path], warn: Callable[[str], None]) -> None:
+        """Name matrix.yaml's folder, the files with a digest of their own and what is matrix's; nothing is read."""
         self._folder = folder
-        self._left_out = frozenset(os.path.abspath(path) for path in left_out)  # noqa: PTH100  # links are not followed
+        self._apart = Apart(_absolute(named), _absolute(unread))
         self._warn = warn
+        self._said: set[str] = set()
         self._lock = Lock()
-        self._known: dict[tuple[str, str], str | None] = {}
-        self._files: dict[str, str | None] = {}
+        self._known: dict[tuple[str, str], Digests | None] = {}
 
     def digest_of(self, settings: Settings) -> str | None:
         """Give the digest of all that a cell's build can read on this machine; None when that is not known."""
+        return _join([(name, digests.rest) for name, digests in self._read(settings)])
+
+    def beside(self, settings: Settings) -> str | None:
+        """Give the digest of the files in a cell's contexts that are left out of the other one; none without any."""
+        return _join([(name, digests.beside) for name, digests in self._read(settings) if digests.beside])
+
+    def _read(self, settings: Settings) -> list[tuple[str, Digests]]:
+        """Give the digests of each context of a cell; nothing when one of them is not known."""
         if is_remote(settings.context):
-            return None
-        dockerfile = dockerfile_of(settings, self._folder)
-        found = [self._digest(self._folder / settings.context, dockerfile)]
-        names = [""]
+            return []
+        found = [("", self._digest(self._folder / settings.context, dockerfile_of(settings, self._folder)))]
         for name, value in settings.contexts:
             place = Path(named_context(value, self._folder))
             if place.is_dir():
-                names.append(name)
-                found.append(self._digest(place, None))
+                found.append((name, self._digest(place, None)))
             elif not value.startswith(_NAMED_BY_THE_BUILD):
-                return None
-        known = [digest for digest in found if digest is not None]
-        if len(known) < len(found):
-            return None
-        if len(known) == 1:
-            return known[0]
-        pairs = "".join(f"{name} {digest}\n" for name, digest in zip(names, known, strict=True))
-        return f"sha256:{hashlib.sha256(pairs.encode()).hexdigest()}"
+                return []
+        known = [(name, digests) for name, digests in found if digests is not None]
+        return known if len(known) == len(found) else []
 
-    def beside(self, settings: Settings) -> str | None:
-        """Give the digest of the files in a cell's contexts that are left out of theirs and are not its own; none without any."""
-        if is_remote(settings.context):
-            return None
-        places = [self._folder / settings.context, *(Path(named_context(value, self._folder)) for _, value in settings.contexts)]
-        roots = tuple(os.path.abspath(place) + os.sep for place in places if place.is_dir())  # noqa: PTH100  # as above
-        own = {os.path.abspath(path) for path in _own_files(settings, self._folder)}  # noqa: PTH100  # as above
-        paths = sorted(path for path in self._left_out - own if path.startswith(roots))
-        lines = [f"{os.path.relpath(path, self._folder)} {digest}\n" for path in paths if (digest := self._file_digest(path))]
-        return f"sha256:{hashlib.sha256(''.join(lines).encode(errors='surrogateescape')).hexdigest()}" if lines else None
-
-    def _file_digest(self, path: str) -> str | None:
-        """Read a file once; what is none, or cannot be read, is nothing that a build could be given either."""
-        with self._lock:
-            if path not in self._files:
-                self._files[path] = None
-                with suppress(OSError), open(path, "rb") as file:  # noqa: PTH123  # as above
-                    self._files[path] = hashlib.file_digest(file, "sha256").hexdigest()
-            return self._files[path]
-
-    def _digest(self, root: Path, dockerfile: Path | None) -> str | None:
+    def _digest(self, root: Path, dockerfile: Path | None) -> Digests | None:
         """Read a context once for each set of patterns; what cannot be read is said once and stays unknown."""
         with self._lock:
             try:
                 ignore = load_ignore(root, dockerfile)
-                key = os.path.abspath(root), ignore  # noqa: PTH100  # as above
+                key = os.path.abspath(root), ignore  # noqa: PTH100  # links are not followed
                 if key not in self._known:
                     self._known[key] = None
-                    self._known[key] = digest_context(root, Ignore(ignore), self._left_out)
+                    self._known[key] = digest_context(root, Ignore(ignore), self._apart)
                 return self._known[key]
             except (OSError, ValueError) as error:
                 words = f"{error.filename}: {error.strerror}" if isinstance(error, OSError) else str(error)
-                self._warn(f"the context {root} has no digest: {words}; a change of it will not be noticed")
+                text = f"the context {root} has no digest: {words}; a change of it will not be noticed"
+                if text not in self._said:
+                    self._said.add(text)
+                    self._warn(text)
                 return None
 
 
-def find_left_out(cells: Iterable[Cell], folder: Path) -> set[Path]:
+def _absolute(paths: Iterable[Path]) -> frozenset[str]:
+    return frozenset(os.path.abspath(path) for path in paths)  # noqa: PTH100  # links are not followed
+
+
+def _join(found: Sequence[tuple[str, str]]) -> str | None:
+    """Make one digest of those of several contexts; that of one is its own."""
+    if len(found) <= 1:
+        return found[0][1] if found else None
+    pairs = "".join(f"{name} {digest}\n" for name, digest in found)
+    return f"sha256:{hashlib.sha256(pairs.encode()).hexdigest()}"
+
+
+def find_named(cells: Iterable[Cell], folder: Path) -> set[Path]:
     """Give the files that have a digest of their own in some cell's inputs."""
     return {path for settings in {cell.settings for cell in cells} for path in _own_files(settings, folder)}
 
@@ -132,18 +126,30 @@ def find_ignore_file(root: Path, dockerfile: Path | None) -> Path:
     return own if own and own.is_file() else root / ".dockerignore"
 
 
+class Apart(Struct, frozen=True):
+    """What in a context is none of the rest: files with a digest of their own in some cell's inputs, and what is not read."""
+
+    named: frozenset[str] = frozenset()
+    unread: frozenset[str] = frozenset()
+
+
+class Digests(Struct, frozen=True):
+    """The digest of a context, and that of the files in it that have one of their own; none without any."""
+
+    rest: str
+    beside: str | None
+
+
 class _Reading(Struct):
     """A context while it is read."""
 
-    ignore: Ignore
-    left_out: frozenset[str]
     entries: int = 0
     bytes: int = 0
 
 
-def digest_context(root: Path, ignore: Ignore, left_out: frozenset[str]) -> str:
-    """Give the digest of all that a context gives to a build; times and owners do not count, as for BuildKit's cache."""
-    reading, found = _Reading(ignore, left_out), hashlib.sha256()
+def digest_context(root: Path, ignore: Ignore, apart: Apart) -> Digests:
+    """Give the digests of all that a context gives to a build; times and owners do not count, as for BuildKit's cache."""
+    reading, rest, beside = _Reading(), hashlib.sha256(), b""
     # Folders still to be read, the last one first: as deep as a context may be, nothing calls itself.
     left = [(os.path.abspath(root), "", ignore.nothing_matched)]  # noqa: PTH100  # links are not followed
     while left:
@@ -151,7 +157,7 @@ def digest_context(root: Path, ignore: Ignore, left_out: frozenset[str]) -> str:
         inside = []
         for entry in sorted(os.scandir(folder), key=lambda one: one.name):
             path = prefix + entry.name
-            if entry.path in left_out or _LOCKED.fullmatch(entry.name):
+            if entry.path in apart.unread or _LOCKED.fullmatch(entry.name):
                 continue
             reading.entries += 1
             if reading.entries > _MOST_ENTRIES:
@@ -159,12 +165,14 @@ def digest_context(root: Path, ignore: Ignore, left_out: frozenset[str]) -> str:
                 raise ContextError(message)
             matches = ignore.match(path, matched)
             is_out = ignore.leaves_out(matches)
-            if not is_out:
-                found.update(_describe(reading, entry, path))
+            if not is_out and entry.path in apart.named:
+                beside += _describe(reading, entry, path)
+            elif not is_out:
+                rest.update(_describe(reading, entry, path))
             if entry.is_dir(follow_symlinks=False) and (not is_out or ignore.may_let_in_below(path)):
                 inside.append((entry.path, f"{path}/", matches))
         left += reversed(inside)
-    return f"sha256:{found.hexdigest()}"
+    return Digests(f"sha256:{rest.hexdigest()}", f"sha256:{hashlib.sha256(beside).hexdigest()}" if beside else None)
 
 
 def _describe(reading: _Reading, entry: os.DirEntry[str], path: str) -> bytes:

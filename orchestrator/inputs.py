@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from typing import TYPE_CHECKING
 
 from orchestrator.model import StructureCheck
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from orchestrator.model import Settings
 
 
+_MOMENT = "SOURCE_DATE_EPOCH"  # buildx takes it from the environment for a build argument, by which an image is dated
 _IMAGE = "docker-image://"  # such a context is a base, which the build itself names, and a lock pins
 
 
@@ -43,6 +45,8 @@ def _options_of(settings: Settings) -> Iterator[tuple[str, str]]:
             yield name, value
     yield from ((f"contexts.{name}", value) for name, value in settings.contexts if not value.startswith(_IMAGE))
     yield from ((f"labels.{name}", value) for name, value in settings.labels)
+    if _MOMENT in os.environ:
+        yield _MOMENT, os.environ[_MOMENT]
     if settings.secret_args:
         yield "secret_args", ", ".join(sorted(name for name, _ in settings.secret_args))
     if settings.secrets:

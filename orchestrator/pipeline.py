@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from msgspec.structs import replace
 
 from orchestrator.carry import carry_over
-from orchestrator.contexts import Contexts, find_left_out
+from orchestrator.contexts import Contexts, find_named
 from orchestrator.diagnosing import with_diagnosis
 from orchestrator.docker.bases import BaseReader
 from orchestrator.docker.builder import ensure_builder
@@ -217,8 +217,8 @@ def _bring_back(tools: _Tools, cancel: Signal, traces: Traces) -> None:
 
 
 def _contexts(matrix: Matrix, reports: Reports, emit: Emit) -> Contexts:
-    left_out = find_left_out(matrix.plan.cells, matrix.folder) | {*reports.own_paths(), cache_folder()}
-    return Contexts(matrix.folder, left_out, lambda text: emit(Event("warning", None, {"text": text})))
+    named, unread = find_named(matrix.plan.cells, matrix.folder), (*reports.own_paths(), cache_folder())
+    return Contexts(matrix.folder, named, unread, lambda text: emit(Event("warning", None, {"text": text})))
 
 
 def _opening(run: RunFolder, settled: Settled, builder: Builder) -> Event:

@@ -64,7 +64,7 @@ class CellInputs(Struct, frozen=True):
     options: Mapping[str, str] | None = None  # what else a build is told: target, platform, contexts, names of secrets
     smoke_digest: str | None = None
     images: Mapping[str, str] | None = None  # contexts that are images, which a lock pins; none where there are none
-    beside_digest: str | None = None  # of files in its contexts that only other cells name, and so have in their digests
+    beside_digest: str | None = None  # of files in its contexts that some cell names, and so has in its digests
 
 
 class Layer(Struct, frozen=True):

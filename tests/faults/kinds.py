@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from orchestrator.config.load import load_matrix
 from orchestrator.config.structure import load_structure
-from orchestrator.contexts import digest_context
+from orchestrator.contexts import Apart, digest_context
 from orchestrator.dockerfile import find_build_tools, find_images
 from orchestrator.dockerignore import Ignore
 from orchestrator.errors import MatrixError
@@ -94,7 +94,7 @@ def _take_dockerignore(data: bytes, folder: Path) -> str:
     root = folder / "context"
     if not root.exists():
         make_files(root, "a", "a.txt", "b/c/d.txt", ".git/config", "app/main.py", "n" * 100, "[x]")
-    digest_context(root, Ignore(data.decode("utf-8", "surrogateescape")), frozenset())
+    digest_context(root, Ignore(data.decode("utf-8", "surrogateescape")), Apart())
     return "obeyed"
 
 

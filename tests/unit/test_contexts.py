@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orchestrator import contexts as module
-from orchestrator.contexts import Contexts, digest_context, find_left_out
+from orchestrator.contexts import Apart, Contexts, digest_context, find_named
 from orchestrator.dockerignore import Ignore
 from orchestrator.inputs import read_inputs
 from orchestrator.model import Cell, RunCheck, Secret, Settings
@@ -35,9 +35,9 @@ def root(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def digest(root: Path, ignore: str = "", *left_out: Path) -> str:
+def digest(root: Path, ignore: str = "", *named: Path) -> str:
     """Give a context's digest."""
-    return digest_context(root, Ignore(ignore), frozenset(map(str, left_out)))
+    return digest_context(root, Ignore(ignore), Apart(frozenset(map(str, named)))).rest
 
 
 def kept(root: Path, ignore: str) -> set[str]:
@@ -184,24 +184,24 @@ def test_folders_in_which_nothing_is_let_in_are_not_walked(root: Path) -> None:
 def test_a_context_is_read_once_and_trouble_is_said_once(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Hundreds of cells share a context; one that is too large has no digest, and the run goes on."""
     said: list[str] = []
-    contexts = Contexts(root, (), said.append)
+    contexts = Contexts(root, (), (), said.append)
     first = contexts.digest_of(Settings())
     (root / "notes.md").write_text("changed while the run goes on")
     assert first is not None
     assert contexts.digest_of(Settings(target="other")) == first
     monkeypatch.setattr(module, "_MOST_ENTRIES", 3)
-    strict = Contexts(root, (), said.append)
+    strict = Contexts(root, (), (), said.append)
     assert [strict.digest_of(Settings()), strict.digest_of(Settings())] == [None, None]
     assert said == [f"the context {root} has no digest: more than 3 files and folders; a change of it will not be noticed"]
     monkeypatch.setattr(module, "_MOST_BYTES", 10)
     monkeypatch.setattr(module, "_MOST_ENTRIES", 300)
-    assert Contexts(root, (), said.append).digest_of(Settings()) is None
+    assert Contexts(root, (), (), said.append).digest_of(Settings()) is None
     assert "more than 0 GiB" in said[-1]
 
 
 def test_each_dockerfile_may_have_patterns_of_its_own(root: Path) -> None:
     """They come instead of the context's, and a further folder that a cell names counts as well."""
-    contexts = Contexts(root, (), pytest.fail)
+    contexts = Contexts(root, (), (), pytest.fail)
     plain = contexts.digest_of(Settings(dockerfile="deps/a.txt"))
     (root / "Dockerfile.dockerignore").write_text("app\n")
     own = contexts.digest_of(Settings())
@@ -210,7 +210,7 @@ def test_each_dockerfile_may_have_patterns_of_its_own(root: Path) -> None:
     assert contexts.digest_of(Settings(contexts=(("base", "docker-image://x"),))) == own
     assert contexts.digest_of(Settings(context="https://example.org/x.git")) is None
     said: list[str] = []
-    assert Contexts(root, (), said.append).digest_of(Settings(context="gone")) is None
+    assert Contexts(root, (), (), said.append).digest_of(Settings(context="gone")) is None
     assert said == [
         f"the context {root}/gone has no digest: {root}/gone: No such file or directory; a change of it will not be noticed"
     ]
@@ -222,12 +222,70 @@ def test_files_with_a_digest_of_their_own_are_those_that_any_cell_names(root: Pa
         Cell("a", (), Settings(requirements="deps/a.txt")),
         Cell("b", (), Settings(context="https://example.org/x.git")),
     ]
-    assert find_left_out(cells, root) == {root / "Dockerfile", root / "deps/a.txt"}
+    assert find_named(cells, root) == {root / "Dockerfile", root / "deps/a.txt"}
+
+
+def beside(root: Path) -> str | None:
+    """Give the digest of the files that cells name, of which this one names one, where matrix keeps a file of its own."""
+    named = find_named([Cell("a", (), Settings()), Cell("b", (), Settings(requirements="deps/a.txt"))], root)
+    return Contexts(root, named, [root / "notes.md"], pytest.fail).beside(Settings())
+
+
+@pytest.mark.parametrize("name", ["Dockerfile", "deps/a.txt"])
+def test_files_that_some_cell_names_have_a_digest_of_contents_modes_and_links(name: str, root: Path) -> None:
+    """Any of them may be copied; a mode that changes in it changes the image, though the file's own digest stays."""
+    seen = {beside(root)}
+    (root / name).chmod(0o700)
+    seen.add(beside(root))
+    (root / name).write_text("other")
+    seen.add(beside(root))
+    (root / name).rename(root / "moved")
+    (root / name).symlink_to(root / "moved")
+    seen.add(beside(root))
+    assert len(seen) == 4
+
+
+def test_what_no_build_is_given_is_not_among_the_files_that_cells_name(root: Path) -> None:
+    """Neither what is ignored, nor what matrix writes: a baseline that was chosen changes nothing."""
+    (root / ".dockerignore").write_text("Dockerfile\ndeps\n")
+    assert beside(root) is None
+    (root / ".dockerignore").write_text("deps\n")
+    before = beside(root)
+    (root / "deps/a.txt").write_text("other")
+    (root / "notes.md").write_text("other")
+    assert beside(root) == before
+
+
+def test_a_context_of_more_folders_has_the_files_of_each(root: Path) -> None:
+    """A file may be given to a build by any of them; of what has no digest nothing is known."""
+    named = find_named([Cell("b", (), Settings(requirements="deps/a.txt"))], root)
+    contexts = Contexts(root, named, (), pytest.fail)
+    alone = contexts.beside(Settings())
+    assert alone not in (None, contexts.beside(Settings(contexts=(("more", "deps"),))))
+    assert contexts.beside(Settings(contexts=(("more", "https://example.org/x.git"),))) is None
+    assert contexts.beside(Settings(context="https://example.org/x.git")) is None
+
+
+def test_patterns_that_cannot_be_read_are_said_once(root: Path) -> None:
+    """Each cell asks twice."""
+    (root / ".dockerignore").write_text("[a")
+    said: list[str] = []
+    contexts = Contexts(root, (), (), said.append)
+    for _ in range(2):
+        assert contexts.digest_of(Settings()) is contexts.beside(Settings()) is None
+    assert len(said) == 1
+
+
+def test_the_moment_that_dates_an_image_is_an_option_of_its_build(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It comes to buildx from the environment, past all settings."""
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", "5")
+    assert read_inputs(Settings(), root, Contexts(root, (), (), pytest.fail)).options == {"context": ".", "SOURCE_DATE_EPOCH": "5"}
 
 
 def test_inputs_tell_all_that_decides_a_build_and_no_secret(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Secrets are known by their names; checks and their environment by a digest."""
     monkeypatch.setenv("MY_TOKEN", "hush-hush")
+    monkeypatch.delenv("SOURCE_DATE_EPOCH", raising=False)
     settings = Settings(
         args=(("A", "b"),),
         secret_args=(("TOKEN", "MY_TOKEN"),),
@@ -238,7 +296,7 @@ def test_inputs_tell_all_that_decides_a_build_and_no_secret(root: Path, monkeypa
         requirements="deps/a.txt",
         smoke=(RunCheck(("true",)),),
     )
-    inputs = read_inputs(settings, root, Contexts(root, (), pytest.fail))
+    inputs = read_inputs(settings, root, Contexts(root, (), (), pytest.fail))
     assert None not in (inputs.dockerfile_digest, inputs.context_digest, inputs.requirements_digest, inputs.smoke_digest)
     assert inputs.args == {"A": "b"}
     assert inputs.options == {
