@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 Stored = TypeVar("Stored", RunRecord, CellRecord)
 
 MAX_RECORD_BYTES = 768 * 1024**2  # a cell takes up to 70 KiB
-_MAX_AT_ONCE = 192 * 1024**2  # what is larger is read cell by cell
+_MAX_AT_ONCE = 64 * 1024**2  # what is larger is read cell by cell, and what is not has fewer values than are refused
 
 
 class _Form(Struct, frozen=True):
