@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from orchestrator.store import Reports, RunFolder
     from orchestrator.workshop import Workshop
 
-_LOOKED_AT = 10  # stored runs, the newest first
+_LOOKED_AT = 10  # stored runs, the newest first; all parts of one are as much to read as one that was never split
 _AT_ONCE = 8
 _KEPT = (Status.PASSED, Status.SMOKE_FAILED)
 _READ = (
@@ -63,12 +63,16 @@ class _Result(NamedTuple):
 def _find_results(reports: Reports, record: RunRecord, wanted: set[str]) -> dict[str, _Result]:
     """Find each cell in the newest run like this one that has it, back to one that was of all cells."""
     found: dict[str, _Result] = {}
-    for run_id in reversed([run_id for run_id in reports.run_ids() if run_id != record.id][-_LOOKED_AT:]):
-        folder = reports.run(run_id)
+    left = float(_LOOKED_AT)
+    for folder in map(reports.run, reversed([run_id for run_id in reports.run_ids() if run_id != record.id])):
+        if left <= 0:
+            break
         try:
             earlier = folder.load()
         except StoreError:
+            left -= 1
             continue
+        left -= 1 / max(1, earlier.shard.count) if earlier.shard else 1
         if _is_like(earlier, record):
             found = {cell.id: _Result(folder, cell) for cell in earlier.cells if not cell.status.is_left_out} | found
             if wanted <= found.keys() or _is_whole(earlier):

@@ -62,6 +62,21 @@ def test_each_cell_is_taken_from_the_newest_run_that_has_it(tmp_path: Path, monk
     assert carried(reports, monkeypatch) == {"a": RUNS[1], "b": RUNS[2], "c": RUNS[4]}
 
 
+def test_a_night_of_many_parts_is_looked_through(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They are one run: the first of them is not too old to be found."""
+    reports = Reports(tmp_path)
+    for number in range(1, 60):
+        cells = [result(ALL[0])] if number == 1 else []
+        save(reports, 0, *cells, id=f"20261121T0000{number:02d}Z-abcdef", shard=Shard(number, 59, ()))
+    assert carried(reports, monkeypatch) == {"a": "20261121T000001Z-abcdef"}
+    for day in range(1, 8):
+        save(reports, day, name="other", id=f"2026112{day + 1}T000000Z-abcdef")
+    assert carried(reports, monkeypatch) == {"a": "20261121T000001Z-abcdef"}
+    for hour in range(3):
+        save(reports, 0, name="other", id=f"20261129T0{hour}0000Z-abcdef")
+    assert carried(reports, monkeypatch) == {}, "behind ten runs nobody looks"
+
+
 def test_an_older_result_does_not_stand_in_for_a_newer_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What failed the last time is built again, and what a whole run did not have is new; what was not tried has no result."""
     reports = Reports(tmp_path)
