@@ -11,17 +11,20 @@ from orchestrator.figures import load_figures
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from orchestrator.baseline import Selection
     from orchestrator.model import Cell
     from orchestrator.store import Reports
 
 _LOOKED_AT = 20  # stored runs, the newest first
+_ALL: Selection = ((), ())
 
 
-def last_seconds(reports: Reports, name: str, *, whole: bool = False) -> dict[str, float]:
+def last_seconds(reports: Reports, name: str, *, whole: Selection | None = None) -> dict[str, float]:
     """Give the seconds of each cell in the newest run of this matrix that can be read; a run that built nothing tells nothing.
 
-    Whoever deals cells out asks for a whole run: parts are dealt at different
-    times, and one must not be dealt by what another has taken meanwhile.
+    Whoever deals cells out asks for a whole run, of all cells or of those that
+    are dealt: parts are dealt at different times, and one must not be dealt by
+    what another has taken meanwhile, nor by a run of other cells.
     """
     for run_id in reversed(reports.run_ids()[-_LOOKED_AT:]):
         try:
@@ -29,8 +32,8 @@ def last_seconds(reports: Reports, name: str, *, whole: bool = False) -> dict[st
         except StoreError:
             continue
         found = {cell.id: cell.took_s for cell in figures.cells if cell.took_s is not None}
-        is_whole = figures.finished and not figures.is_shard
-        if figures.name == name and found and (is_whole or not whole):
+        is_whole = figures.finished and not figures.is_shard and (figures.only, figures.skip) in (whole, _ALL)
+        if figures.name == name and found and (is_whole or whole is None):
             return found
     return {}
 

@@ -118,7 +118,7 @@ def _take_part(plan: Plan, reports: Reports, options: Options, earlier: RunRecor
         return (keep_cells(plan, earlier.shard), earlier.shard) if earlier.shard else (plan, None)
     if options.shard is None:
         return plan, None
-    return take_shard(plan, *options.shard, last_seconds(reports, plan.name, whole=True))
+    return take_shard(plan, *options.shard, last_seconds(reports, plan.name, whole=(options.only, options.skip)))
 
 
 def _check_secrets(matrix: Matrix, plan: Plan) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
@@ -61,7 +62,13 @@ def test_the_seconds_are_those_of_the_newest_run_of_this_matrix_that_built_somet
     slow = replace(make_run(replace(timed, build=replace(cell.build, alone_s=99.0)), day=3), id="20261209T050607Z-abc123")
     keep(reports, replace(slow, shard=Shard(1, 2, (cell.id,))))
     assert last_seconds(reports, "otel-python") == {cell.id: 99.0}
-    assert last_seconds(reports, "otel-python", whole=True) == {cell.id: 40.0}, "parts are dealt by what no part has changed"
+    whole = partial(last_seconds, reports, "otel-python")
+    assert whole(whole=((), ())) == {cell.id: 40.0}, "parts are dealt by what no part has changed"
+    keep(reports, replace(slow, id="20261210T050607Z-abc123", only=("python=3.12",)))
+    assert whole(whole=((), ())) == {cell.id: 40.0}, "nor are they by a run of some cells"
+    assert whole(whole=(("base=slim",), ())) == {cell.id: 40.0}
+    assert whole(whole=(("python=3.12",), ())) == {cell.id: 99.0}, "unless they are the same"
+    reports.remove_all(lambda run_id: run_id == "20261210T050607Z-abc123")
     reports.remove_all(lambda run_id: run_id == slow.id)
     keep(reports, make_run(replace(timed, build=replace(cell.build, wall_s=50.0, alone_s=None)), day=4))
     assert last_seconds(reports, "otel-python") == {cell.id: 50.0}
