@@ -33,7 +33,7 @@ _MOMENT = r'(?:\w+_)?at":\s*"\d{4}-\d\d-\d\dT[\d:.+Z-]+"'
 _NUMBER = r'(?:intValue|\w*[uU]nixNano)":\s*"-?\d+"'  # as OTLP writes it
 _ID = r'(?:\w*[sS]panI|traceI)d":\s*"[\da-f]*"'
 _KEY = r'\w+":'
-_IN_JSON = re.compile(rf'"(?:{_MOMENT}|{_NUMBER}|{_ID}|{_KEY}|(?P<text>(?:[^"\\]|\\.)*)")')
+_IN_JSON = re.compile(rf'"(?:{_MOMENT}|{_NUMBER}|{_ID}|{_KEY}|(?P<text>(?:[^"\\]++|\\.)*+)")')
 _HEADING = re.compile(r"\[[^\]]*\]|[#;].*|[\[\]{}(),]*")
 
 
