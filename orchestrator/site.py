@@ -7,6 +7,7 @@ import os
 import re
 import secrets
 import shutil
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,7 +19,8 @@ from orchestrator.disk import disk_errors, write_whole
 from orchestrator.errors import StoreError, UsageError
 from orchestrator.names import folder_name
 from orchestrator.paths import held
-from orchestrator.report.data import render_csv, render_json
+from orchestrator.pieces import cut_record
+from orchestrator.report.data import render_csv
 from orchestrator.report.evidence import Evidence, find_evidence
 from orchestrator.report.html import render_html
 from orchestrator.report.junit import render_junit
@@ -167,11 +169,12 @@ def _fill(draft: Path, run: RunFolder, record: RunRecord) -> RunLine:
         "report.md": render_markdown(record),
         "report.csv": render_csv(record),
         "junit.xml": render_junit(record),
-        "run.json": render_json(record),
     }
     for name, text in {"index.html": render_html(record, evidence_of), **texts}.items():
         draft.joinpath(name).write_bytes(text.encode(errors="replace"))
-    return make_line(record, tuple(texts))
+    with draft.joinpath("run.json").open("wb") as file:  # as large as all others together
+        file.writelines(chain(cut_record(record), [b"\n"]))
+    return make_line(record, (*texts, "run.json"))
 
 
 def _copy_logs(draft: Path, run: RunFolder, record: RunRecord) -> set[tuple[str, str]]:
