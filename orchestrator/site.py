@@ -83,6 +83,9 @@ def make_site(reports: Reports, folder: Path) -> Made:
 
 def _check_ours(folder: Path) -> None:
     """Write into no folder that holds anything else: pages of runs that are gone are removed."""
+    if folder.exists() and not folder.is_dir():
+        message = f"{folder} is a file; name a folder"
+        raise UsageError(message)
     if folder.joinpath("runs").is_symlink():
         message = f"{folder / 'runs'} is a link; name a folder that is matrix's own"
         raise UsageError(message)

@@ -177,6 +177,8 @@ def test_a_folder_of_somebody_elses_is_left_alone(reports: Reports, folder: Path
     with pytest.raises(UsageError, match="holds files that are no site of matrix's; name an empty folder"):
         make_site(reports, folder)
     assert [path.name for path in folder.iterdir()] == ["thesis.tex"]
+    with pytest.raises(UsageError, match=r"thesis\.tex is a file; name a folder"):
+        make_site(reports, folder / "thesis.tex")
     linked = folder.parent / "linked"
     linked.mkdir()
     (linked / "runs").symlink_to(folder)
