@@ -92,7 +92,7 @@ class LiveTable:
 
 def _widths(width: int, longest: int) -> dict[str, int]:
     """Share a terminal's columns out: the state always, then the cell, the time, and what is left for the step."""
-    state, time, gap = 12, 6, 1  # rich keeps a gap behind the last column as well
+    state, time, gap = 12, 6, 2  # rich keeps a gap behind the last column as well
     if width < _TINY:
         return {"cell": max(4, width - state - 2 * gap), "state": state}
     if width < _NARROW:

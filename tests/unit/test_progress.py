@@ -156,6 +156,17 @@ def test_an_id_that_there_is_room_for_is_whole(width: int) -> None:
     assert "alpine-3.13-stdlib  waiting" in "\n".join(draw(table, width, 20))
 
 
+@pytest.mark.parametrize("width", [20, 29, 30, 40, 59, 60, 80, 200])
+@pytest.mark.parametrize("state", ["build-failed", "smoke-failed"])
+def test_how_a_cell_ended_is_whole(width: int, state: str) -> None:
+    """The longest words for it too, on a terminal of any width: cell and step give way."""
+    table = LiveTable(["base-3.13-with-quite-a-long-name-of-dependencies"])
+    table.take(event("cell-finished", "base-3.13-with-quite-a-long-name-of-dependencies", 1, status=state, reason="x" * 300))
+    lines = draw(table, width, 20)
+    assert state in lines[1].split()
+    assert max(map(len, lines)) <= width
+
+
 @pytest.mark.parametrize("width", [20, 40, 59, 60, 80, 200])
 @pytest.mark.parametrize("height", [1, 5, 20])
 def test_the_live_table_fits_its_terminal(width: int, height: int) -> None:
