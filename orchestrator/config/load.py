@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from orchestrator.config.kept import Checked, recall, remember
 from orchestrator.config.text import decode, read_bounded
-from orchestrator.errors import ConfigError
+from orchestrator.errors import ConfigError, did_you_mean
 from orchestrator.plan.files import find_missing
 
 if TYPE_CHECKING:
@@ -60,11 +60,20 @@ def _check(text: str, path: Path) -> Checked:
     return Checked(plan, make_builder(file.builder), make_rules(file), file.traces.ui)
 
 
+def _say_which(path: Path) -> str:
+    """Name the file that is likely meant where one of nearly the same name is there, such as matrix.yml."""
+    others = sorted(other.name for other in path.parent.glob("*.y*ml"))
+    meant = did_you_mean(path.name, others)
+    return f"-f/--file names another{meant}" if meant else "`matrix init` writes one, -f/--file names another"
+
+
 def _read(path: Path) -> str:
     try:
         raw = read_bounded(path)
     except FileNotFoundError as error:
-        raise ConfigError([f"{path}: no such file; `matrix init` writes one, -f/--file names another"]) from error
+        raise ConfigError([f"{path}: no such file; {_say_which(path)}"]) from error
+    except IsADirectoryError as error:
+        raise ConfigError([f"{path}: is a folder; name the file in it, such as {path / 'matrix.yaml'}"]) from error
     except OSError as error:
         raise ConfigError([f"{path}: cannot be read: {error.strerror}"]) from error
     return decode(raw, str(path), "matrix.yaml")

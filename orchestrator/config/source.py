@@ -19,6 +19,20 @@ _HALVES = re.compile("[\ud800-\udfff]")
 _SPECIAL = yaml.SafeLoader.NON_PRINTABLE  # what YAML has no place for
 
 
+_MEANT = (
+    ("'<stream end>'", "the end of the file"),
+    ("unexpected end of stream", "the end of the file"),
+    ("'<block sequence start>'", "'-'"),
+    ("'<block mapping start>'", "'?'"),
+    ("expected <block end>, but found '-'", "found an item of a list that is not indented as those above it"),
+    ("expected <block end>, but found '?'", "found a key that is not indented as those above it"),
+    ("expected <block end>", "expected the next key"),
+    ("'<scalar>'", "a text"),
+    (
+        "mapping values are not allowed here",
+        "a second ': ' cannot stand here; put a text that has one in quotes, or see how the line is indented",
+    ),
+)
 _MERGE = "tag:yaml.org,2002:merge"
 _COLLECTIONS = ("tag:yaml.org,2002:map", "tag:yaml.org,2002:seq")
 
@@ -64,7 +78,7 @@ def parse_source(text: str, name: str) -> Source:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line = mark.line + 1 if mark else 1
-        raise ConfigError([f"{name}:{line}: not YAML: {', '.join(filter(None, (error.context, error.problem)))}"]) from error
+        raise ConfigError([f"{name}:{line}: not YAML: {_say(error)}"]) from error
     except (yaml.YAMLError, RecursionError) as error:
         reason = "nested too deeply" if isinstance(error, RecursionError) else str(error)
         raise ConfigError([f"{name}:1: not YAML: {reason}"]) from error
@@ -72,6 +86,16 @@ def parse_source(text: str, name: str) -> Source:
     if node is not None:
         source.data = _Reader(source).read(node, (), 0)
     return source
+
+
+def _say(error: yaml.MarkedYAMLError) -> str:
+    """Say what is not YAML in PyYAML's words, but for those that only its makers know, and with the most likely cause."""
+    problem = error.problem or ""
+    if "'\\t'" in problem:
+        return "a tab cannot stand here; use spaces"
+    for words, meant in _MEANT:
+        problem = problem.replace(words, meant)
+    return ", ".join(filter(None, (error.context, problem)))
 
 
 class _Reader:

@@ -65,8 +65,10 @@ def _say_value(detail: ErrorDetails) -> str:
     match detail["type"]:
         case "string_pattern_mismatch":
             words = f"'{given}' {MISFITS[context['pattern']]}"
-        case "string_too_long":
+        case "string_too_long" | "too_long" if isinstance(given, str):
             words = f"must have at most {context['max_length']} characters"
+        case "check_kind" if isinstance(given, dict):
+            words += next(filter(None, (did_you_mean(str(key), CHECKS) for key in given)), "")
         case "literal_error":
             words = f"'{given}' {words}{did_you_mean(str(given), _QUOTED.findall(words))}"
         case "bool_type":

@@ -85,11 +85,11 @@ ONE_PLATFORM = r"^[^,]*$"
 REQUEST_PATH = r"^/"
 TRACE_PAGE = r"^https?://[^/\s@]+/\S*\{trace_id\}\S*$"
 MISFITS = {
-    _AXIS_VALUE: "cannot name a cell; use letters, digits and _ . + : @ / -, not a mark in front",
-    _AXIS_NAME: "cannot name an axis; use letters, digits, _ and -, with a letter in front",
-    _NAME: "cannot be a name; use small letters, digits and _ . -, not a mark in front",
+    _AXIS_VALUE: "cannot name a cell; use letters (a to z), digits and _ . + : @ / -, not a mark in front",
+    _AXIS_NAME: "cannot name an axis; use letters (a to z), digits, _ and -, with a letter in front",
+    _NAME: "cannot be a name; use small letters (a to z), digits and _ . -, not a mark in front",
     _PERCENT: "is not a share; write 10%",
-    BUILDER_NAME: "cannot name a builder; use letters, digits and _ . -, with a letter in front",
+    BUILDER_NAME: "cannot name a builder; use letters (a to z), digits and _ . -, with a letter in front",
     NETWORK: "is not a network of a build; write default, none, host or an axis such as {network}",
     LIBC: "is not a C library; write musl, glibc or an axis such as {libc}",
     ONE_PLATFORM: "is more than one platform; give each its own cell: a platform axis",

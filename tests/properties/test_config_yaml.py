@@ -33,7 +33,7 @@ def test_bare_words_stay_as_they_are_written(folder: Path) -> None:
     with pytest.raises(ConfigError) as caught:
         plan_of(f"axes: {{python: [{', '.join(words)}]}}\n", folder)
     assert caught.value.problems == (
-        "matrix.yaml:3: axes.python[12]: '.5' cannot name a cell; use letters, digits and _ . + : @ / -, not a mark in front",
+        "matrix.yaml:3: axes.python[12]: '.5' cannot name a cell; use letters (a to z), digits and _ . + : @ / -, not a mark in front",
     )
     words.remove(".5")
     plan = plan_of(f"axes: {{python: [{', '.join(words)}]}}\n", folder)
@@ -88,13 +88,29 @@ REFUSED = {
     "a word": ("hello\n", "1: matrix.yaml must be a mapping with version, name and axes; `matrix init` writes one"),
     "a tab": (
         "version: 1\naxes:\n\ta: [x]\n",
-        "3: not YAML: while scanning for the next token, found character '\\t' that cannot start any token",
+        "3: not YAML: a tab cannot stand here; use spaces",
+    ),
+    "a key that is not indented as the others": (
+        "axes:\n  a: [x]\n b: [y]\n",
+        "3: not YAML: while parsing a block mapping, found a key that is not indented as those above it",
+    ),
+    "an item that is not indented as the others": (
+        "a:\n    - x: 1\n   - y: 2\n",
+        "3: not YAML: while parsing a block mapping, found an item of a list that is not indented as those above it",
+    ),
+    "a colon in a text": (
+        "name: a: b\n",
+        "1: not YAML: a second ': ' cannot stand here; put a text that has one in quotes, or see how the line is indented",
+    ),
+    "a word after a quoted one": (
+        "a: 'm' n\n",
+        "1: not YAML: while parsing a block mapping, expected the next key, but found a text",
     ),
     "a bracket left open": (
         "version: 1\naxes: [a\n",
-        "3: not YAML: while parsing a flow sequence, expected ',' or ']', but got '<stream end>'",
+        "3: not YAML: while parsing a flow sequence, expected ',' or ']', but got the end of the file",
     ),
-    "a quote left open": ("name: 'm\n", "2: not YAML: while scanning a quoted scalar, found unexpected end of stream"),
+    "a quote left open": ("name: 'm\n", "2: not YAML: while scanning a quoted scalar, found the end of the file"),
     "two documents": (
         "version: 1\n---\nversion: 1\n",
         "2: not YAML: expected a single document in the stream, but found another document",

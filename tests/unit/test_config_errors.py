@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 AXES = HEAD + "axes: {base: [alpine, slim], python: ['3.12', '3.13']}\n"
 PROBES = "'otlp-grpc', 'otlp-http', 'telemetry', 'tls', 'timezone', 'locale', 'dns', 'native' or 'pyroscope'"
-NAMES_CELLS = "cannot name a cell; use letters, digits and _ . + : @ / -, not a mark in front"
+NAMES_CELLS = "cannot name a cell; use letters (a to z), digits and _ . + : @ / -, not a mark in front"
 CHECK_KEYS = "a check has one of the keys import, run, http, healthy, probe, structure"
 
 ONE_PROBLEM = {
@@ -361,7 +361,7 @@ ONE_PROBLEM = {
         "defaults: {smoke: [{probe: otlp-grcp}]}",
         f"4: defaults.smoke[0].probe: 'otlp-grcp' must be {PROBES}; did you mean 'otlp-grpc'?",
     ),
-    "a check of no kind": ("defaults: {smoke: [{rum: [a]}]}", f"4: defaults.smoke[0]: {CHECK_KEYS}"),
+    "a check of no kind": ("defaults: {smoke: [{rum: [a]}]}", f"4: defaults.smoke[0]: {CHECK_KEYS}; did you mean 'run'?"),
     "a check that is a word": ("defaults: {smoke: [run]}", f"4: defaults.smoke[0]: {CHECK_KEYS}"),
     "a list where a mapping belongs": ("defaults: [a]", "4: defaults: must be a mapping, not a list"),
     "a number where a mapping belongs": ("defaults: 3", "4: defaults: must be a mapping, not a number"),
@@ -432,8 +432,12 @@ IN_AXES = {
     "a blank": ("axes:\n  a:\n    - ok\n    - 'x y'", f"6: axes.a[1]: 'x y' {NAMES_CELLS}"),
     "the name of a key": ("axes: {reason: [x]}", "3: axes.reason: 'reason' cannot name an axis: exclude and expect have a key of"),
     "the name of another key": ("axes: {outcome: [x]}", "3: axes.outcome: 'outcome' cannot name an axis: expect has a key of"),
+    "a long value": (f"axes: {{base: [{'a' * 101}]}}", "3: axes.base[0]: must have at most 100 characters"),
     "a long name": (f"axes: {{{'a' * 61}: [x]}}", f"3: axes.{'a' * 61}: must have at most 60 characters"),
-    "a name with a blank": ("axes: {a b: [x]}", "3: axes.a b: 'a b' cannot name an axis; use letters, digits, _ and -, with"),
+    "a name with a blank": (
+        "axes: {a b: [x]}",
+        "3: axes.a b: 'a b' cannot name an axis; use letters (a to z), digits, _ and -, with",
+    ),
     "a value twice": ("axes: {b: [x, x]}", "3: axes.b[1]: 'x' is there twice"),
     "two cells with one id": (
         "axes: {a: [x-y, x], b: [z, y-z]}",
@@ -486,7 +490,7 @@ exclude:
 typo: 1
 """
     assert problems_of(text, tmp_path) == [
-        "matrix.yaml:2: name: 'UPPER' cannot be a name; use small letters, digits and _ . -, not a mark in front",
+        "matrix.yaml:2: name: 'UPPER' cannot be a name; use small letters (a to z), digits and _ . -, not a mark in front",
         "matrix.yaml:4: axes.base[0]: 'alpin' has no settings; did you mean 'alpine'?",
         f"matrix.yaml:5: axes.python[1]: '3 12' {NAMES_CELLS}",
         "matrix.yaml:7: defaults.dockerfile: no such file: 'Dockerfil'; did you mean 'Dockerfile'? (cell alpin-3.12)",

@@ -23,11 +23,19 @@ def test_a_file_that_is_not_there_names_the_command_that_writes_one(tmp_path: Pa
     assert caught.value.exit_code is ExitCode.USAGE
 
 
+def test_a_file_of_nearly_the_same_name_is_named(tmp_path: Path) -> None:
+    """Who has a matrix.yml wants no other one written beside it."""
+    make_files(tmp_path, "matrix.yml", "Dockerfile")
+    with pytest.raises(ConfigError) as caught:
+        load_matrix(tmp_path / "matrix.yaml")
+    assert str(caught.value) == f"{tmp_path}/matrix.yaml: no such file; -f/--file names another; did you mean 'matrix.yml'?"
+
+
 def test_a_folder_is_no_file(tmp_path: Path) -> None:
-    """A folder in the place of the file is an error in the system's words."""
+    """A folder in the place of the file is met with what to type."""
     with pytest.raises(ConfigError) as caught:
         load_matrix(tmp_path)
-    assert str(caught.value) == f"{tmp_path}: cannot be read: Is a directory"
+    assert str(caught.value) == f"{tmp_path}: is a folder; name the file in it, such as {tmp_path}/matrix.yaml"
 
 
 def test_a_file_that_is_no_text_says_so_with_the_line(tmp_path: Path) -> None:

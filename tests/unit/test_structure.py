@@ -93,7 +93,7 @@ REFUSED = {
     ),
     "no YAML": (
         HEAD + "commandTests: [",
-        "2: not YAML: while parsing a flow node, expected the node content, but found '<stream end>'",
+        "2: not YAML: while parsing a flow node, expected the node content, but found the end of the file",
     ),
     "a key twice": (
         HEAD + "metadataTest: {user: x}\nmetadataTest: {}",
