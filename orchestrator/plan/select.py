@@ -10,37 +10,44 @@ from orchestrator.model import Cell, ExcludedCell, Plan
 from orchestrator.plan.expand import fits, is_glob, matches
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Collection, Iterator, Mapping, Sequence
 
 
 def select_cells(plan: Plan, only: Sequence[str], skip: Sequence[str]) -> Plan:
     """Keep the cells that any --only names and no --skip does; a word that names nothing in the whole plan is a mistake."""
-    selected = choose_cells(plan, only, skip)
-    if only or skip:
-        cells: tuple[Cell | ExcludedCell, ...] = (*plan.cells, *plan.excluded)
-        values = {axis: {value for cell in cells for name, value in cell.axes if name == axis} for axis in plan.axes}
-        for option, words in [*(("--only", word) for word in only), *(("--skip", word) for word in skip)]:
-            rule = _parse(plan, words)
-            if isinstance(rule, str):
-                _check_id(option, rule, [cell.id for cell in cells])
-            else:
-                _check_values(option, words, rule, values)
+    try:
+        selected = choose_cells(plan, only, skip)
+    except NothingSelectedError as nothing:
+        raise NothingSelectedError(next(_find_mistakes(plan, only, skip), str(nothing))) from nothing
+    for mistake in _find_mistakes(plan, only, skip):
+        raise UsageError(mistake)
     return selected
 
 
-def _check_id(option: str, words: str, ids: Sequence[str]) -> None:
+def _find_mistakes(plan: Plan, only: Sequence[str], skip: Sequence[str]) -> Iterator[str]:
+    cells: tuple[Cell | ExcludedCell, ...] = (*plan.cells, *plan.excluded)
+    values = {axis: {value for cell in cells for name, value in cell.axes if name == axis} for axis in plan.axes}
+    for option, words in [*(("--only", word) for word in only), *(("--skip", word) for word in skip)]:
+        rule = _parse(plan, words)
+        if isinstance(rule, str):
+            yield from _find_wrong_id(option, rule, [cell.id for cell in cells])
+        else:
+            yield from _find_wrong_values(option, words, rule, values)
+
+
+def _find_wrong_id(option: str, words: str, ids: Sequence[str]) -> Iterator[str]:
     if not any(fits(words, cell_id) for cell_id in ids):
-        message = f"{option} '{words}' names no cell{did_you_mean(words, ids) or '; `matrix plan` lists them'}"
-        raise UsageError(message)
+        yield f"{option} '{words}' names no cell{did_you_mean(words, ids) or '; `matrix plan` lists them'}"
 
 
-def _check_values(option: str, words: str, rule: Mapping[str, Sequence[str]], values: Mapping[str, Collection[str]]) -> None:
+def _find_wrong_values(
+    option: str, words: str, rule: Mapping[str, Sequence[str]], values: Mapping[str, Collection[str]]
+) -> Iterator[str]:
     for axis, wanted in [(axis, value) for axis, wanteds in rule.items() for value in wanteds]:
         if not any(fits(wanted, value) for value in values[axis]):
             what = "fits no value" if is_glob(wanted) else "is not a value"
             meant = did_you_mean(wanted, sorted(values[axis])) or "; `matrix plan` lists them"
-            message = f"'{wanted}' in {option} '{words}' {what} of axis '{axis}'{meant}"
-            raise UsageError(message)
+            yield f"'{wanted}' in {option} '{words}' {what} of axis '{axis}'{meant}"
 
 
 def choose_cells(plan: Plan, only: Sequence[str], skip: Sequence[str]) -> Plan:

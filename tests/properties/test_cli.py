@@ -125,7 +125,11 @@ def test_a_page_leads_to_the_logs_from_where_it_is_written(folder: Path, out: st
     ("argv", "code", "words"),
     [
         (["plan", "-f", "gone.yaml"], 2, "gone.yaml: no such file; `matrix init` writes one"),
-        (["plan", "--only", "base=debian"], 3, "matrix: no cell is left by --only base=debian; `matrix plan` lists them"),
+        (
+            ["plan", "--only", "base=debian"],
+            3,
+            "matrix: 'debian' in --only 'base=debian' is not a value of axis 'base'; `matrix plan` lists them",
+        ),
         (["plan", "--only", "bas=slim"], 2, "matrix: 'bas' in 'bas=slim' is not an axis; did you mean 'base'?"),
         (
             ["plan", "--format", "jsn"],

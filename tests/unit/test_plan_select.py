@@ -64,9 +64,25 @@ def test_excluded_cells_are_selected_by_the_same_words() -> None:
 def test_when_no_cell_is_left_the_words_are_repeated() -> None:
     """Nothing selected is an error of its own, with the words that left nothing."""
     with pytest.raises(NothingSelectedError) as caught:
-        chosen("base=slim", "base=x", skip=("slim*",))
-    assert str(caught.value) == "no cell is left by --only base=slim --only base=x --skip slim*; `matrix plan` lists them"
+        chosen("base=slim", "base=alpine,python=3.9", skip=("slim*", "alpine-3.9"))
+    words = "--only base=slim --only base=alpine,python=3.9 --skip slim* --skip alpine-3.9"
+    assert str(caught.value) == f"no cell is left by {words}; `matrix plan` lists them"
     assert caught.value.exit_code is ExitCode.NOTHING_SELECTED
+
+
+@pytest.mark.parametrize(
+    ("only", "words"),
+    [
+        ("base=alpin", "'alpin' in --only 'base=alpin' is not a value of axis 'base'; did you mean 'alpine'?"),
+        ("slim-3.l2", "--only 'slim-3.l2' names no cell; did you mean 'slim-3.12'?"),
+        ("", "--only '' names no cell; `matrix plan` lists them"),
+    ],
+)
+def test_when_a_mistake_leaves_no_cell_the_mistake_is_named(only: str, words: str) -> None:
+    """It is nothing selected all the same, but the word that was meant says more than the one that was typed."""
+    with pytest.raises(NothingSelectedError) as caught:
+        chosen(only)
+    assert str(caught.value) == words
 
 
 def test_a_matrix_that_excludes_all_says_so() -> None:
