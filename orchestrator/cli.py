@@ -9,9 +9,10 @@ import signal
 import sys
 import traceback
 from importlib import import_module
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from typer.core import TyperCommand
 
 from orchestrator import __version__
 from orchestrator.commands.printing import print_result, tell, write_anything
@@ -56,6 +57,13 @@ def _options(
     """Build every base image of matrix.yaml, measure it, start it, and compare."""
 
 
+class _Command(TyperCommand):
+    """A command whose usage names what must be given as people write it: `OLD NEW`, not `{OLD} {NEW}`."""
+
+    def collect_usage_pieces(self, ctx: Any) -> list[str]:  # noqa: ANN401  # the type's name is typer's own affair
+        return [piece.strip("{}") for piece in super().collect_usage_pieces(ctx)]
+
+
 def make_app(names: Iterable[str] = COMMANDS) -> typer.Typer:
     """Make a command line of some commands: to read the options of all takes longer than most of them do."""
     app = typer.Typer(
@@ -68,7 +76,7 @@ def make_app(names: Iterable[str] = COMMANDS) -> typer.Typer:
     )
     app.callback()(_options)
     for name in names:
-        app.command()(getattr(import_module(f"orchestrator.commands.{COMMANDS[name]}"), name))
+        app.command(cls=_Command)(getattr(import_module(f"orchestrator.commands.{COMMANDS[name]}"), name))
     return app
 
 

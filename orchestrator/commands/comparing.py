@@ -19,7 +19,7 @@ def compare(
     file: File = DEFAULT_FILE,
     only: Only = None,
     skip: Skip = None,
-    kind: Annotated[str, typer.Option("--format", help="table, markdown or json")] = "table",
+    kind: Annotated[str, typer.Option("--format", metavar="FORMAT", help="table, markdown or json")] = "table",
     out: Out = None,
     reports: ReportsFolder = None,
     *,
@@ -68,11 +68,13 @@ def history(
     file: File = DEFAULT_FILE,
     only: Only = None,
     skip: Skip = None,
-    kind: Annotated[str, typer.Option("--format", help="table, markdown or json")] = "table",
+    kind: Annotated[str, typer.Option("--format", metavar="FORMAT", help="table, markdown or json")] = "table",
     out: Out = None,
     reports: ReportsFolder = None,
     last: Annotated[int | None, typer.Option("--last", min=1, metavar="N", help="Only the newest N runs.")] = None,
-    name: Annotated[str | None, typer.Option("--name", help="The matrix, where there are several; the newest run's.")] = None,
+    name: Annotated[
+        str | None, typer.Option("--name", metavar="NAME", help="The matrix, where there are several; the newest run's.")
+    ] = None,
 ) -> None:
     """Show sizes, times and outcomes over the stored runs.
 

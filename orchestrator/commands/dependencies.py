@@ -20,7 +20,7 @@ def preflight(
     file: File = DEFAULT_FILE,
     only: Only = None,
     skip: Skip = None,
-    kind: Annotated[str, typer.Option("--format", help="table, json or markdown")] = "table",
+    kind: Annotated[str, typer.Option("--format", metavar="FORMAT", help="table, json or markdown")] = "table",
     out: Out = None,
     *,
     offline: Annotated[bool, typer.Option("--offline", help="Ask no index; say what is known from earlier times.")] = False,

@@ -25,11 +25,11 @@ from orchestrator.units import count
 
 
 def merge(
-    names: Annotated[list[str], typer.Argument(metavar="RUN", help="The shards of one plan: ids, or folders from anywhere.")],
+    names: Annotated[list[str], typer.Argument(metavar="RUN...", help="The shards of one plan: ids, or folders from anywhere.")],
     file: File = DEFAULT_FILE,
     only: Only = None,
     skip: Skip = None,
-    kind: Annotated[str, typer.Option("--format", help=FORMAT_WORDS)] = "table",
+    kind: Annotated[str, typer.Option("--format", metavar="FORMAT", help=FORMAT_WORDS)] = "table",
     out: Out = None,
     reports: ReportsFolder = None,
     baseline: Annotated[

@@ -14,19 +14,23 @@ from orchestrator.hints import repeat_options
 if TYPE_CHECKING:
     from orchestrator.store import Reports
 
-File = Annotated[Path, typer.Option("-f", "--file", help="The matrix file.")]
+File = Annotated[Path, typer.Option("-f", "--file", metavar="FILE", help="The matrix file.")]
 Only = Annotated[
     list[str] | None,
     typer.Option(
         "--only",
+        metavar="CELLS",
         help="Only these cells: base=alpine,slim,python=3.1* (each axis must fit, by any of its values), or a glob on ids. "
         "Repeated: the cells of any of them.",
     ),
 ]
-Skip = Annotated[list[str] | None, typer.Option("--skip", help="Not these cells; the same words as --only.")]
-Out = Annotated[Path | None, typer.Option("-o", "--out", help="Write the result to this file instead of standard output.")]
+Skip = Annotated[list[str] | None, typer.Option("--skip", metavar="CELLS", help="Not these cells; the same words as --only.")]
+Out = Annotated[
+    Path | None, typer.Option("-o", "--out", metavar="FILE", help="Write the result to this file instead of standard output.")
+]
 LockFile = Annotated[
-    Path | None, typer.Option("-o", "--out", help="Write the lock to this file instead; with --check, what has moved.")
+    Path | None,
+    typer.Option("-o", "--out", metavar="FILE", help="Write the lock to this file instead; with --check, what has moved."),
 ]
 Update = Annotated[
     list[Path] | None,
@@ -38,7 +42,9 @@ SiteFolder = Annotated[
 RUN_WORDS = "its id, the start of it, its folder, or latest"
 RUN_HELP = f"A run: {RUN_WORDS}."
 FORMAT_WORDS = "table, markdown, comment, csv, json, junit, prometheus or html"
-ReportsFolder = Annotated[Path | None, typer.Option("--reports", help="Where runs are kept; reports beside the matrix file.")]
+ReportsFolder = Annotated[
+    Path | None, typer.Option("--reports", metavar="FOLDER", help="Where runs are kept; reports beside the matrix file.")
+]
 
 
 def reports_folder(reports: Path | None, file: Path) -> Path:

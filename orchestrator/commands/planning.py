@@ -17,7 +17,7 @@ def plan(
     file: File = DEFAULT_FILE,
     only: Only = None,
     skip: Skip = None,
-    kind: Annotated[str, typer.Option("--format", help="table, json, ids, github or bake")] = "table",
+    kind: Annotated[str, typer.Option("--format", metavar="FORMAT", help="table, json, ids, github or bake")] = "table",
     out: Out = None,
     shards: Annotated[
         int | None,

@@ -34,7 +34,7 @@ def report(
     file: File = DEFAULT_FILE,
     only: Only = None,
     skip: Skip = None,
-    kind: Annotated[str, typer.Option("--format", help=FORMAT_WORDS)] = "table",
+    kind: Annotated[str, typer.Option("--format", metavar="FORMAT", help=FORMAT_WORDS)] = "table",
     out: Out = None,
     reports: ReportsFolder = None,
     update: Update = None,
@@ -89,12 +89,12 @@ def site(
 def trace(
     name: Annotated[str, typer.Argument(metavar="RUN", help=RUN_HELP)] = "latest",
     cells: Annotated[
-        list[str] | None, typer.Argument(metavar="CELL", help="One cell: its waterfall. Two: their steps side by side.")
+        list[str] | None, typer.Argument(metavar="CELL...", help="One cell: its waterfall. Two: their steps side by side.")
     ] = None,
     file: File = DEFAULT_FILE,
     only: Only = None,
     skip: Skip = None,
-    kind: Annotated[str, typer.Option("--format", help="text or json")] = "text",
+    kind: Annotated[str, typer.Option("--format", metavar="FORMAT", help="text or json")] = "text",
     out: Out = None,
     reports: ReportsFolder = None,
     *,
@@ -134,7 +134,7 @@ def explain(
     file: File = DEFAULT_FILE,
     only: Only = None,
     skip: Skip = None,
-    kind: Annotated[str, typer.Option("--format", help="text, markdown or json")] = "text",
+    kind: Annotated[str, typer.Option("--format", metavar="FORMAT", help="text, markdown or json")] = "text",
     out: Out = None,
     reports: ReportsFolder = None,
 ) -> None:

@@ -55,6 +55,7 @@ def run(
         typer.Option(
             "--jobs",
             "-j",
+            metavar="N",
             min=1,
             max=256,
             help="Cells built at once: the engine's processors, from 2 to 8, unless given. With 2 or more, others are tested "
@@ -62,8 +63,10 @@ def run(
         ),
     ] = None,
     resume: Annotated[str | None, typer.Option("--resume", metavar="RUN", help=f"Go on with this run: {RUN_WORDS}.")] = None,
-    progress: Annotated[str, typer.Option("--progress", help="auto, plain, json or none; on standard error")] = "auto",
-    kind: Annotated[str, typer.Option("--format", help=f"What to print at the end: {FORMAT_WORDS}")] = "table",
+    progress: Annotated[
+        str, typer.Option("--progress", metavar="HOW", help="auto, plain, json or none; on standard error")
+    ] = "auto",
+    kind: Annotated[str, typer.Option("--format", metavar="FORMAT", help=f"What to print at the end: {FORMAT_WORDS}")] = "table",
     out: Out = None,
     reports: ReportsFolder = None,
     measure: Annotated[
@@ -71,7 +74,9 @@ def run(
     ] = None,
     scenario: Annotated[
         list[str] | None,
-        typer.Option("--scenario", help="What --measure times: cold (default), cached, code or deps. Repeatable."),
+        typer.Option(
+            "--scenario", metavar="SCENARIO", help="What --measure times: cold (default), cached, code or deps. Repeatable."
+        ),
     ] = None,
     shard: Annotated[
         str | None, typer.Option("--shard", metavar="I/N", help="Run one of N parts, balanced by the last run's times.")

@@ -31,7 +31,7 @@ def init(
 
 def doctor(
     file: File = DEFAULT_FILE,
-    kind: Annotated[str, typer.Option("--format", help="table or json")] = "table",
+    kind: Annotated[str, typer.Option("--format", metavar="FORMAT", help="table or json")] = "table",
     out: Out = None,
 ) -> None:
     """Say what is missing here, and the command that mends it."""
@@ -47,7 +47,9 @@ def jaeger(
     action: Annotated[str, typer.Argument(metavar="ACTION", help="start, stop, or open (a run's trace in the browser).")],
     name: Annotated[str, typer.Argument(metavar="RUN", help=f"The run to open: {RUN_WORDS}.")] = "latest",
     file: File = DEFAULT_FILE,
-    image: Annotated[str | None, typer.Option("--image", help="Jaeger's image, where the usual one cannot be had.")] = None,
+    image: Annotated[
+        str | None, typer.Option("--image", metavar="IMAGE", help="Jaeger's image, where the usual one cannot be had.")
+    ] = None,
     reports: ReportsFolder = None,
 ) -> None:
     """Start or stop Jaeger on this machine, or open a run's trace.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from pathlib import Path
 from typing import NoReturn
@@ -259,16 +260,30 @@ def test_every_command_explains_itself() -> None:
 
 
 def test_the_list_of_commands_is_read_whole_on_any_terminal() -> None:
-    """A summary that is cut off at the usual width says nothing; usage lines have no bracket too many."""
+    """A summary that is cut off at the usual width says nothing."""
     app = make_app()
     answer = CliRunner().invoke(app, ["--help"], env={"COLUMNS": "80"})
     summaries = answer.output.partition("Commands:\n")[2].splitlines()
     assert len(summaries) == len(COMMANDS)
     assert [line for line in summaries if not line.endswith(".") or line.endswith("...")] == []
-    for command in COMMANDS:
-        usage = CliRunner().invoke(app, [command, "--help"]).output.partition("\n")[0]
-        assert "[[" not in usage
-        assert "...}" not in usage
+
+
+def test_usage_is_written_as_people_write_it() -> None:
+    """What must be given stands plain, what may be given in brackets, with dots where there may be several; no type is named."""
+    app = make_app()
+    helps = {command: CliRunner().invoke(app, [command, "--help"]).output for command in COMMANDS}
+    usages = {command: text.partition("\n")[0].partition(" [OPTIONS]")[2].strip() for command, text in helps.items()}
+    assert {command: usage for command, usage in usages.items() if usage} == {
+        "init": "[FOLDER]",
+        "report": "[RUN]",
+        "trace": "[RUN] [CELL...]",
+        "explain": "[RUN] [CELL]",
+        "merge": "RUN...",
+        "compare": "OLD NEW",
+        "baseline": "[RUN]",
+        "jaeger": "ACTION [RUN]",
+    }
+    assert [command for command, text in helps.items() if re.search("<(?:path|str|int)", text)] == []
 
 
 def test_only_of_an_axis_given_twice_is_either_value(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

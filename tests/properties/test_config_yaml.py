@@ -33,7 +33,10 @@ def test_bare_words_stay_as_they_are_written(folder: Path) -> None:
     with pytest.raises(ConfigError) as caught:
         plan_of(f"axes: {{python: [{', '.join(words)}]}}\n", folder)
     assert caught.value.problems == (
-        "matrix.yaml:3: axes.python[12]: '.5' cannot name a cell; use letters (a to z), digits and _ . + : @ / -, not a mark in front",
+        (
+            "matrix.yaml:3: axes.python[12]: '.5' cannot name a cell; "
+            "use letters (a to z), digits and _ . + : @ / -, not a mark in front"
+        ),
     )
     words.remove(".5")
     plan = plan_of(f"axes: {{python: [{', '.join(words)}]}}\n", folder)
