@@ -38,7 +38,8 @@ _EXPIRED = re.compile(
     r"certificate verify failed: certificate has expired|SSL certificate problem: certificate has expired|CERT_HAS_EXPIRED"
 )
 _NAME = re.compile(
-    r"Temporary failure in name resolution|Name or service not known|Name does not resolve|Temporary failure resolving '\S{1,200}'"
+    r"Temporary failure in name resolution|\[Errno -3\] Try again|Name or service not known|Name does not resolve"
+    r"|Temporary failure resolving '\S{1,200}'"
     r"|Could not resolve (?:host|proxy)|wget: bad address '|getaddrinfo (?:EAI_AGAIN|ENOTFOUND)"
     r"|failed to lookup address information"
     r"|WARNING: (?:fetching|opening|updating) .{1,300}: DNS ",
