@@ -11,7 +11,7 @@ from msgspec import Struct
 from orchestrator.judge.candidates import Fit
 from orchestrator.judge.changes import find_average_changes, find_weight_changes
 from orchestrator.judge.contest import added_to, average, compare, factor, preferences_of, total, unbeaten
-from orchestrator.judge.words import join_some, join_words, render_amount, render_factor, render_place, write_apart
+from orchestrator.judge.words import join_places, join_some, join_words, render_amount, render_factor, render_place, write_apart
 from orchestrator.rules import METRICS
 from orchestrator.units import count
 
@@ -169,7 +169,7 @@ def _say_groups(decided: Sequence[GroupDecision], winner: str | None) -> Iterato
         if group.winner and group.winner != winner:
             by_winner.setdefault(group.winner, []).append(render_place(tuple(group.axes.items())))
     for value, places in sorted(by_winner.items()):
-        yield f"{value} is taken in {join_some(places, _MOST_NAMED, '; ')}."
+        yield f"{value} is taken in {join_places(places, _MOST_NAMED)}."
 
 
 def _say_out(field: _Field, eligible: Sequence[str]) -> Iterator[str]:
@@ -204,8 +204,8 @@ def _say_unknown(field: _Field, groups: Sequence[Group], margins: Sequence[Margi
     hopeless = [render_place(group.place) for group in aside if group.candidates and not group.fit]
     single = [render_place(group.place) for group in aside if group.fit]
     if untried:
-        yield f"Nothing was tried in {join_some(untried, _MOST_NAMED, '; ')}."
+        yield f"Nothing was tried in {join_places(untried, _MOST_NAMED)}."
     if hopeless:
-        yield f"No value can be taken in {join_some(hopeless, _MOST_NAMED, '; ')}: left aside."
+        yield f"No value can be taken in {join_places(hopeless, _MOST_NAMED)}: left aside."
     if single:
-        yield f"Only one value was tried in {join_some(single, _MOST_NAMED, '; ')}: left aside."
+        yield f"Only one value was tried in {join_places(single, _MOST_NAMED)}: left aside."

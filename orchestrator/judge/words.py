@@ -85,6 +85,11 @@ def join_some(words: Sequence[str], most: int, comma: str = ", ") -> str:
     return join_words([*words[:most], f"{left} more"] if left > 0 else words, comma)
 
 
+def join_places(places: Sequence[str], most: int) -> str:
+    """Write the first places, of which each has commas where groups are told apart by several axes."""
+    return join_some(places, most, "; " if any("," in place for place in places) else ", ")
+
+
 def order_axes(axes: Mapping[str, str], order: Sequence[str], without: Collection[str] = ()) -> tuple[tuple[str, str], ...]:
     """Give a cell's values in the order of the matrix's axes, whatever the order in which they were stored."""
     known = [axis for axis in order if axis in axes]

@@ -153,7 +153,8 @@ def about_build(cell: CellRecord, build: Build) -> list[Fact]:
 
 def _about_build(cell: CellRecord, build: Build) -> Iterator[Fact]:
     yield "timing", build.timing
-    yield "wall", f"{_seconds(build.wall_s)}, up to {build.jobs} builds at once"
+    at_once = f"up to {build.jobs} builds at once" if build.jobs > 1 else "one build at a time"
+    yield "wall", f"{_seconds(build.wall_s)}, {at_once}"
     figures = (
         ("own work", build.own_s),
         ("steps of others that it needed", build.shared_s),

@@ -315,13 +315,14 @@ def test_groups_that_tell_no_values_apart_are_left_aside_and_named() -> None:
         *OVERALL,
         *(failed(base, Status.BUILD_FAILED, deps="hopeless") for base in ("alpine", "slim", "wolfi")),
         cell("slim", 1, deps="lonely"),
+        cell("wolfi", 1, deps="rare"),
         failed("slim", Status.SKIPPED, deps="untried"),
     )
     assert found.winner == "slim"
     assert found.unknown[1:] == (
         "Nothing was tried in deps untried.",
         "No value can be taken in deps hopeless: left aside.",
-        "Only one value was tried in deps lonely: left aside.",
+        "Only one value was tried in deps lonely and deps rare: left aside.",
     )
 
 

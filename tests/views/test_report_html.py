@@ -229,6 +229,14 @@ def test_a_section_has_all_that_is_known_of_a_cell(page: Page) -> None:
     assert page.by_id("cell-10").text == "alpine-3.9 excluded too old base alpine python 3.9"
 
 
+def test_a_build_by_itself_is_not_one_of_several() -> None:
+    """The page says of `--jobs 1` what the table says of it."""
+    record = make_record()
+    cells = tuple(replace(cell, build=cell.build and replace(cell.build, jobs=1)) for cell in record.cells)
+    page = Page(render_html(replace(record, cells=cells)))
+    assert "timing shared wall 0.04 s, one build at a time pull" in page.by_id("cell-6").text
+
+
 def test_a_waterfall_is_a_list_that_can_be_read_as_it_is(page: Page) -> None:
     """Without any script the rows, their times, and how each came about are text; a bar is a picture beside it."""
     rows = [one.text for one in page.all("li", "bar")]
