@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from orchestrator.config.source import Path, Source
 
+_PLAIN = re.compile(r"[A-Za-z_][\w./ -]{0,60}")  # words that are texts in YAML, without quotes of its or a shell's
 _QUOTED = re.compile("'([^']+)'")
 _ELSEWHERE = {  # settings that other tools have, where the nearest word would mislead
     "dockerfile_inline": "a Dockerfile is a file here: dockerfile names it",
@@ -41,6 +42,8 @@ def _say_key(path: Path, detail: ErrorDetails) -> str | None:
             known = _known_keys(detail["loc"][:-1])
             if path[-1] in _ELSEWHERE and "dockerfile" in known:
                 return f"unknown key; {_ELSEWHERE[path[-1]]}"
+            if path[-1] in CHECKS and path[-3:-2] == ("smoke",):
+                return f"a check is of one kind; write a check of its own: - {path[-1]}: …"
             words = f"unknown key{did_you_mean(str(path[-1]), known)}"
             return f"{words}; known here: {', '.join(known)}" if "; did" not in words and known else words
         case "missing":
@@ -52,8 +55,10 @@ def _say_shape(detail: ErrorDetails) -> str | None:
     """Say that a value is of another kind, or has nothing in it."""
     given = detail["input"]
     if wanted := _SHAPES.get(detail["type"]):
-        quotes = "; put it in quotes" if wanted == "a text" and isinstance(given, int) else ""
-        return f"must be {wanted}, not {_kind_of(given)}{quotes}"
+        hint = "; put it in quotes" if wanted == "a text" and isinstance(given, int) else ""
+        if wanted == "a list" and isinstance(given, str) and _PLAIN.fullmatch(given):
+            hint = f"; write [{', '.join(given.split())}]"
+        return f"must be {wanted}, not {_kind_of(given)}{hint}"
     return "must not be empty" if detail["type"] in ("too_short", "string_too_short") else None
 
 

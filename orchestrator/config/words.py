@@ -113,7 +113,12 @@ _WORDS = [{"type": "string"}, *_OTHERS]
 Text = Annotated[str, BeforeValidator(_as_text), WithJsonSchema({"anyOf": _WORDS})]
 Duration = Annotated[float, BeforeValidator(parse_duration), WithJsonSchema(_measure(DURATION_PATTERN, LONGEST_S))]
 Size = Annotated[int, BeforeValidator(parse_size), WithJsonSchema(_measure(SIZE_PATTERN, LARGEST_PLAIN))]
-Percent = Annotated[str, Field(pattern=_PERCENT, description="a share, such as 10%")]
+Percent = Annotated[
+    str,
+    BeforeValidator(_as_text),
+    Field(pattern=_PERCENT),
+    WithJsonSchema({"description": "a share, such as 10%", "pattern": _PERCENT, "type": "string"}),
+]
 AxisValue = Annotated[
     str,
     BeforeValidator(_as_text),

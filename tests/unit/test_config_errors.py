@@ -328,7 +328,7 @@ ONE_PROBLEM = {
     ),
     "a share that is none": (
         "budgets: [{growth: {size: 5}}]",
-        "4: budgets[0].growth.size: must be a text, not a number; put it in quotes",
+        "4: budgets[0].growth.size: '5' is not a share; write 10%",
     ),
     "a share without its mark": ("budgets: [{growth: {size: '5'}}]", "4: budgets[0].growth.size: '5' is not a share; write 10%"),
     "a page that is none": ("traces: {ui: x}", "4: traces.ui: 'x' is not a page; write http:// or https:// and a host"),
@@ -361,6 +361,18 @@ ONE_PROBLEM = {
         "defaults: {smoke: [{probe: otlp-grcp}]}",
         f"4: defaults.smoke[0].probe: 'otlp-grcp' must be {PROBES}; did you mean 'otlp-grpc'?",
     ),
+    "a command as a shell takes it": (
+        "defaults: {smoke: [{run: python -V}]}",
+        "4: defaults.smoke[0].run: must be a list, not the text 'python -V'; write [python, -V]",
+    ),
+    "a command that only a shell can read": (
+        "defaults: {smoke: [{run: 'x | y'}]}",
+        "4: defaults.smoke[0].run: must be a list, not the text 'x | y'",
+    ),
+    "a check of two kinds": (
+        "defaults: {smoke: [{import: [ssl], run: [true]}]}",
+        "4: defaults.smoke[0].run: a check is of one kind; write a check of its own: - run: …",
+    ),
     "a check of no kind": ("defaults: {smoke: [{rum: [a]}]}", f"4: defaults.smoke[0]: {CHECK_KEYS}; did you mean 'run'?"),
     "a check that is a word": ("defaults: {smoke: [run]}", f"4: defaults.smoke[0]: {CHECK_KEYS}"),
     "a list where a mapping belongs": ("defaults: [a]", "4: defaults: must be a mapping, not a list"),
@@ -371,7 +383,7 @@ ONE_PROBLEM = {
     "a mapping where a list belongs": ("exclude: {base: slim}", "4: exclude: must be a list, not a mapping"),
     "a word where a list belongs": (
         "defaults: {smoke: [{import: json}]}",
-        "4: defaults.smoke[0].import: must be a list, not the text 'json'",
+        "4: defaults.smoke[0].import: must be a list, not the text 'json'; write [json]",
     ),
     "a mapping where a text belongs": ("defaults: {target: {a: b}}", "4: defaults.target: must be a text, not a mapping"),
     "nothing where a value belongs": ("exclude: [{base: }]", "4: exclude[0].base: must be a text, not nothing"),
@@ -416,7 +428,7 @@ def test_a_version_in_quotes_is_a_text(tmp_path: Path) -> None:
 IN_AXES = {
     "empty": ("axes: {a: []}", "3: axes.a: "),
     "none": ("axes: {}", "3: axes: "),
-    "not a list": ("axes: {a: b}", "3: axes.a: must be a list, not the text 'b'"),
+    "not a list": ("axes: {a: b}", "3: axes.a: must be a list, not the text 'b'; write [b]"),
     "a list": ("axes: [a]", "3: axes: must be a mapping, not a list"),
     "missing": ("", "1: axes: is missing"),
     "a value with no settings": (
@@ -567,7 +579,7 @@ ONE_MISTAKE = {
             "axes: {b: alpine, py: ['3.12']}\ndefaults: {args: {B: '{b}'}}\nsettings: {b: {alpine: {}}}\nexclude: [{b: x}]\n"
             "expect: [{b: alpine, outcome: timeout}]\ninclude: [{b: y, py: '3.13'}]\ndecide: {between: b}"
         ),
-        "3: axes.b: must be a list, not the text 'alpine'",
+        "3: axes.b: must be a list, not the text 'alpine'; write [alpine]",
     ),
     "a value that names no cell": (
         (
