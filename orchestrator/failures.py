@@ -35,6 +35,8 @@ _DAMAGED = re.compile(r"unexpected commit (?:digest|size)|failed size validation
 _BASE = re.compile(r"failed to resolve source metadata for (\S+): ")
 _NOT_THERE = re.compile(r": not found\b|pull access denied|repository does not exist|manifest unknown")
 _CONTEXT = re.compile(r"error from sender: (.*)")
+_MISSING = re.compile(r'failed to compute cache key: (?:failed to calculate checksum of ref \S+: )?"([^"]{1,500})":? not found')
+_POINTED = re.compile(r"^ *\d+ \| >>> (.*)$", re.MULTILINE)  # the lines of the Dockerfile that buildx shows
 _CAUSE = re.compile(r"dial tcp: |failed to resolve source metadata for \S+: ")
 _FLAGS = re.compile(r"--(?:mount|network|security)=\S+ ")
 _NAME_LENGTH = 80  # of a step in a reason: what it printed says more than its command
@@ -82,6 +84,10 @@ def classify_failure(  # noqa: PLR0911  # one for each kind of cause
             is_ours=True,
             passing=False,
         )
+    if found := _MISSING.search(error):
+        asked = " ".join([step.name if step else "", *_POINTED.findall(text)])
+        place = "the stage or image that it is copied from" if "from=" in asked else "the context"
+        return BuildFailure(f"there is no {shorten(found[1])} in {place}", is_ours=True, passing=False)
     if _PASSING.search(error):
         return BuildFailure(shorten(words), is_ours=False, passing=True, spoilt=bool(_SPOILT.search(error)))
     return BuildFailure(shorten(words) or "buildx gave no reason", is_ours=bool(words), passing=False)

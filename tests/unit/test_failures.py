@@ -222,8 +222,20 @@ CASES = {
     ),
     "a file that is not in the context": Case(
         'ERROR: failed to solve: failed to compute cache key: failed to calculate checksum of ref x::y: "/nope.txt": not found',
-        'failed to compute cache key: failed to calculate checksum of ref x::y: "/nope.txt": not found',
+        "there is no /nope.txt in the context",
         ours=True,
+    ),
+    "a file that is not in the stage it is copied from": Case(
+        "Dockerfile:4\n   3 |     FROM base\n   4 | >>> COPY --from=builder /venv /venv\n"
+        'ERROR: failed to solve: failed to compute cache key: failed to calculate checksum of ref x::y: "/venv": not found',
+        "there is no /venv in the stage or image that it is copied from",
+        ours=True,
+    ),
+    "a file that is in no stage, of which the step is known": Case(
+        'ERROR: failed to solve: failed to compute cache key: "/venv" not found',
+        "there is no /venv in the stage or image that it is copied from",
+        ours=True,
+        step=Vertex("sha256:c", "[stage-1 2/2] COPY --from=builder /venv /venv", 1, error="not found"),
     ),
     "a stage that is not there": Case(
         'ERROR: failed to solve: target stage "finl" could not be found', 'target stage "finl" could not be found', ours=True

@@ -53,6 +53,24 @@ def find_unreadable(case: Case) -> Iterator[Finding]:
         yield make_finding("inputs-unreadable", "the context cannot be read", _place(case), [reason], remedy)
 
 
+def find_not_there(case: Case) -> Iterator[Finding]:
+    """Say that a file is to be copied that is not there."""
+    reason = _reason(case)
+    if not reason.startswith("there is no "):
+        return
+    if reason.endswith(" in the context"):
+        remedy = (
+            "Correct the path in COPY or ADD, which begins at the folder that the setting `context` names; and see that no line of "
+            ".dockerignore leaves the file out."
+        )
+        yield make_finding("source-missing", "a file that is copied is not in the context", _place(case), [reason], remedy)
+    elif reason.endswith(" in the stage or image that it is copied from"):
+        remedy = (
+            "Correct the path, which begins at the root of what `--from` names; or see that a step there writes it on this base."
+        )
+        yield make_finding("source-missing", "a file that is copied is not where `--from` says", _place(case), [reason], remedy)
+
+
 def find_unexpected_pass(case: Case) -> Iterator[Finding]:
     """Say that a failure was expected, and the cell passed: what was true no longer is."""
     cell = case.cell
@@ -99,6 +117,13 @@ RULES = (
         "The line or the file that it names.",
         find_unreadable,
         hides=("permission-denied",),
+    ),
+    Rule(
+        "source-missing",
+        "A file that COPY or ADD names is not in the context, or not in the stage that it is copied from.",
+        "The builder's last error.",
+        "The path, a line of .dockerignore, or the step that should have written it.",
+        find_not_there,
     ),
     Rule(
         "unexpected-pass",
