@@ -33,6 +33,7 @@ from orchestrator.paths import cache_folder
 from orchestrator.record import Build
 from orchestrator.smoke.words import inert
 from orchestrator.tracing.trace import write_traceparent
+from orchestrator.units import render_limit
 from orchestrator.workshop import CancelledError, Workshop
 
 if TYPE_CHECKING:
@@ -170,7 +171,7 @@ def _judge(shop: Workshop, cell: Cell, followed: Followed, metadata_file: Path) 
         return Built(
             build,
             BuildMetadata(),
-            BuildFailure(f"build: still running after {limit:.0f} s{where}", is_ours=True, passing=False),
+            BuildFailure(f"build: still running after {render_limit(limit)}{where}", is_ours=True, passing=False),
             Status.TIMEOUT,
         )
     if ended.code is not None and ended.code < 0:

@@ -62,6 +62,11 @@ def parse_size(value: object) -> int:
     return size
 
 
+def render_limit(seconds: float) -> str:
+    """Write a limit of time in seconds, with as many digits as a short one needs: none was ever 0."""
+    return f"{seconds:.0f} s" if seconds >= 10 else f"{seconds:.2g} s"  # noqa: PLR2004  # two digits either way
+
+
 def render_span(seconds: float) -> str:
     """Write a duration so that it can be read again."""
     return f"{seconds:g}s"

@@ -14,6 +14,7 @@ from orchestrator.smoke.patterns import Searcher
 from orchestrator.smoke.runners import Call
 from orchestrator.smoke.words import explain_code, explain_start, inert, last_line, shorten
 from orchestrator.strict import parse_json
+from orchestrator.units import render_limit
 
 if TYPE_CHECKING:
     from orchestrator.docker.containers import Ended
@@ -64,7 +65,7 @@ def explain_end(ended: Ended, timeout_s: float, memory_bytes: int, *, wanted: in
     if ended.cancelled:
         return "error", "cancelled"
     if ended.timed_out:
-        return "timeout", f"still running after {timeout_s:.0f} s"
+        return "timeout", f"still running after {render_limit(timeout_s)}"
     if ended.start_error:
         return "failed", explain_start(ended.start_error)
     if ended.code is None:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from orchestrator.units import DURATION_PATTERN, MORE_THAN_NOTHING, SIZE_PATTERN, parse_duration, parse_size
+from orchestrator.units import DURATION_PATTERN, MORE_THAN_NOTHING, SIZE_PATTERN, parse_duration, parse_size, render_limit
 
 
 @pytest.mark.parametrize(
@@ -119,3 +119,9 @@ def test_the_schemas_patterns_take_what_is_read(text: str) -> None:
         except ValueError:
             continue
         assert re.fullmatch(pattern, text.strip())
+
+
+@pytest.mark.parametrize(("seconds", "words"), [(0.1, "0.1 s"), (1.9997, "2 s"), (5, "5 s"), (90.4, "90 s"), (604800, "604800 s")])
+def test_a_limit_is_never_said_to_be_nothing(seconds: float, words: str) -> None:
+    """A build that was ended after 100 ms was not ended after 0 s."""
+    assert render_limit(seconds) == words
