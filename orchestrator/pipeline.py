@@ -96,7 +96,7 @@ def run_matrix(
             run.redactor = make_redactor(settled.plan.cells, matrix.folder)
             span.attributes |= describe_run(run.id, settled.plan)
             emit = _emitter(run, watch)
-            record = begin_record(matrix, settled, run, make_environment(*tools))
+            record = begin_record(matrix, settled, run, make_environment(tools.engine, tools.builder, tools.spec))
             run.save_record(record)
             reports.point_latest(run)
             if settled.forecasts:
@@ -145,20 +145,23 @@ def run_matrix(
 
 
 class _Tools(NamedTuple):
-    """What builds: the engine, the builder, and what was asked of it."""
+    """What builds: the engine, the builder, and what was asked of it, for which platforms."""
 
     engine: Engine
     builder: Builder
     spec: BuilderSpec
+    platforms: frozenset[str | None]
 
 
 def _bootstrap(matrix: Matrix, settled: Settled, early: Early | None, cancel: Signal) -> _Tools:
     spec = builder_spec(matrix)
+    platforms = frozenset(cell.settings.platform for cell in settled.plan.cells)
     engine = connect(is_needed=spec.needs_engine or settled.options.keep, asked=early.engine if early else None)
     if engine.answers:
         settled.locked.check_engine(engine.docker)
     try:
-        builder = ensure_builder(engine, spec, cancel=cancel, looked=early.builder if early else None)
+        looked = early.builder if early else None
+        builder = ensure_builder(engine, spec, platforms=platforms, cancel=cancel, looked=looked)
     except EngineError:
         if cancel.is_set():  # there is no run yet that could be gone on with
             raise KeyboardInterrupt from None
@@ -169,14 +172,14 @@ def _bootstrap(matrix: Matrix, settled: Settled, early: Early | None, cancel: Si
             "turn on its containerd image store, or take another builder.driver"
         )
         raise EngineError(message)
-    return _Tools(engine, builder, spec)
+    return _Tools(engine, builder, spec, platforms)
 
 
 @contextmanager
 def _open_places(settled: Settled, tools: _Tools, run: RunFolder, trace: Trace, emit: Emit) -> Iterator[tuple[ImageStore, Traces]]:
     """Have what a run keeps while it goes on: locked files, images on their way, traces; these end first."""
     with written(settled.locked.files), open_store(cache_folder("images") / run.id) as store:
-        history = BuilderHistory(tools.engine, tools.builder, frozenset(cell.settings.platform for cell in settled.plan.cells))
+        history = BuilderHistory(tools.engine, tools.builder, tools.platforms)
         traced = open_traces(run, trace, history, tools.spec, emit) if settled.options.trace else leave_no_traces(trace)
         with traced as traces:
             yield store, traces
@@ -207,7 +210,7 @@ def _report(run: RunFolder, record: RunRecord, traces: Traces, baseline: RunReco
 def _bring_back(tools: _Tools, cancel: Signal, traces: Traces) -> None:
     """See that the builder is there, and that nobody listens to one that has gone."""
     try:
-        ensure_builder(tools.engine, tools.spec, cancel=cancel)
+        ensure_builder(tools.engine, tools.spec, platforms=tools.platforms, cancel=cancel)
     except EngineError:
         if cancel.is_set():
             raise CancelledError from None

@@ -16,20 +16,20 @@ from orchestrator.asking import beside
 from orchestrator.docker import process
 from orchestrator.docker.engine import connect
 from orchestrator.docker.marks import MARK, is_marked, remove_mark, write_mark
-from orchestrator.docker.nodes import Existing, native_platforms, other_platforms, parse_inspection
+from orchestrator.docker.nodes import Existing, native_platforms, needed_nodes, other_platforms, parse_inspection
+from orchestrator.docker.silence import CERTIFICATES, explain_silence, last_line
 from orchestrator.errors import EngineError
 from orchestrator.paths import held
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
     from orchestrator.docker.engine import Answer, Engine
-    from orchestrator.docker.process import Output, Signal
+    from orchestrator.docker.process import Signal
     from orchestrator.model import BuilderSpec, NodeSpec
 
 _BOOT_S = 180.0
 _POLL_S = 0.1
-_CERTIFICATES = ("cacert", "cert", "key")  # options of a remote node that name files
 
 
 class Builder(Struct, frozen=True):
@@ -56,18 +56,19 @@ def look_for_builder(asked: Future[Answer], spec: BuilderSpec) -> Future[Existin
     return beside(lambda: inspect_builder(connect(is_needed=False, asked=asked), spec.name))
 
 
-def ensure_builder(  # the engine, what is asked for, and what is known already
+def ensure_builder(  # the engine, what is asked for and for which platforms, and what is known already
     engine: Engine,
     spec: BuilderSpec,
     *,
+    platforms: Collection[str | None] = (),
     force: bool = False,
     cancel: Signal | None = None,
     looked: Future[Existing | None] | None = None,
 ) -> Builder:
-    """Create, heal or reuse the builder; a second call changes nothing."""
+    """Create, heal or reuse the builder; a second call changes nothing. With platforms, those nodes must answer that they need."""
     seen = _wait_for(looked, cancel) if looked else None
-    if seen and _runs(seen) and not _differences(spec, driver := _driver_of(spec), seen):
-        return _describe(spec.name, driver, seen, f"reused builder '{spec.name}'")
+    if seen and _runs(seen, platforms) and not _differences(spec, driver := _driver_of(spec), seen):
+        return _describe(spec.name, driver, seen, f"reused builder '{spec.name}'", platforms)
     with held(f"builder-{spec.name}", cancel):
         if spec.driver == "docker":
             return _own_buildkit(engine, spec.why_in_engine)
@@ -79,8 +80,7 @@ def ensure_builder(  # the engine, what is asked for, and what is known already
             return _create(engine, spec, driver, f"created builder '{spec.name}'", cancel)
         differences = _differences(spec, driver, existing)
         if not differences:
-            did = f"reused builder '{spec.name}'"
-            return _describe(spec.name, driver, existing, did) if _runs(existing) else _boot(engine, spec.name, driver, did, cancel)
+            return _reuse(engine, spec.name, driver, existing, cancel, platforms)
         if not is_marked(spec.name, existing) and not force:
             lost = "" if existing.driver == "remote" else " (its build cache is lost)"
             message = (
@@ -90,6 +90,15 @@ def ensure_builder(  # the engine, what is asked for, and what is known already
             raise EngineError(message)
         remove_builder(engine, spec.name)
         return _create(engine, spec, driver, f"made builder '{spec.name}' anew: {', '.join(differences)} differed", cancel)
+
+
+def _reuse(  # as `ensure_builder`, and what is there
+    engine: Engine, name: str, driver: str, existing: Existing, cancel: Signal | None, platforms: Collection[str | None]
+) -> Builder:
+    did = f"reused builder '{name}'"
+    if _runs(existing, platforms):
+        return _describe(name, driver, existing, did, platforms)
+    return _boot(engine, name, driver, did, cancel, platforms)
 
 
 def _wait_for(looked: Future[Existing | None], cancel: Signal | None) -> Existing | None:
@@ -105,9 +114,9 @@ def _driver_of(spec: BuilderSpec) -> str:
     return "docker-container" if spec.driver == "auto" else spec.driver
 
 
-def _runs(existing: Existing) -> bool:
-    """Tell whether all nodes answer: only a BuildKit that does tells its version."""
-    return all(node.buildkit for node in existing.nodes)
+def _runs(existing: Existing, platforms: Collection[str | None]) -> bool:
+    """Tell whether all nodes answer that are needed: only a BuildKit that does tells its version."""
+    return all(node.buildkit for node in needed_nodes(existing, platforms))
 
 
 def _own_buildkit(engine: Engine, why: str) -> Builder:
@@ -220,7 +229,8 @@ def _create(engine: Engine, spec: BuilderSpec, driver: str, did: str, cancel: Si
             if not answer.ok:
                 with suppress(EngineError):  # why it could not be made says more
                     remove_builder(engine, spec.name)
-                reason = _explain_silence(answer, (node or spec).endpoint)
+                own = options | dict(node.options) if node else options
+                reason = explain_silence(answer, [((node or spec).endpoint, own)])
                 message = f"builder '{spec.name}' ({driver}) could not be made: {reason}"
                 raise EngineError(message)
     return _boot(engine, spec.name, driver, did, cancel)
@@ -230,36 +240,32 @@ def _check_files(spec: BuilderSpec) -> None:
     """Miss a certificate before it is taken for a builder that does not answer."""
     for options in (spec.options, *(node.options for node in spec.nodes)):
         for name, path in options:
-            if name in _CERTIFICATES and not Path(path).is_file():
+            if name in CERTIFICATES and not Path(path).is_file():
                 message = f"builder.options.{name}: there is no file {path}"
                 raise EngineError(message)
 
 
-def _boot(engine: Engine, name: str, driver: str, did: str, cancel: Signal | None) -> Builder:
+def _boot(  # as `ensure_builder`, and what has been done
+    engine: Engine, name: str, driver: str, did: str, cancel: Signal | None, platforms: Collection[str | None] = ()
+) -> Builder:
     answer = process.run([*engine.buildx_argv, "inspect", "--bootstrap", name], timeout_s=_BOOT_S, cancel=cancel)
     existing = inspect_builder(engine, name)
-    if not answer.ok:
-        silent = [node.endpoint for node in existing.nodes if not node.buildkit] if existing and driver == "remote" else []
+    if not answer.ok and not (existing and not answer.exit.cancelled and _runs(existing, platforms)):
+        nodes = needed_nodes(existing, platforms) if existing and driver == "remote" else ()
         advice = "see that its daemon runs" if driver == "remote" else "`matrix clean` removes it"
-        message = f"builder '{name}' does not start: {_explain_silence(answer, ', '.join(silent))}; {advice}"
+        reason = explain_silence(answer, [(node.endpoint, node.options) for node in nodes if not node.buildkit])
+        message = f"builder '{name}' does not start: {reason}; {advice}"
         raise EngineError(message)
     if existing is None:
         return Builder(name, driver, None, exports_oci=True, did=did)
-    return _describe(name, driver, existing, did)
+    return _describe(name, driver, existing, did, platforms)
 
 
-def _explain_silence(answer: Output, endpoint: str | None) -> str:
-    """Say why a builder does not answer, and where: buildx waits and then names neither."""
-    if answer.exit.cancelled:
-        return "cancelled"
-    reason = _last_line(answer.stderr).removeprefix("ERROR: ") or "no reason given"
-    if endpoint and "deadline exceeded" in reason:
-        return f"nothing that speaks BuildKit's protocol answers at {endpoint} ({reason})"
-    return reason
-
-
-def _describe(name: str, driver: str, existing: Existing, did: str) -> Builder:
+def _describe(name: str, driver: str, existing: Existing, did: str, platforms: Collection[str | None]) -> Builder:
     native, others = native_platforms(existing), other_platforms(existing)
+    needed = needed_nodes(existing, platforms)
+    if silent := ", ".join(node.endpoint for node in existing.nodes if node not in needed and not node.buildkit):
+        did += f"; nothing answers at {silent}, which no cell needs"
     return Builder(name, driver, existing.buildkit, exports_oci=True, did=did, native=native, others=others)
 
 
@@ -286,7 +292,7 @@ def inspect_builder(engine: Engine, name: str) -> Existing | None:
         return parse_inspection(answer.stdout)
     if "no builder" in answer.stderr:
         return None
-    message = f"buildx cannot inspect builder '{name}': {_last_line(answer.stderr)}"
+    message = f"buildx cannot inspect builder '{name}': {last_line(answer.stderr)}"
     raise EngineError(message)
 
 
@@ -295,8 +301,3 @@ def _builder_image_is_there(engine: Engine, image: str) -> bool:
     if process.run([engine.docker, "image", "inspect", "--format", "{{.Id}}", image]).ok:
         return True
     return process.run([engine.docker, "pull", "--quiet", image], timeout_s=_BOOT_S).ok
-
-
-def _last_line(text: str) -> str:
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
-    return lines[-1] if lines else ""

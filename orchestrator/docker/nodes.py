@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from orchestrator.platforms import normal_platform
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
 _FIELD = re.compile(r"(Driver|Endpoint|Driver Options|BuildKit version|Platforms):\s*(.*)")
 
@@ -67,6 +67,22 @@ def _parse_node(lines: Sequence[str], driver: str) -> Existing:
     pinned = tuple(name.rstrip("*") for name in named if name.endswith("*"))
     platforms = tuple(name.rstrip("*") for name in named)
     return Existing(driver, options, "\n".join(config), fields.get("Endpoint", ""), known, platforms, pinned)
+
+
+def needed_nodes(existing: Existing, platforms: Collection[str | None]) -> tuple[Existing, ...]:
+    """Give the nodes that are needed to build for some platforms: all, unless each has nodes that were told to build for it.
+
+    buildx then asks no other, and waits for none. A build for no platform by name goes to the first.
+    """
+    served = [(node, _served_by(node, is_first=node is existing)) for node in existing.nodes]
+    asked = {platform and normal_platform(platform) for platform in platforms}
+    if not asked or not asked <= set[str | None]().union(*(own for _, own in served)):
+        return existing.nodes
+    return tuple(node for node, own in served if own & asked)
+
+
+def _served_by(node: Existing, *, is_first: bool) -> set[str | None]:
+    return {*map(normal_platform, node.pinned), *([None] if is_first else [])}
 
 
 def native_platforms(existing: Existing) -> tuple[str, ...]:

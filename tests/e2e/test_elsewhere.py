@@ -162,3 +162,7 @@ def test_a_cell_is_built_by_the_node_for_its_platform(project: Project, line: Li
         assert (first["build"]["platform"], first["build"]["emulated"]) == ("linux/riscv64", None)
         both = project.run()["cells"]
         assert [cell["build"]["platform"] for cell in both] == ["linux/amd64", "linux/riscv64"]
+        other.cut()
+        done = project.matrix("run", "--progress", "plain", "--only", "platform=linux/amd64")
+        assert f"nothing answers at {other.address}, which no cell needs" in done.stderr
+        project.matrix("run", "--progress", "none", exit_code=4)

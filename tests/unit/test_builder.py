@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from msgspec.structs import replace
 
-from orchestrator.docker import process
+from orchestrator.docker import process, silence
 from orchestrator.docker.builder import (
     driver_options,
     ensure_builder,
@@ -326,9 +326,13 @@ def test_a_builder_out_of_reach_is_named_with_its_address(
 ) -> None:
     """Buildx says after a while that time is up, whatever is wrong, and not where it looked."""
     monkeypatch.setattr(process, "run", FakeDocker(**answers))
+    monkeypatch.setattr(silence, "find_tls_trouble", lambda _endpoint, _options: None)
     with pytest.raises(EngineError) as caught:
         ensure_builder(ENGINE, REMOTE)
     assert str(caught.value) == words
+    monkeypatch.setattr(silence, "find_tls_trouble", lambda endpoint, _options: f"{endpoint} speaks TLS")
+    with pytest.raises(EngineError, match=r"(could not be made|does not start): tcp://amd:1234 speaks TLS"):
+        ensure_builder(ENGINE, REMOTE)
 
 
 def test_what_is_left_of_a_builder_that_was_not_finished_is_ours(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 import pytest
 from msgspec.structs import replace
 
-from orchestrator.docker import process
+from orchestrator.docker import process, silence
 from orchestrator.docker.builder import ensure_builder, render_create_argv
-from orchestrator.docker.nodes import native_platforms, other_platforms, parse_inspection, tell_emulation
+from orchestrator.docker.nodes import native_platforms, needed_nodes, other_platforms, parse_inspection, tell_emulation
 from orchestrator.errors import EngineError
 from orchestrator.model import BuilderSpec, NodeSpec
 from tests.unit.docker_fake import Answer, FakeDocker, make_engine
@@ -153,3 +153,57 @@ def test_a_builder_with_other_nodes_differs(spec: BuilderSpec, differing: str | 
         return
     with pytest.raises(EngineError, match=rf"differs from matrix\.yaml in {differing};"):
         ensure_builder(ENGINE, spec)
+
+
+PINNED = TWO.replace("linux/amd64, linux/amd64/v2", "linux/amd64*, linux/amd64/v2")
+AWAY = PINNED.replace(
+    'cacert="/ca.pem"\nStatus:           running\nBuildKit version: v0.21.0', 'cacert="/ca.pem"\nStatus: inactive'
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "platforms", "needed"),
+    [
+        (PINNED, ["linux/amd64"], ["amd"]),
+        (PINNED, ["linux/x86_64"], ["amd"]),
+        (PINNED, ["linux/arm64/v8"], ["arm"]),
+        (PINNED, ["linux/amd64", "linux/arm64"], ["amd", "arm"]),
+        (PINNED, [None], ["amd"]),
+        (PINNED, [None, "linux/arm64"], ["amd", "arm"]),
+        (PINNED, ["linux/arm/v7"], ["amd", "arm"]),
+        (PINNED, [], ["amd", "arm"]),
+        (TWO, ["linux/arm64"], ["arm"]),
+        (TWO, ["linux/amd64"], ["amd", "arm"]),
+    ],
+)
+def test_a_node_that_was_told_of_other_platforms_is_not_needed(text: str, platforms: list[str | None], needed: list[str]) -> None:
+    """Where no node was told of a platform buildx asks all of them, so all are needed."""
+    found = needed_nodes(parse_inspection(text), platforms)
+    assert [node.endpoint for node in found] == [f"tcp://{name}:1234" for name in needed]
+
+
+def test_a_run_goes_without_a_node_that_it_does_not_need(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It says so; cells of that node's platform are not begun, and neither is a builder for nobody in particular."""
+    late: Answer = (1, "ERROR: context deadline exceeded")
+    monkeypatch.setattr(
+        process, "run", FakeDocker(buildx_inspect_bootstrap=late, buildx_inspect___bootstrap=late, buildx_inspect=AWAY)
+    )
+    monkeypatch.setattr(silence, "find_tls_trouble", lambda _endpoint, _options: None)
+    spec = replace(SPEC, platforms=("linux/amd64",))
+    builder = ensure_builder(ENGINE, spec, platforms={"linux/amd64"})
+    assert builder.did == "reused builder 'matrix'; nothing answers at tcp://arm:1234, which no cell needs"
+    for platforms in ({"linux/amd64", "linux/arm64"}, set[str]()):
+        with pytest.raises(
+            EngineError, match=r"does not start: nothing that speaks BuildKit's protocol answers at tcp://arm:1234 "
+        ):
+            ensure_builder(ENGINE, spec, platforms=platforms)
+
+
+def test_a_node_that_comes_back_is_enough_where_no_other_is_needed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Though buildx waits for all of them, and says that it has failed."""
+    late: Answer = (1, "ERROR: context deadline exceeded")
+    away = AWAY.replace("BuildKit version: v0.21.0\n", "")
+    docker = FakeDocker(buildx_inspect_bootstrap=late, buildx_inspect___bootstrap=late, buildx_inspect=[away, AWAY])
+    monkeypatch.setattr(process, "run", docker)
+    spec = replace(SPEC, platforms=("linux/amd64",))
+    assert ensure_builder(ENGINE, spec, platforms={"linux/amd64"}).buildkit == "v0.21.0"
