@@ -177,7 +177,8 @@ def _judge(shop: Workshop, cell: Cell, followed: Followed, metadata_file: Path) 
     if ended.code is not None and ended.code < 0:
         name = signal.Signals(-ended.code).name
         return Built(build, BuildMetadata(), BuildFailure(f"buildx was ended by {name}", is_ours=False, passing=True), Status.ERROR)
-    failure = classify_failure(progress.failed_step, progress.messages, followed.tail, str(cache_folder()))
+    builder = None if shop.builder.driver == "docker" else shop.builder.name
+    failure = classify_failure(progress.failed_step, progress.messages, followed.tail, str(cache_folder()), builder)
     return Built(build, BuildMetadata(), failure, Status.BUILD_FAILED if failure.is_ours else Status.ERROR)
 
 

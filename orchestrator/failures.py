@@ -53,11 +53,12 @@ class BuildFailure(Struct, frozen=True):
 
 
 def classify_failure(  # noqa: PLR0911  # one for each kind of cause
-    step: Vertex | None, messages: Sequence[str], log_tail: Sequence[str], cache: str | None = None
+    step: Vertex | None, messages: Sequence[str], log_tail: Sequence[str], cache: str | None = None, builder: str | None = None
 ) -> BuildFailure:
     """Read the last error of a build; what its steps printed is evidence, never the judge.
 
-    With matrix's own cache folder, where images leave the builder, a full disk of that one is told from the engine's.
+    With matrix's own cache folder, where images leave the builder, a full disk of that one is told from the builder's,
+    and with the name of a builder that is not the engine's own BuildKit that one from the engine's.
     """
     text = inert("\n".join(messages))
     errors = _ERROR.findall(text)
@@ -66,7 +67,7 @@ def classify_failure(  # noqa: PLR0911  # one for each kind of cause
     if found := _OF_THE_DOCKERFILE.search(error):
         return BuildFailure(_step_reason(step, found[1], log_tail), is_ours=True, passing=False)
     if _DISK.search(error) and "dockerfile parse error" not in error:
-        return _disk_failure(words, cache)
+        return _disk_failure(words, cache, builder)
     if step is not None and step.name == _BOOTING:
         return BuildFailure(f"the builder did not start: {shorten(words)}", is_ours=False, passing=True)
     if "dockerfile parse error" in error or "failed to read dockerfile" in error:
@@ -93,9 +94,11 @@ def classify_failure(  # noqa: PLR0911  # one for each kind of cause
     return BuildFailure(shorten(words) or "buildx gave no reason", is_ours=bool(words), passing=False)
 
 
-def _disk_failure(words: str, cache: str | None) -> BuildFailure:
+def _disk_failure(words: str, cache: str | None, builder: str | None) -> BuildFailure:
     if cache and f"{cache.rstrip('/')}/" in words:
         reason = f"no room left on the disk of matrix's own cache, {cache}: {shorten(words)}; MATRIX_CACHE_DIR names another folder"
+    elif builder:
+        reason = f"no room left on the builder's disk: {shorten(words)}; `docker buildx prune --builder {builder}` frees some"
     else:
         reason = f"no room left on the engine's disk: {shorten(words)}; `docker buildx prune` frees some"
     return BuildFailure(reason, is_ours=False, passing=False)

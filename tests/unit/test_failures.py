@@ -7,7 +7,11 @@ from dataclasses import dataclass
 import pytest
 
 from orchestrator.failures import classify_failure
+from orchestrator.judge.diagnosis.nouns import Evidence
+from orchestrator.judge.diagnosis.rules import diagnose
 from orchestrator.measure.progress import Vertex
+from orchestrator.model import Status
+from orchestrator.record import CellRecord
 
 
 @dataclass(frozen=True)
@@ -281,6 +285,16 @@ def test_a_full_disk_of_the_cache_is_not_the_engines(cache: str | None, where: s
     assert failure.reason.startswith(f"no room left on {where}{words}; ")
     assert ("MATRIX_CACHE_DIR names another folder" in failure.reason) == (cache == "/home/me/.cache/matrix")
     assert (failure.is_ours, failure.passing) == (False, False)
+
+
+def test_a_full_disk_of_a_builder_is_not_the_engines() -> None:
+    """`docker buildx prune` by itself would take the cache of whichever builder is the current one."""
+    words = "failed to copy files: write /var/lib/buildkit/x: no space left on device"
+    failure = classify_failure(None, [f"ERROR: failed to solve: {words}"], (), "/cache", "far")
+    assert failure.reason == f"no room left on the builder's disk: {words}; `docker buildx prune --builder far` frees some"
+    cell = CellRecord("c", {}, Status.ERROR, Status.PASSED, as_expected=False, reason=failure.reason)
+    (found,) = diagnose(cell, Evidence(build_log=f"ERROR: failed to solve: {words}"))
+    assert (found.code, found.title, found.evidence[-1]) == ("disk-full", "no room is left on the builder's disk", failure.reason)
 
 
 def test_a_reason_is_one_harmless_line_of_bounded_length() -> None:

@@ -75,6 +75,9 @@ def find_no_room(case: Case) -> Iterator[Finding]:
     if reason.startswith("no room left on the engine's disk"):
         remedy = "Free some: `docker buildx prune` removes cache, `docker image prune` images that nothing uses."
         yield make_finding("disk-full", "no room is left on the engine's disk", "the engine", [reason], remedy)
+    elif reason.startswith("no room left on the builder's disk"):
+        remedy = "Free some where the builder keeps its cache, as the reason says, or give it more."
+        yield make_finding("disk-full", "no room is left on the builder's disk", "the builder", [reason], remedy)
     elif reason.startswith("no room left on the disk of matrix's own cache"):
         remedy = "Free some room there, or name another folder by MATRIX_CACHE_DIR: images pass through it on their way."
         yield make_finding("disk-full", "no room is left on the disk of matrix's own cache", "matrix", [reason], remedy)
