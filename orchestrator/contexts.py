@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import re
 import stat
 from pathlib import Path
 from threading import Lock
@@ -13,7 +12,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from orchestrator.dockerignore import Ignore
-from orchestrator.places import dockerfile_of, is_remote, named_context
+from orchestrator.places import dockerfile_of, is_locked_name, is_remote, named_context
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -23,7 +22,6 @@ if TYPE_CHECKING:
 _MOST_ENTRIES = 200_000
 _MOST_BYTES = 4 * 1024**3
 _NAMED_BY_THE_BUILD = ("docker-image://", "target:")  # whatever else is no folder may change unseen
-_LOCKED = re.compile(r"\..+\.[0-9a-f]{12}\.locked\.txt")  # what a locked run has beside the requirements while it lasts
 
 
 class ContextError(ValueError):
@@ -157,7 +155,7 @@ def digest_context(root: Path, ignore: Ignore, apart: Apart) -> Digests:
         inside = []
         for entry in sorted(os.scandir(folder), key=lambda one: one.name):
             path = prefix + entry.name
-            if entry.path in apart.unread or _LOCKED.fullmatch(entry.name):
+            if entry.path in apart.unread or is_locked_name(entry.name):
                 continue
             reading.entries += 1
             if reading.entries > _MOST_ENTRIES:

@@ -13,6 +13,7 @@ from orchestrator.docker.engine import connect
 from orchestrator.errors import EngineError, StoreError, UsageError
 from orchestrator.model import LABEL
 from orchestrator.tracing.otlp import NotATraceError, load_lines
+from orchestrator.tracing.spans import is_trace_id
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -24,7 +25,6 @@ _PORTS = (4317, 4318, 16686)  # OTLP over gRPC, OTLP over HTTP, the UI
 _MARK = f"{LABEL}.jaeger"  # not the label of a run's containers: `matrix clean` leaves it alone
 _PULL_S = 600.0
 _ANSWER_S = 60.0
-_TRACE_ID = re.compile(r"[0-9a-f]{32}")
 _MAX_TRACE = 256 * 1024**2
 
 
@@ -71,7 +71,7 @@ def ui_address(trace: Path, template: str | None) -> str:
         raise StoreError(message) from error
     known = {span.span_id for span in spans}
     root = next((span for span in spans if span.parent_id not in known), None)
-    if root is None or not _TRACE_ID.fullmatch(root.trace_id):
+    if root is None or not is_trace_id(root.trace_id):
         message = f"{trace} holds no root span with a trace id"
         raise StoreError(message)
     address = (template or UI).replace("{trace_id}", root.trace_id)

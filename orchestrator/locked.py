@@ -5,7 +5,6 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import os
-import re
 import secrets
 from contextlib import ExitStack, contextmanager, suppress
 from typing import TYPE_CHECKING
@@ -18,7 +17,7 @@ from orchestrator.docker.references import read_engine_digest
 from orchestrator.errors import ConfigError, UsageError
 from orchestrator.hints import repeat_options
 from orchestrator.paths import cache_folder, forget_old, held
-from orchestrator.places import dockerfile_of, inside_context
+from orchestrator.places import dockerfile_of, inside_context, is_locked_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -28,7 +27,6 @@ if TYPE_CHECKING:
     from orchestrator.lock.nouns import LockedBase
     from orchestrator.model import Cell, Plan
 
-_LEFT = re.compile(r"\..+\.[0-9a-f]{12}\.locked\.txt")  # as `locked_name` makes it
 _KEPT_S = 7 * 24 * 3600.0  # longer than any run takes
 
 
@@ -136,7 +134,7 @@ def _shared(path: Path, text: str) -> Iterator[None]:
 
 def forget_left(folders: Iterable[Path]) -> list[Path]:
     """Remove the files that runs which were killed have left in these folders: nobody holds them any more."""
-    return [path for folder in folders for path in folder.glob(".*.locked.txt") if _LEFT.fullmatch(path.name) and _take_away(path)]
+    return [path for folder in folders for path in folder.glob(".*.locked.txt") if is_locked_name(path.name) and _take_away(path)]
 
 
 def _take_away(path: Path) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 from pathlib import Path
@@ -9,6 +10,8 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from orchestrator.model import Secret, Settings
+
+_LOCKED = re.compile(r"\..+\.[0-9a-f]{12}\.locked\.txt")
 
 
 def is_remote(context: str) -> bool:
@@ -26,6 +29,17 @@ def dockerfile_of(settings: Settings, folder: Path) -> Path:
 def inside_context(path: str, context: str) -> str:
     """Give a file's path as the Dockerfile sees it: from the context, not from matrix.yaml."""
     return path if is_remote(context) else Path(os.path.relpath(path, context)).as_posix()
+
+
+def locked_name(path: str, text: str) -> str:
+    """Name the locked file: beside the original, where the context has it, and the same for the same text, for the cache."""
+    folder, slash, name = path.rpartition("/")
+    return f"{folder}{slash}.{name.removesuffix('.txt')}.{hashlib.sha256(text.encode()).hexdigest()[:12]}.locked.txt"
+
+
+def is_locked_name(name: str) -> bool:
+    """Tell whether a file is one that a locked run has beside the requirements while it lasts."""
+    return _LOCKED.fullmatch(name) is not None
 
 
 def is_folder(named: str) -> bool:

@@ -14,6 +14,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 from msgspec.structs import replace
 
+from orchestrator.digests import is_digest
 from orchestrator.disk import disk_errors
 from orchestrator.docker.api import RefusedError, ask, remove, talking
 from orchestrator.docker.client import client, engine_errors
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
     from orchestrator.docker.layers import LayerRead
     from orchestrator.docker.process import Signal
 
-_DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 _MAX_JSON = 16 * 1024 * 1024
 _TRIES = 3
 _CHUNK = 1024 * 1024
@@ -124,7 +124,7 @@ class ImageStore:
 
     def _blob(self, digest: str) -> Path:
         """Find a blob; a digest from outside must not lead anywhere else."""
-        if not _DIGEST.fullmatch(digest):
+        if not is_digest(digest):
             message = f"the image names a blob that is no digest: {digest[:80]!r}"
             raise EngineError(message)
         path = self._blobs.joinpath(*digest.split(":"))

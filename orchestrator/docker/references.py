@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 
+from orchestrator.digests import is_digest
 from orchestrator.docker import process
 from orchestrator.docker.api import RefusedError, ask
 from orchestrator.errors import EngineError, UsageError
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
     from orchestrator.docker.process import Output
 
 _ANSWER_S = 90.0
-_DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 _NOT_THERE = re.compile(r"not found|manifest unknown|does not exist|repository name not known", re.IGNORECASE)
 _TOO_MANY = re.compile(r"toomanyrequests|too many requests|\b429\b", re.IGNORECASE)
 _REFUSED = re.compile(r"unauthorized|denied|forbidden|\b40[13]\b", re.IGNORECASE)
@@ -58,7 +58,7 @@ def resolve_reference(
     argv = [*(buildx or (docker, "buildx")), "imagetools", "inspect", *chosen, ref, "--format", "{{json .Manifest}}"]
     answer = _ask(argv, cancel)
     found = parse_object(answer.stdout) if answer.ok else {}
-    if _DIGEST.fullmatch(str(found.get("digest"))):
+    if is_digest(str(found.get("digest"))):
         return Resolved(found["digest"], _images_of(found), "registry")
     why = explain_refusal(ref, answer.stderr, timed_out=answer.exit.timed_out)
     has_answered = not _TOO_MANY.search(answer.stderr) and (_NOT_THERE.search(answer.stderr) or _REFUSED.search(answer.stderr))
@@ -85,7 +85,7 @@ def read_engine_digest(docker: str, ref: str, cancel: Signal | None = None) -> s
     """Give the id of an image that the engine has, or None."""
     answer = _ask([docker, "image", "inspect", "--format", "{{.Id}}", ref], cancel)
     found = answer.stdout.strip()
-    return found if answer.ok and _DIGEST.fullmatch(found) else None
+    return found if answer.ok and is_digest(found) else None
 
 
 def find_in_engine(engine: Engine, ref: str) -> str | None:
@@ -94,7 +94,7 @@ def find_in_engine(engine: Engine, ref: str) -> str | None:
         found = str(ask(engine, "GET", f"/images/{ref}/json")["Id"])
     except RefusedError:
         return None
-    return found if _DIGEST.fullmatch(found) else None
+    return found if is_digest(found) else None
 
 
 def _images_of(found: dict[str, Any]) -> dict[str, str]:
@@ -103,7 +103,7 @@ def _images_of(found: dict[str, Any]) -> dict[str, str]:
     for one in found.get("manifests") or ():
         where = one.get("platform") or {}
         name = "/".join(str(where[key]) for key in ("os", "architecture", "variant") if where.get(key))
-        if name and not name.startswith("unknown") and _DIGEST.fullmatch(str(one.get("digest"))):
+        if name and not name.startswith("unknown") and is_digest(str(one.get("digest"))):
             images.setdefault(normal_platform(name), one["digest"])
     return images
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 from typing import TYPE_CHECKING
 
@@ -10,6 +9,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from orchestrator.dockerfile import plain_ref
+from orchestrator.places import locked_name
 from orchestrator.requirements import logical_lines
 
 if TYPE_CHECKING:
@@ -110,9 +110,3 @@ def render_requirements(found: LockedRequirements, hashes: Mapping[str, Sequence
         values = sorted(hashes.get(package.partition(" ;")[0], ()))
         lines.append(" \\\n    ".join([package, *(f"--hash={value}" for value in values)]))
     return "\n".join(lines) + "\n"
-
-
-def locked_name(path: str, text: str) -> str:
-    """Name the locked file: beside the original, where the context has it, and the same for the same text, for the cache."""
-    folder, slash, name = path.rpartition("/")
-    return f"{folder}{slash}.{name.removesuffix('.txt')}.{hashlib.sha256(text.encode()).hexdigest()[:12]}.locked.txt"

@@ -7,6 +7,7 @@ import re
 import tomllib
 from typing import TYPE_CHECKING
 
+from orchestrator.digests import is_digest
 from orchestrator.errors import ConfigError
 from orchestrator.lock.nouns import SCHEMA, Lock
 from orchestrator.strict import read_data
@@ -18,7 +19,6 @@ LARGEST = 8 * 1024**2
 _LONGEST_LINE = 4000  # a key of thousands of parts takes minutes to read
 _MOST_DOTS = 20  # the same
 _QUOTED = re.compile(r"\"(?:[^\"\\]++|\\.)*+(?:\"|$)|'[^']*+(?:'|$)")
-_DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 _HASH = re.compile(r"sha(?:256|384|512):[0-9a-f]{64,128}")
 _PACKAGE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*==[A-Za-z0-9][A-Za-z0-9.!+_-]*(?: ; (?!.*--)[^\r\n\\#]+)?")
 _REF = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/-]{0,255}")
@@ -77,9 +77,7 @@ def _find_problems(lock: Lock) -> Iterator[str]:
     for base in lock.base:
         if not _REF.fullmatch(base.ref):
             yield f"base {base.ref[:100]!r} is no reference to an image"
-        yield from (
-            f"base {base.ref[:100]}: {one[:100]!r} is no digest" for one in (base.digest, base.image) if not _DIGEST.fullmatch(one)
-        )
+        yield from (f"base {base.ref[:100]}: {one[:100]!r} is no digest" for one in (base.digest, base.image) if not is_digest(one))
         if base.source not in ("registry", "engine"):
             yield f"base {base.ref[:100]}: {base.source[:100]!r} is not registry or engine"
     hashes = lock.hashes or {}

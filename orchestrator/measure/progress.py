@@ -14,6 +14,7 @@ from typing import Any
 from msgspec import Struct, field
 from msgspec.structs import replace
 
+from orchestrator.digests import DIGEST
 from orchestrator.measure.periods import covered_s
 from orchestrator.measure.twins import Node, find_twins
 from orchestrator.record import Base, Step
@@ -22,7 +23,7 @@ from orchestrator.strict import items_of, parse_json
 _STEP = re.compile(r"^\[(?:(?P<stage>[^\]]{0,300}?) {1,9})?(?P<at>\d{1,9})/(?P<of>\d{1,9})\] (?P<instruction>.*)$", re.DOTALL)
 _FETCHED = re.compile(r"FROM (?P<image>\S+)|\[context (?P<context>[^\]\s]+)\] (?:OCI load from client|(?P<instead>\S+))")
 _FETCHES = ("FROM ", "[context ")
-_RESOLVED = re.compile(r"FROM (?:docker\.io/(?:library/)?)?(?P<ref>\S+)@(?P<digest>sha256:[0-9a-f]{64})")
+_RESOLVED = re.compile(rf"FROM (?:docker\.io/(?:library/)?)?(?P<ref>\S+)@(?P<digest>{DIGEST})")
 _EXPORT = re.compile(r"exporting (?!cache)")
 _FRACTION = re.compile(r"\.(\d{1,6})\d*")
 _STDERR = 2

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
 from urllib.parse import quote, urlsplit
+
+from orchestrator.tracing.spans import is_trace_id
 
 if TYPE_CHECKING:
     from orchestrator.record import CellRecord, RunRecord
 
-_TRACE_ID = re.compile(r"[0-9a-f]{32}")
 _KEPT = "!#$&'*+,/:;=?@[]~%"  # what means something in a URL; everything else is escaped, so no format has to
 
 
@@ -22,7 +22,7 @@ def make_trace_links(record: RunRecord) -> list[str | None]:
 
 
 def _make_link(template: str, cell: CellRecord) -> str | None:
-    if cell.trace_id is None or not _TRACE_ID.fullmatch(cell.trace_id):
+    if cell.trace_id is None or not is_trace_id(cell.trace_id):
         return None
     return quote(template.replace("{trace_id}", cell.trace_id), safe=_KEPT)
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
+from orchestrator.digests import DIGEST
 from orchestrator.tracing.waterfall import COSTS
 
 if TYPE_CHECKING:
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 
     from orchestrator.tracing.waterfall import Row, Waterfall
 
-_DIGEST = re.compile(r"@sha256:[0-9a-f]{64}\b")
+_BY_DIGEST = re.compile(rf"@{DIGEST}\b")
 
 
 class Pair(Struct, frozen=True):
@@ -69,7 +70,7 @@ def compare(left: Waterfall, right: Waterfall) -> Comparison:
 
 def instruction_of(step: Row) -> str:
     """Give what a step does, without the digest of a base: that says nothing about the Dockerfile."""
-    return _DIGEST.sub("", " ".join((step.instruction or step.name).split()))
+    return _BY_DIGEST.sub("", " ".join((step.instruction or step.name).split()))
 
 
 def _pair_up(lefts: Sequence[Row], rights: Sequence[Row]) -> dict[int, int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import secrets
 from collections.abc import Mapping
 from enum import IntEnum
@@ -11,6 +12,7 @@ from msgspec import Struct, field
 Scalar = str | bool | int | float
 Value = Scalar | tuple[Scalar, ...]
 Attributes = Mapping[str, Value]
+_TRACE_ID = re.compile("[0-9a-f]{32}")
 
 
 class Kind(IntEnum):
@@ -88,6 +90,11 @@ class Span(Struct, frozen=True):
 def new_trace_id() -> str:
     """Make the id of a trace."""
     return secrets.token_hex(16)
+
+
+def is_trace_id(text: str) -> bool:
+    """Tell whether a text is the id of a trace."""
+    return _TRACE_ID.fullmatch(text) is not None
 
 
 def new_span_id() -> str:

@@ -196,6 +196,7 @@ def test_the_door_to_docker_knows_nothing_of_what_is_behind_it() -> None:
         "errors",
         "asking",
         "cached",
+        "digests",
         "disk",
         "paths",
         "places",
