@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections import deque
 from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING
@@ -12,7 +11,7 @@ from typing import TYPE_CHECKING
 from msgspec.structs import replace
 
 from orchestrator.disk import passing_folder
-from orchestrator.docker.build import ONCE_MORE, Target, read_secret_args, render_build_argv, run_build, sources_of
+from orchestrator.docker.build import ONCE_MORE, Target, read_secret_args, render_build_argv, run_unfollowed, sources_of
 from orchestrator.docker.graph import Graph, Place
 from orchestrator.docker.images import read_from_engine
 from orchestrator.errors import EngineError
@@ -167,10 +166,8 @@ def _export(shop: Workshop, cell: Cell) -> Path:
         metadata = folder / "metadata.json"
         target = Target(layout, None)
         argv = render_build_argv(shop.engine.buildx_argv, shop.builder, shop.name, cell, shop.folder, target, metadata, ONCE_MORE)
-        said: deque[bytes] = deque(maxlen=1)
-        ended = run_build(
+        ended, last = run_unfollowed(
             argv,
-            on_progress=said.append,
             timeout_s=cell.settings.timeout.build_s,
             cancel=shop.cancel,
             environment=read_secret_args(cell),
@@ -178,7 +175,6 @@ def _export(shop: Workshop, cell: Cell) -> Path:
     if ended.cancelled:
         raise CancelledError
     if ended.code != 0:
-        last = said[0].decode("utf-8", "replace")[:300] if said else "no reason given"
         message = f"the image cannot be taken out of the builder: {last}"
         raise EngineError(message)
     return layout

@@ -9,7 +9,7 @@ from threading import Lock
 from typing import TYPE_CHECKING
 
 from orchestrator.disk import passing_folder, write_whole
-from orchestrator.docker.build import load_metadata, run_build
+from orchestrator.docker.build import load_metadata, run_unfollowed
 from orchestrator.docker.images import read_from_engine, remove_image
 from orchestrator.errors import EngineError
 from orchestrator.measure.image import count_base_layers
@@ -73,11 +73,10 @@ class BaseReader:
             argv += ["--platform", source.platform] if source.platform else []
             metadata = folder / "metadata.json"
             argv += ["--metadata-file", str(metadata), "--provenance=false", "--output", output, str(folder)]
-            said: list[bytes] = []
-            ended = run_build(argv, on_progress=said.append, timeout_s=_READ_S, cancel=self._cancel)
+            ended, last = run_unfollowed(argv, timeout_s=_READ_S, cancel=self._cancel)
             found = load_metadata(metadata).bases
         if ended.code != 0:
-            message = f"the base {base.ref} cannot be read: {said[-1].decode('utf-8', 'replace') if said else 'no reason given'}"
+            message = f"the base {base.ref} cannot be read: {last}"
             raise EngineError(message)
         layers = self._take_layers(name, layout)
         if found and base.digest not in {one.digest for one in found}:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import deque
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, unquote
 
@@ -184,6 +185,22 @@ def run_build(
     out.close()
     err.close()
     return ended
+
+
+def run_unfollowed(  # as `run_build`
+    argv: list[str],
+    *,
+    timeout_s: float,
+    cancel: process.Signal,
+    environment: Mapping[str, str] | None = None,
+    dockerfile: bytes = b"",
+) -> tuple[process.Exit, str]:
+    """Run a build of which only the end is of interest; give that, and the last that it said, which of one that failed is why."""
+    said: deque[bytes] = deque(maxlen=1)
+    ended = run_build(
+        argv, on_progress=said.append, timeout_s=timeout_s, cancel=cancel, environment=environment, dockerfile=dockerfile
+    )
+    return ended, said[0].decode("utf-8", "replace")[:300] if said else "no reason given"
 
 
 def build_environment(more: Mapping[str, str]) -> Mapping[str, str]:

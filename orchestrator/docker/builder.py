@@ -17,7 +17,7 @@ from orchestrator.docker import process
 from orchestrator.docker.engine import connect
 from orchestrator.docker.marks import MARK, is_marked, remove_mark, write_mark
 from orchestrator.docker.nodes import Existing, native_platforms, needed_nodes, other_platforms, parse_inspection
-from orchestrator.docker.silence import CERTIFICATES, explain_silence, last_line
+from orchestrator.docker.silence import CERTIFICATES, explain_silence
 from orchestrator.errors import EngineError
 from orchestrator.paths import held
 
@@ -292,7 +292,7 @@ def inspect_builder(engine: Engine, name: str) -> Existing | None:
         return parse_inspection(answer.stdout)
     if "no builder" in answer.stderr:
         return None
-    message = f"buildx cannot inspect builder '{name}': {last_line(answer.stderr)}"
+    message = f"buildx cannot inspect builder '{name}': {process.last_line(answer.stderr)}"
     raise EngineError(message)
 
 

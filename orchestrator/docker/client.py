@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from functools import cache
 from typing import TYPE_CHECKING
 
+from orchestrator.docker.process import last_line
 from orchestrator.errors import EngineError
 
 if TYPE_CHECKING:
@@ -30,6 +31,5 @@ def engine_errors(doing: str) -> Iterator[None]:
     try:
         yield
     except DockerException as error:
-        words = [line.strip() for line in (error.stderr or "").splitlines() if line.strip()]
-        message = f"{doing}: {words[-1] if words else f'docker ended with {error.return_code}'}"
+        message = f"{doing}: {last_line(error.stderr or '') or f'docker ended with {error.return_code}'}"
         raise EngineError(message) from error

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import secrets
-from collections import deque
 from collections.abc import Sequence
 from contextlib import contextmanager
 from itertools import takewhile
@@ -14,7 +13,7 @@ from msgspec import Struct
 
 from orchestrator.disk import passing_folder
 from orchestrator.docker.batch import Batch, Share
-from orchestrator.docker.build import run_build
+from orchestrator.docker.build import run_unfollowed
 from orchestrator.docker.stages import Task, Timed, render_dockerfile
 from orchestrator.docker.tree import Tree
 from orchestrator.docker.variants import make_variant, save_variant
@@ -113,18 +112,15 @@ class Graph:
         """Give the files of the image, for which the builder writes all of it into one archive."""
         with passing_folder(self.place.layout) as folder:
             archive = folder / "image.tar"
-            said: deque[bytes] = deque(maxlen=1)
             argv = render_argv(self.place, {self.variant(Task(())): ("cell", self.place.layout)}, f"type=tar,dest={archive}")
-            ended = run_build(
+            ended, last = run_unfollowed(
                 argv,
-                on_progress=said.append,
                 timeout_s=_FILES_S,
                 cancel=self.place.cancel,
                 environment={"TMPDIR": str(folder)},
                 dockerfile=b"FROM cell\n",
             )
             if ended.code != 0:
-                last = said[0].decode("utf-8", "replace")[:300] if said else "it gave no reason"
                 message = f"the builder did not hand out the files of the image: {last}"
                 raise EngineError(message)
             yield Tree(archive)

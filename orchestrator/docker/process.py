@@ -245,3 +245,9 @@ def run(
     ended = stream(argv, on_stdout=keep(0), on_stderr=keep(1), env=env, stdin=stdin, timeout_s=timeout_s, cancel=cancel)
     out, err = (b"\n".join(lines).decode("utf-8", "replace") for lines in kept)
     return Output(ended, out, err)
+
+
+def last_line(text: str) -> str:
+    """Give the last line with something on it: of what a command that failed has printed, why."""
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    return lines[-1] if lines else ""

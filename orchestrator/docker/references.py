@@ -111,8 +111,8 @@ def _images_of(found: dict[str, Any]) -> dict[str, str]:
 def explain_refusal(ref: str, words: str, *, timed_out: bool) -> str:
     """Say why a registry gave no digest, and what to do about it."""
     registry = registry_of(ref)
-    lines = [line.strip().removeprefix("ERROR: ") for line in words.splitlines() if line.strip()]
-    said = f" ({lines[-1][-300:]})" if lines else ""
+    last = process.last_line(words).removeprefix("ERROR: ")[-300:]
+    said = f" ({last})" if last else ""
     if timed_out:
         return f"the registry {registry} did not answer within {_ANSWER_S:.0f} s when asked for {ref}; try again"
     if _TOO_MANY.search(words):

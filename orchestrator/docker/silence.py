@@ -7,6 +7,8 @@ import ssl
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from orchestrator.docker.process import last_line
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
@@ -76,9 +78,3 @@ def _explain_refusal(endpoint: str, given: Iterable[str], error: ssl.SSLError) -
 def _words(error: Exception) -> str:
     reason = error.reason if isinstance(error, ssl.SSLError) else None
     return (reason or str(error)).replace("_", " ").lower()
-
-
-def last_line(text: str) -> str:
-    """Give the last line that is not blank."""
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
-    return lines[-1] if lines else ""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, cast
 
 import pytest
 
-from orchestrator.docker import bases
+from orchestrator.docker import build
 from orchestrator.docker.bases import BaseReader
 from orchestrator.docker.build import BuildMetadata, Source, make_metadata, sources_of
 from orchestrator.docker.builder import Builder
@@ -20,6 +20,8 @@ from orchestrator.model import Cell, Settings
 from orchestrator.record import Base
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from orchestrator.docker.engine import Engine
     from orchestrator.docker.images import ImageStore
 
@@ -33,8 +35,13 @@ class _Builds:
     def __init__(self, folder: Path, digest: str = "ab") -> None:
         self.folder, self._digest = folder, digest
         self.asked: list[tuple[str, str]] = []
+        self.refusal: list[bytes] | None = None
 
-    def run(self, argv: list[str], **_: object) -> Exit:
+    def run(self, argv: list[str], *, on_progress: Callable[[bytes], None], **_: object) -> Exit:
+        if self.refusal is not None:
+            for line in self.refusal:
+                on_progress(line)
+            return Exit(1)
         platform = argv[argv.index("--platform") + 1] if "--platform" in argv else ""
         self.asked.append((Path(argv[-1], "Dockerfile").read_text(), platform))
         materials = [{"uri": "pkg:docker/python@3.13", "digest": {"sha256": self._digest}}]
@@ -51,7 +58,7 @@ class _Builds:
 
 def reader(builds: _Builds, driver: str, monkeypatch: pytest.MonkeyPatch) -> BaseReader:
     """Make a reader whose builder is a stand-in."""
-    monkeypatch.setattr(bases, "run_build", builds.run)
+    monkeypatch.setattr(build, "run_build", builds.run)
     engine = cast("Engine", SimpleNamespace(buildx_argv=["buildx"]))
     return BaseReader(engine, BUILDERS[driver], cast("ImageStore", builds), Event())
 
@@ -92,6 +99,16 @@ def test_a_base_that_has_moved_is_unknown_and_not_remembered(tmp_path: Path, mon
         moved.count_layers((), (Source(BASE),))
     builds = _Builds(tmp_path)
     assert reader(builds, "docker", monkeypatch).count_layers(("layer of ",), (Source(BASE),)) == 1
+
+
+def test_a_base_that_cannot_be_read_is_unknown_in_the_builders_last_words(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As much of them as a line holds; one that says nothing gave no reason."""
+    builds = _Builds(tmp_path)
+    read = reader(builds, "docker", monkeypatch)
+    for said, words in (([b"#1 resolving", b"ERROR: " + b"x" * 400], f"ERROR: {'x' * 293}"), ([], "no reason given")):
+        builds.refusal = said
+        with pytest.raises(EngineError, match=rf"^the base python:3\.13 cannot be read: {words}$"):
+            read.count_layers((), (Source(BASE),))
 
 
 def test_a_build_says_how_it_asked_for_its_bases() -> None:
