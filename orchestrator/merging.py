@@ -36,7 +36,7 @@ def merge_runs(reports: Reports, parts: Sequence[RunFolder], baseline: str | Non
     record = _judge(reports, merge_records(records), baseline)
     sources = [(one, _folder_of(one, records, parts)) for one in find_sources(records)]
     folders = sorted({folder for _, folder in sources})
-    place = reports.path / "runs" / record.id
+    place = reports.runs / record.id
     draft = RunFolder(place.with_name(f".{record.id}.{secrets.token_hex(4)}"))
     draft.create()
     try:

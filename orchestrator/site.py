@@ -28,7 +28,6 @@ from orchestrator.report.markdown import render_markdown
 from orchestrator.report.overview import LeftOut, RunLine, make_line, render_overview
 from orchestrator.report.pages import fingerprint
 from orchestrator.report.trendlines import make_trends
-from orchestrator.store import RunFolder
 from orchestrator.strict import dump_json, read_json
 from orchestrator.trends import load_history_of
 
@@ -36,7 +35,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from orchestrator.record import CellRecord, RunRecord
-    from orchestrator.store import Reports
+    from orchestrator.store import Reports, RunFolder
 
 _STATE = "site.json"  # what the pages were made from; it also marks the folder as one of ours
 _DRAFT = re.compile(r"\.draft-[0-9a-f]{8}")
@@ -73,7 +72,7 @@ def make_site(reports: Reports, folder: Path) -> Made:
     """Bring a site up to date: new and changed runs are written, those that are gone are removed, all others stay."""
     ids = reports.run_ids()
     if not ids:
-        message = f"there are no runs in {reports.path / 'runs'}; `matrix run` makes one"
+        message = f"there are no runs in {reports.runs}; `matrix run` makes one"
         raise UsageError(message)
     _check_ours(folder)
     with held(f"site-{hashlib.sha256(str(folder.resolve()).encode()).hexdigest()[:16]}"), disk_errors(folder):
@@ -102,7 +101,7 @@ def _update(reports: Reports, folder: Path, ids: list[str]) -> Made:
     left_out: list[LeftOut] = []
     written = 0
     for run_id in ids[-_MOST_RUNS:]:
-        run = RunFolder(reports.path / "runs" / run_id)
+        run = reports.run(run_id)
         stamp = _stamp_of(run, reports.path)
         had = known.get(run_id)
         if stamp is not None and had is not None and had.stamp == stamp and (folder / "runs" / run_id / "index.html").is_file():

@@ -245,7 +245,7 @@ class Reports:
             message = f"'{name}' is not the folder of a run: there is no {folder / _RECORD}"
             raise UsageError(message)
         if not ids:
-            message = f"there are no runs in {self.path / 'runs'}; `matrix run{self.options}` makes one"
+            message = f"there are no runs in {self.runs}; `matrix run{self.options}` makes one"
             raise UsageError(message)
         if name == LATEST:
             pointed = self._pointed_at()
@@ -256,7 +256,7 @@ class Reports:
         if found:
             message = f"'{name}' is the start of {len(found)} runs; the newest is {found[-1]}"
         else:
-            message = f"there is no run '{name}' in {self.path / 'runs'}; the newest is {ids[-1]}{did_you_mean(name, ids)}"
+            message = f"there is no run '{name}' in {self.runs}; the newest is {ids[-1]}{did_you_mean(name, ids)}"
         raise UsageError(message)
 
     def _pointed_at(self) -> str | None:
