@@ -106,8 +106,8 @@ def check_gunicorn() -> dict[str, Any]:
         found = [one["resource"].get("process.pid") for one in kept]
         return len({process for process in found if found.count(process) >= times}) == WORKERS
 
-    def system(name: str = "process.cpu.utilization") -> list[dict[str, Any]]:
-        return [metric for metric in collector.metrics if metric["name"] == name]
+    def system() -> list[dict[str, Any]]:
+        return [metric for metric in collector.metrics if metric["name"] == "process.cpu.utilization"]
 
     with start(collector, APP_SERVER="gunicorn", WEB_CONCURRENCY=str(WORKERS)) as service:
         # Which worker answers is the kernel's choice: ask until both have, but not for ever.
