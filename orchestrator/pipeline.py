@@ -58,9 +58,8 @@ if TYPE_CHECKING:
     from orchestrator.docker.images import ImageStore
     from orchestrator.docker.nodes import Existing
     from orchestrator.events import Emit
-    from orchestrator.model import BuilderSpec, Cell, Plan
+    from orchestrator.model import BuilderSpec, Cell
     from orchestrator.record import RunRecord
-    from orchestrator.sampling import Asked
     from orchestrator.settling import Options, Settled
     from orchestrator.store import Reports, RunFolder
     from orchestrator.tracing.collect import Traces
@@ -92,15 +91,9 @@ def run_matrix(
                 tools = _bootstrap(matrix, settled, early, cancel)
             run = settled.folder or reports.new_run()
             alive.enter_context(living(run.id))  # `matrix clean` leaves it alone
-            remember_run(run.id)
-            run.redactor = make_redactor(settled.plan.cells, matrix.folder)
             span.attributes |= describe_run(run.id, settled.plan)
+            record = _begin(matrix, reports, settled, tools, run)
             emit = _emitter(run, watch)
-            record = begin_record(matrix, settled, run, make_environment(tools.engine, tools.builder, tools.spec))
-            run.save_record(record)
-            reports.point_latest(run)
-            if settled.forecasts:
-                run.save_text("preflight.json", render_forecasts(settled.forecasts))
             jobs = options.jobs or usual_jobs(tools.engine.cpus)
             store, traces = at_the_end.enter_context(_open_places(settled, tools, run, trace, emit))
             shop = Workshop(
@@ -124,14 +117,10 @@ def run_matrix(
                 scanner=find_scanner(),
                 runner=tools.spec.smoke,
             )
-            emit(_opening(run, settled, tools.builder))
-            for text in find_exposed(settled.plan.cells, matrix.folder, reports.path):
-                emit(Event("warning", None, {"text": text}))
+            _announce(shop, settled, reports)
             carried = partial(carry_over, shop, reports, record) if options.skip_unchanged else None
             cells = _run_all(settled, shop, carried, partial(last_seconds, reports, record.name))
-            is_measured = True
-            if options.measure:
-                cells, record, is_measured = _measure(shop, settled.plan, cells, record, options.measure, trace)
+            cells, record, is_measured = _measure(shop, settled, cells, record, trace)
             with trace.span("judge"):
                 is_cut_short = interrupted.is_set() and (len(cells) < len(settled.plan.cells) or not is_measured)
                 record = finish_record(record, settled.plan, cells, trace.clock.moment(), interrupted=is_cut_short)
@@ -175,6 +164,18 @@ def _bootstrap(matrix: Matrix, settled: Settled, early: Early | None, cancel: Si
     return _Tools(engine, builder, spec, platforms)
 
 
+def _begin(matrix: Matrix, reports: Reports, settled: Settled, tools: _Tools, run: RunFolder) -> RunRecord:
+    """Put into the run's folder what it takes to go on with it; from now on nothing secret is written there."""
+    remember_run(run.id)
+    run.redactor = make_redactor(settled.plan.cells, matrix.folder)
+    record = begin_record(matrix, settled, run, make_environment(tools.engine, tools.builder, tools.spec))
+    run.save_record(record)
+    reports.point_latest(run)
+    if settled.forecasts:
+        run.save_text("preflight.json", render_forecasts(settled.forecasts))
+    return record
+
+
 @contextmanager
 def _open_places(settled: Settled, tools: _Tools, run: RunFolder, trace: Trace, emit: Emit) -> Iterator[tuple[ImageStore, Traces]]:
     """Have what a run keeps while it goes on: locked files, images on their way, traces; these end first."""
@@ -185,14 +186,17 @@ def _open_places(settled: Settled, tools: _Tools, run: RunFolder, trace: Trace, 
             yield store, traces
 
 
-def _measure(  # what it takes, and what it changes
-    shop: Workshop, plan: Plan, cells: dict[str, CellRecord], record: RunRecord, asked: Asked, trace: Trace
+def _measure(
+    shop: Workshop, settled: Settled, cells: dict[str, CellRecord], record: RunRecord, trace: Trace
 ) -> tuple[dict[str, CellRecord], RunRecord, bool]:
     """Give the cells and the run with what was measured, and whether that is all that was asked for."""
+    asked = settled.options.measure
+    if asked is None:
+        return cells, record, True
     from orchestrator.sampling import measure_cells  # noqa: PLC0415  # as in `_build_all`
 
     with trace.span("measure"):
-        measured = measure_cells(shop, plan, cells, asked)
+        measured = measure_cells(shop, settled.plan, cells, asked)
     return measured.cells, replace(record, measurement=measured.how or record.measurement), measured.is_finished
 
 
@@ -224,10 +228,13 @@ def _contexts(matrix: Matrix, reports: Reports, emit: Emit) -> Contexts:
     return Contexts(matrix.folder, named, unread, lambda text: emit(Event("warning", None, {"text": text})))
 
 
-def _opening(run: RunFolder, settled: Settled, builder: Builder) -> Event:
+def _announce(shop: Workshop, settled: Settled, reports: Reports) -> None:
+    """Say what is about to be built, and what may go wrong with it."""
     kind = "run-resumed" if settled.earlier else "run-started"
     ids = [cell.id for cell in settled.plan.cells]
-    return Event(kind, None, {"run": run.id, "cells": len(ids), "builder": builder.did, "ids": ids})
+    shop.emit(Event(kind, None, {"run": shop.run.id, "cells": len(ids), "builder": shop.builder.did, "ids": ids}))
+    for text in find_exposed(settled.plan.cells, shop.folder, reports.path):
+        shop.emit(Event("warning", None, {"text": text}))
 
 
 def _run_all(
