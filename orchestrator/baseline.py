@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING
 
 from orchestrator.disk import write_whole
-from orchestrator.errors import StoreError, UsageError
+from orchestrator.errors import StoreError, UsageError, unreadable
 from orchestrator.figures import load_figures
 from orchestrator.paths import held
 from orchestrator.store import BASELINES, RunFolder
@@ -96,8 +96,7 @@ def load_choices(reports: Reports) -> Mapping[str, str]:
     except FileNotFoundError:
         return {}
     except OSError as error:
-        message = f"{path} cannot be read: {error.strerror}"
-        raise StoreError(message) from error
+        raise unreadable(path, error) from error
     except ValueError as error:
         message = f"{path} is damaged: {error}; {mend}"
         raise StoreError(message) from error

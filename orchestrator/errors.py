@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from pathlib import Path
 
 
 class ExitCode(IntEnum):
@@ -68,6 +69,11 @@ class DiskFullError(StoreError):
     """No room is left where the run is kept."""
 
     exit_code = ExitCode.ENGINE
+
+
+def unreadable(path: Path, error: OSError) -> StoreError:
+    """Say which file cannot be read, and why."""
+    return StoreError(f"{path} cannot be read: {error.strerror}")
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from orchestrator.errors import StoreError
+from orchestrator.errors import StoreError, unreadable
 from orchestrator.judge.kept import RunFigures, make_figures
 from orchestrator.strict import dump_json, read_json
 
@@ -43,8 +43,7 @@ def load_figures(run: RunFolder) -> RunFigures:
     try:
         of = (run.path / "run.json").stat()
     except OSError as error:
-        message = f"{run.path / 'run.json'} cannot be read: {error.strerror}"
-        raise StoreError(message) from error
+        raise unreadable(run.path / "run.json", error) from error
     known = _load_kept(run, of)
     if known is not None:
         return known

@@ -13,7 +13,7 @@ from msgspec.structs import replace
 from orchestrator.docker.engine import find_client
 from orchestrator.docker.references import has_builder, resolve_reference
 from orchestrator.dockerfile import Image, find_images
-from orchestrator.errors import ConfigError, StoreError, UsageError
+from orchestrator.errors import ConfigError, UsageError, unreadable
 from orchestrator.hints import repeat_options
 from orchestrator.index.sources import load_sources, with_options_of
 from orchestrator.index.uv import ResolutionError, Resolving, resolve
@@ -97,8 +97,7 @@ def images_of(cell: Cell, folder: Path, platform: str, here: str) -> tuple[Image
         names = [name for name, _ in settings.contexts]
         return find_images(text, dict(settings.args), target=settings.target, platform=platform, here=here, contexts=names)
     except OSError as error:
-        message = f"{path} cannot be read: {error.strerror}"
-        raise StoreError(message) from error
+        raise unreadable(path, error) from error
     except DockerfileError as error:
         message = f"{path}: {error} (cell {cell.id})"
         raise UsageError(message) from error

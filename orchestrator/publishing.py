@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from orchestrator.disk import write_whole
-from orchestrator.errors import ExitCode, StoreError, UsageError
+from orchestrator.errors import ExitCode, UsageError, unreadable
 from orchestrator.report.comment import SUMMARY_BYTES, render_within
 from orchestrator.report.update import make_parts, update_text
 
@@ -46,8 +46,7 @@ def _read(path: Path) -> str:
             raise UsageError(message)
         return path.read_bytes().decode()
     except OSError as error:
-        message = f"{path} cannot be read: {error.strerror}"
-        raise StoreError(message) from error
+        raise unreadable(path, error) from error
     except UnicodeDecodeError as error:
         message = f"{path} is not UTF-8: {error.reason} at byte {error.start}"
         raise UsageError(message) from error

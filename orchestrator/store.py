@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from msgspec.structs import replace
 
 from orchestrator.disk import disk_errors, forget_drafts, write_pieces, write_whole
-from orchestrator.errors import StoreError, UsageError, did_you_mean
+from orchestrator.errors import StoreError, UsageError, did_you_mean, unreadable
 from orchestrator.names import folder_name, is_run_id, make_run_id
 from orchestrator.paths import remove_folder
 from orchestrator.pieces import Sharing, cut_record
@@ -158,8 +158,7 @@ class RunFolder:
                 raise StoreError(message)
             return path.read_bytes().decode()
         except OSError as error:
-            message = f"{path} cannot be read: {error.strerror}"
-            raise StoreError(message) from error
+            raise unreadable(path, error) from error
         except UnicodeDecodeError as error:
             message = f"{path} is damaged: {error}"
             raise StoreError(message) from error
@@ -179,8 +178,7 @@ class RunFolder:
                 file.seek(size - tail_bytes)
                 tail = file.read(tail_bytes).partition(b"\n")[2]
         except OSError as error:
-            message = f"{path} cannot be read: {error.strerror}"
-            raise StoreError(message) from error
+            raise unreadable(path, error) from error
         return f"{head.decode('utf-8', 'replace')}\n{tail.decode('utf-8', 'replace')}"
 
     def trace_path(self, cell_id: str | None) -> Path:

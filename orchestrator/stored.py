@@ -9,7 +9,7 @@ from typing import IO, TYPE_CHECKING, TypeVar
 from msgspec import Struct
 from msgspec.structs import replace
 
-from orchestrator.errors import StoreError
+from orchestrator.errors import StoreError, unreadable
 from orchestrator.pieces import Cut
 from orchestrator.record import SCHEMA, CellRecord, RunRecord
 from orchestrator.smoke.words import one_line
@@ -60,8 +60,7 @@ def _opened(path: Path, most_bytes: int) -> Iterator[IO[bytes]]:
                 raise StoreError(message)
             yield file
     except OSError as error:
-        message = f"{path} cannot be read: {error.strerror}"
-        raise StoreError(message) from error
+        raise unreadable(path, error) from error
 
 
 def _size_of(file: IO[bytes]) -> int:
