@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import json
 import re
-import sys
 from typing import TYPE_CHECKING
 
 import pytest
 
-from orchestrator.cli import main
 from orchestrator.commands.printing import warn
 from orchestrator.events import Event
 from orchestrator.progress.lines import GithubProgress, JsonProgress, PlainProgress
 from orchestrator.smoke.words import safe
 from orchestrator.store import RunFolder
+from tests.command_line import end_of
 from tests.unit.folders import make_files
 from tests.unit.records import make_hostile_record
 
@@ -41,9 +40,7 @@ MATRICES = {
 
 def said_by(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *argv: str) -> str:
     """Run a command; give all that it printed."""
-    monkeypatch.setattr(sys, "argv", ["matrix", *argv])
-    with pytest.raises(SystemExit):
-        main()
+    end_of(monkeypatch, *argv)
     return "".join(capsys.readouterr())
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import sys
 from pathlib import Path
 from typing import NoReturn
 
@@ -13,11 +12,12 @@ from msgspec.structs import replace
 from typer.testing import CliRunner
 
 from orchestrator import __version__, cli, pipeline
-from orchestrator.cli import COMMANDS, main, make_app
+from orchestrator.cli import COMMANDS, make_app
 from orchestrator.config import load
 from orchestrator.errors import DiskFullError
 from orchestrator.record import Shard
 from orchestrator.store import RunFolder
+from tests.command_line import assert_refused, end_of
 from tests.unit.folders import make_files
 from tests.unit.pages import Page
 from tests.unit.pairs import make_run
@@ -36,14 +36,6 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     run.save_text("run.json", run_json())
     monkeypatch.chdir(tmp_path)
     return tmp_path
-
-
-def end_of(monkeypatch: pytest.MonkeyPatch, *argv: str) -> int:
-    """Run the command line to its end; give its exit code."""
-    monkeypatch.setattr(sys, "argv", ["matrix", *argv])
-    with pytest.raises(SystemExit) as caught:
-        main()
-    return int(caught.value.code or 0)
 
 
 @pytest.mark.usefixtures("folder")
@@ -168,11 +160,7 @@ def test_what_the_user_can_mend_is_a_sentence_with_an_exit_code(
     argv: list[str], code: int, words: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Errors are words on standard error, never a traceback, and results stay empty."""
-    assert end_of(monkeypatch, *argv) == code
-    out, err = capsys.readouterr()
-    assert out == ""
-    assert words in err
-    assert "Traceback" not in err
+    assert_refused(monkeypatch, capsys, argv, code, words)
 
 
 def test_all_errors_of_a_matrix_are_printed_one_a_line(

@@ -5,14 +5,12 @@ from __future__ import annotations
 import json
 import os
 import re
-import sys
 from pathlib import Path
 
 import pytest
 from msgspec.structs import replace
 from rich.cells import cell_len
 
-from orchestrator.cli import main
 from orchestrator.judge.diagnosis.rules import RULES, diagnose, render_rules
 from orchestrator.model import Status
 from orchestrator.record import CellRecord
@@ -20,6 +18,7 @@ from orchestrator.report.data import render_json
 from orchestrator.report.explain import Explanation, render_explanation, render_overview
 from orchestrator.tracing.columns import Sheet
 from orchestrator.verdicts import Finding
+from tests.command_line import end_of
 from tests.unit.golden import assert_golden
 from tests.unit.logs import load_case
 from tests.unit.records import HOSTILE, make_record
@@ -131,10 +130,7 @@ def test_each_state_of_a_cell_has_its_sentence() -> None:
 
 def explain(folder: Path, monkeypatch: pytest.MonkeyPatch, *words: str) -> int:
     """Run `matrix explain` on the runs in a folder."""
-    monkeypatch.setattr(sys, "argv", ["matrix", "explain", *words, "--reports", str(folder)])
-    with pytest.raises(SystemExit) as ended:
-        main()
-    return int(ended.value.code or 0)
+    return end_of(monkeypatch, "explain", *words, "--reports", str(folder))
 
 
 @pytest.fixture

@@ -14,7 +14,6 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 from rich.cells import cell_len
 
-from orchestrator.cli import main
 from orchestrator.model import Status
 from orchestrator.record import CellRecord, RunRecord
 from orchestrator.report.data import render_json
@@ -28,6 +27,7 @@ from orchestrator.tracing.terminal import render_comparison, render_list, render
 from orchestrator.tracing.view import Asked, view_traces
 from orchestrator.tracing.waterfall import make_waterfall
 from orchestrator.units import UNKNOWN
+from tests.command_line import assert_refused, end_of
 from tests.unit.golden import assert_golden
 from tests.unit.records import HOSTILE, make_build, make_cell, make_record
 from tests.unit.traces import TraceMaker, make_alpine, make_slim
@@ -75,14 +75,6 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> RunFolder:
     return run
 
 
-def end_of(monkeypatch: pytest.MonkeyPatch, *argv: str) -> int:
-    """Run the command line to its end; give its exit code."""
-    monkeypatch.setattr(sys, "argv", ["matrix", "trace", *argv])
-    with pytest.raises(SystemExit) as caught:
-        main()
-    return int(caught.value.code or 0)
-
-
 VIEWS = {"list": Asked(), "cell": Asked((SLIM,)), "pair": Asked((ALPINE, SLIM))}
 
 
@@ -117,13 +109,13 @@ def test_a_stored_run_is_shown_without_a_terminal(
     run: RunFolder, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """A pipe gets plain lines that a person can read, on standard output only; a file gets the same."""
-    assert end_of(monkeypatch, "latest", ALPINE) == 0
+    assert end_of(monkeypatch, "trace", "latest", ALPINE) == 0
     out, err = capsys.readouterr()
     assert err == ""
     assert LIVE.findall(out) == []
     assert max(map(len, out.splitlines())) <= 120
     assert "steps          51.50   80.5\n" in out
-    assert end_of(monkeypatch, str(run.path), ALPINE, "-o", "trace.txt") == 0
+    assert end_of(monkeypatch, "trace", str(run.path), ALPINE, "-o", "trace.txt") == 0
     assert Path("trace.txt").read_text(encoding="utf-8") == out
     assert capsys.readouterr() == ("", "wrote trace.txt\n")
 
@@ -140,29 +132,29 @@ def test_colour_is_for_terminals_that_want_it(
     monkeypatch.setenv("TERM", "xterm")
     monkeypatch.setenv("COLUMNS", "80")
     monkeypatch.setenv(name, value)
-    assert end_of(monkeypatch, "latest", ALPINE) == 0
+    assert end_of(monkeypatch, "trace", "latest", ALPINE) == 0
     out = capsys.readouterr().out
     assert ("\x1b[" in out) == coloured
     words = re.sub(r"\x1b\[[0-9;]*m", "", out)
     assert LIVE.findall(words) == []
     assert "*     42.50   [build 3/3] RUN pip install -r " in words
-    assert end_of(monkeypatch, "latest", ALPINE, "--out", "trace.txt") == 0
+    assert end_of(monkeypatch, "trace", "latest", ALPINE, "--out", "trace.txt") == 0
     assert capsys.readouterr().out == ""
 
 
 @pytest.mark.usefixtures("run")
 def test_a_damaged_trace_takes_no_other_with_it(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     """The list shows all that can be read, names what cannot, and is no success; without it, it is one."""
-    assert end_of(monkeypatch, "latest", "--format", "json") == 2
+    assert end_of(monkeypatch, "trace", "latest", "--format", "json") == 2
     found = json.loads(capsys.readouterr().out)
     assert [cell["cell"] for cell in found["cells"]] == [ALPINE, SLIM]
     assert [cell["cell"] for cell in found["untraced"]] == [EXCLUDED, SKIPPED, BARE]
     [damaged] = found["damaged"]
     assert damaged["cell"] == DAMAGED
     assert f"cells/{DAMAGED}/trace.json is damaged: line 2 is not an OTLP/JSON document (ValueError" in damaged["problem"]
-    assert end_of(monkeypatch, "latest", "--skip", DAMAGED, "--format", "json") == 0
+    assert end_of(monkeypatch, "trace", "latest", "--skip", DAMAGED, "--format", "json") == 0
     assert json.loads(capsys.readouterr().out)["damaged"] == []
-    assert end_of(monkeypatch, "latest", "--only", "base=slim") == 0
+    assert end_of(monkeypatch, "trace", "latest", "--only", "base=slim") == 0
     out = capsys.readouterr().out
     assert SLIM in out
     assert ALPINE not in out
@@ -195,11 +187,7 @@ def test_what_cannot_be_shown_is_a_sentence_with_an_exit_code(
     argv: list[str], code: int, words: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """No trace, no such cell, a damaged file: each has its own words, on standard error, and never a traceback."""
-    assert end_of(monkeypatch, *argv) == code
-    out, err = capsys.readouterr()
-    assert out == ""
-    assert words in err
-    assert "Traceback" not in err
+    assert_refused(monkeypatch, capsys, ["trace", *argv], code, words)
 
 
 def test_a_run_copied_without_its_cells_says_what_to_copy(
@@ -209,12 +197,12 @@ def test_a_run_copied_without_its_cells_says_what_to_copy(
     copied = RunFolder(tmp_path / "from elsewhere")
     copied.create()
     copied.save_text("run.json", render_json(make_traced_record()))
-    assert end_of(monkeypatch, str(copied.path)) == 2
+    assert end_of(monkeypatch, "trace", str(copied.path)) == 2
     assert f"there is no folder of cells in {copied.path}; if the run was made on another machine, copy its whole folder" in (
         capsys.readouterr().err
     )
     save_trace(copied, SLIM, make_slim())
-    assert end_of(monkeypatch, str(copied.path), SLIM) == 0
+    assert end_of(monkeypatch, "trace", str(copied.path), SLIM) == 0
     assert "2 CPUs, linux/amd64" in " ".join(capsys.readouterr().out.split())
 
 
@@ -232,7 +220,7 @@ def test_a_damaged_file_is_named(
 ) -> None:
     """Whatever lies where a trace should be, the file and the fault are named."""
     run.trace_path(ALPINE).write_bytes(data)
-    assert end_of(monkeypatch, "latest", ALPINE) == 2
+    assert end_of(monkeypatch, "trace", "latest", ALPINE) == 2
     err = capsys.readouterr().err
     assert f"{RUN_ID}/cells/{ALPINE}/trace.json is damaged" in err
     assert words in err
@@ -244,10 +232,10 @@ def test_a_trace_that_is_no_file_or_too_large_is_not_read(
     """A folder or a device in a trace's place is none, and a file beyond all bounds is not taken into memory."""
     run.trace_path(ALPINE).unlink()
     run.trace_path(ALPINE).symlink_to("/dev/zero")
-    assert end_of(monkeypatch, "latest", ALPINE) == 3
+    assert end_of(monkeypatch, "trace", "latest", ALPINE) == 3
     with run.trace_path(SLIM).open("wb") as file:
         file.truncate(257 * 1024**2)
-    assert end_of(monkeypatch, "latest", SLIM) == 2
+    assert end_of(monkeypatch, "trace", "latest", SLIM) == 2
     assert "is too large to be the trace of a cell" in capsys.readouterr().err
 
 
