@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING
 import pytest
 from msgspec.structs import replace
 
-from orchestrator.config.load import load_matrix
 from orchestrator.dockerfile import Image
 from orchestrator.index.fetch import Fetched
 from orchestrator.index.sdist import parse_sdist, read_sdist
@@ -30,6 +29,7 @@ from orchestrator.preflight.targets import find_python, has_compiler
 from orchestrator.preflighting import is_certain, look_ahead
 from orchestrator.requirements import load_requirements
 from tests.package_index import make_sdist
+from tests.unit.folders import plan_of
 from tests.unit.golden import assert_golden
 
 if TYPE_CHECKING:
@@ -401,15 +401,17 @@ def test_pips_format_is_told_from_others(tmp_path: Path, text: str, is_it: bool)
     assert is_pips(load_requirements(tmp_path / "requirements.lock").lines) is is_it
 
 
+def look_alone(text: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Preflight:
+    """Look ahead for a matrix.yaml of which an index, which would not answer here, need not be asked."""
+    monkeypatch.setenv("UV_DEFAULT_INDEX", "https://index.example/simple")
+    return look_ahead(plan_of(text, folder), folder, Event())
+
+
 def test_a_file_of_another_installer_is_named_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """None of its lines is shown; nobody was asked, so nobody failed to answer."""
-    monkeypatch.setenv("UV_DEFAULT_INDEX", "https://index.example/simple")
     (tmp_path / "Dockerfile").write_text("FROM node:18-slim\n")
     (tmp_path / "package-lock.json").write_text('{\n  "lockfileVersion": 3,\n  "packages": {\n  }\n}\n')
-    (tmp_path / "matrix.yaml").write_text(
-        "version: 1\nname: m\naxes: {base: [a, b]}\ndefaults: {requirements: package-lock.json}\n"
-    )
-    found = look_ahead(load_matrix(tmp_path / "matrix.yaml").plan, tmp_path, Event())
+    found = look_alone("axes: {base: [a, b]}\ndefaults: {requirements: package-lock.json}\n", tmp_path, monkeypatch)
     text = render_preflight(found, "table", 200)
     assert text == "package-lock.json: not looked at: it is not in pip's format\n\nunknown: 2 of 2 cells: a, b\n"
     assert {cell.why for cell in found.cells} == {("package-lock.json: it is not in pip's format",)}
@@ -418,13 +420,9 @@ def test_a_file_of_another_installer_is_named_once(tmp_path: Path, monkeypatch: 
 
 def test_a_base_of_which_nothing_is_known_leaves_nothing_to_ask(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """It is said in words, and is no index that does not answer."""
-    monkeypatch.setenv("UV_DEFAULT_INDEX", "https://index.example/simple")
     (tmp_path / "Dockerfile").write_text("FROM debian:12\n")
     (tmp_path / "app.txt").write_text("flask\n")
-    (tmp_path / "matrix.yaml").write_text(
-        "version: 1\nname: m\naxes: {base: [a]}\ndefaults: {requirements: app.txt, platform: linux/amd64}\n"
-    )
-    found = look_ahead(load_matrix(tmp_path / "matrix.yaml").plan, tmp_path, Event())
+    found = look_alone("axes: {base: [a]}\ndefaults: {requirements: app.txt, platform: linux/amd64}\n", tmp_path, monkeypatch)
     text = render_preflight(found, "table", 200)
     assert text.startswith("not looked at: a (linux/amd64): its C library is not known; set `libc: musl` or")
     assert "app.txt: not looked at: no base with it is known well enough\n" in text
