@@ -10,6 +10,7 @@ from msgspec.structs import replace
 from orchestrator.docker.containers import Confinement
 from orchestrator.probes import INPUT_VARIABLE, PROBE_NEEDS, load_probe
 from orchestrator.record import CheckResult
+from orchestrator.smoke.choose import GRAPH
 from orchestrator.smoke.commands import NO_PYTHON, PYTHON, explain_end, parse_answers, run_python, tail_of_output
 from orchestrator.smoke.runners import Call
 from orchestrator.smoke.words import inert, shorten
@@ -39,7 +40,7 @@ def make_probe_call(caller: Caller, check: ProbeCheck) -> Call:
 def check_probe(subject: Subject, check: ProbeCheck, timeout_s: float) -> CheckResult:
     """Feed a probe to the image's Python and read the one line that it answers."""
     name = f"probe {check.probe}"
-    if subject.runner.name == "graph" and (why := PROBE_NEEDS[check.probe].no_graph):
+    if subject.runner.name == GRAPH and (why := PROBE_NEEDS[check.probe].no_graph):
         return CheckResult(name, "skipped", f"it needs a container: {why}")
     ended = run_python(subject, make_probe_call(subject.caller, check), timeout_s)
     if ended is None:

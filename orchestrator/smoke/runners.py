@@ -8,6 +8,7 @@ from msgspec import Struct
 
 from orchestrator.docker.containers import Confinement, ended_container
 from orchestrator.docker.stages import Task
+from orchestrator.smoke.choose import CONTAINER, GRAPH
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -63,7 +64,7 @@ class ContainerRunner(Struct, frozen=True):
     @property
     def name(self) -> str:
         """Name the runner as records do."""
-        return "container"
+        return CONTAINER
 
     def run(self, call: Call, timeout_s: float) -> Ended:
         """Run a program; a script is its standard input."""
@@ -97,7 +98,7 @@ class GraphRunner(Struct, frozen=True):
     @property
     def name(self) -> str:
         """Name the runner as records do."""
-        return "graph"
+        return GRAPH
 
     def run(self, call: Call, timeout_s: float) -> Ended:
         """Run a program; a script is one of its arguments, since a step has no standard input."""

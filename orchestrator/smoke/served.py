@@ -17,7 +17,7 @@ from orchestrator.smoke.choose import CONTAINER, GRAPH
 from orchestrator.smoke.commands import PYTHON, explain_end, parse_answers, run_python
 from orchestrator.smoke.patterns import Searcher
 from orchestrator.smoke.runners import Call
-from orchestrator.smoke.services import judge_answer
+from orchestrator.smoke.services import describe_end, judge_answer
 from orchestrator.smoke.words import explain_code, inert, last_line, shorten
 
 if TYPE_CHECKING:
@@ -148,9 +148,8 @@ def _gone(answer: dict[str, Any]) -> str | None:
     code = answer.get("code")
     if not isinstance(code, int):
         return None
-    words = last_line(str(answer.get("tail", "")))
     shown = explain_code(128 - code if code < 0 else code)  # a child's signal as a container's code
-    return shorten(f"the container ended: {shown}{f': {words}' if words else ''}")
+    return describe_end(shown, str(answer.get("tail", "")))
 
 
 def read_health(config: dict[str, Any]) -> Health | None:

@@ -114,7 +114,12 @@ def _gone(engine: Engine, box: str, check: HttpCheck | HealthyCheck) -> str | No
     if state.running:
         return None
     code = explain_code(state.exit_code, out_of_memory=state.out_of_memory, memory_bytes=check.limits.memory_bytes)
-    words = last_line(tail_of(engine, box))
+    return describe_end(code, tail_of(engine, box))
+
+
+def describe_end(code: str, tail: str) -> str:
+    """Say how an image's command ended, with the last that it said."""
+    words = last_line(tail)
     return shorten(f"the container ended: {code}{f': {words}' if words else ''}")
 
 

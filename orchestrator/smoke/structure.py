@@ -15,6 +15,7 @@ from orchestrator.docker.containers import Confinement, container
 from orchestrator.docker.contents import parse_config, read_config
 from orchestrator.errors import ConfigError, EngineError
 from orchestrator.record import CheckResult
+from orchestrator.smoke.choose import GRAPH
 from orchestrator.smoke.structure_kinds import Box, Findings, Scene, try_command, try_content, try_existence, try_metadata
 from orchestrator.smoke.structure_rules import summarize_problems
 from orchestrator.smoke.words import inert, shorten
@@ -79,7 +80,7 @@ def _run_test(subject: Subject, test: _Test, deadline: float, limit_s: float) ->
 
 def _list_tests(subject: Subject, check: StructureCheck, file: StructureFile, stack: ExitStack) -> Iterator[_Test]:
     """Give the tests, kind by kind."""
-    in_graph = subject.runner.name == "graph"
+    in_graph = subject.runner.name == GRAPH
     options = file.container_run_options
     limits = replace(
         check.limits,

@@ -16,6 +16,7 @@ from orchestrator.docker.contents import Entry, ImageConfig, read_entry, snapsho
 from orchestrator.docker.tree import Tree
 from orchestrator.docker.variants import PATH
 from orchestrator.errors import EngineError
+from orchestrator.smoke.choose import GRAPH
 from orchestrator.smoke.commands import explain_end, log_output, tail_of_output
 from orchestrator.smoke.patterns import Problem, judge_patterns
 from orchestrator.smoke.runners import make_task
@@ -104,7 +105,7 @@ def try_command(scene: Scene, test: CommandTest, timeout_s: float) -> Findings:
     the one before has written, as the format has it: an image needs no shell,
     and no program that would keep a container alive for them.
     """
-    if scene.subject.runner.name == "graph":
+    if scene.subject.runner.name == GRAPH:
         return _try_in_graph(scene, test, timeout_s)
     until = time.monotonic() + timeout_s
     keeps = bool(test.setup or test.teardown)
