@@ -44,9 +44,8 @@ def _by_context(build: Build, before: Sequence[Step], breaker: Step, install: St
     lines = [f"step {plain_step(install.name)}: {install.duration_s or 0:.1f} s", *_again(cached), *_measured(build)]
     title = f"{breaker.instruction} stands before an installation: any changed file runs that again"
     remedy = (
-        "Copy only what the installation reads (requirements.txt, pyproject.toml and the lock file, "
-        "package-lock.json), install, and "
-        "copy the rest afterwards; a .dockerignore keeps what changes by itself out of the context."
+        "Copy only what the installation reads (requirements.txt, pyproject.toml and the lock file, package-lock.json), "
+        "install, and copy the rest afterwards; a .dockerignore keeps what changes by itself out of the context."
     )
     return make_finding("cache-broken-by-context", title, f"step {plain_step(breaker.name)}", lines, remedy)
 
@@ -84,9 +83,8 @@ def find_broken_by_argument(case: Case) -> Iterator[Finding]:
             ]
             title = f"an installation ran again although all before it came from the cache, and {names} changes with each build"
             remedy = (
-                f"Move `ARG {changing[0][0]}` below the installation, to where it is used: an argument that is declared "
-                "is part of the "
-                "key of every RUN behind it, whether the command mentions it or not."
+                f"Move `ARG {changing[0][0]}` below the installation, to where it is used: an argument that is declared is "
+                "part of the key of every RUN behind it, whether the command mentions it or not."
             )
             yield make_finding("cache-broken-by-argument", title, f"step {plain_step(step.name)}", lines, remedy)
             return

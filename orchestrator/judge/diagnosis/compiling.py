@@ -88,9 +88,8 @@ def find_no_compiler(case: Case) -> Iterator[Finding]:
     title = f"{what}, because there is no wheel{musl}, and there is no compiler" if sources else f"{what}, and there is no compiler"
     provider = CXX_COMPILER if called.endswith("++") else COMPILER
     remedy = (
-        f"Take a version of {package or 'it'} that has a wheel here (`matrix preflight` lists what has none), or "
-        "install a compiler: "
-        f"{render_install(provider, case.system)}; {_IN_BUILDER}."
+        f"Take a version of {package or 'it'} that has a wheel here (`matrix preflight` lists what has none), or install a "
+        f"compiler: {render_install(provider, case.system)}; {_IN_BUILDER}."
     )
     yield make_finding("no-compiler", title, hits[0].said.where, [*sources, *lines_of(hits)], remedy)
 

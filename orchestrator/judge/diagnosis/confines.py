@@ -60,9 +60,8 @@ def find_killed(case: Case) -> Iterator[Finding]:
         where, lines = case.build.where, ["exit 137"]
     if lines:
         remedy = (
-            "Look at the machine's kernel log for its out-of-memory killer (`dmesg`); if that was it, give the builder "
-            "or the check "
-            "more memory. Otherwise find who ended it."
+            "Look at the machine's kernel log for its out-of-memory killer (`dmesg`); if that was it, give the builder or "
+            "the check more memory. Otherwise find who ended it."
         )
         title = "a process was killed (SIGKILL); want of memory is the usual cause, and nothing here proves it"
         yield make_finding("killed", title, where, lines, remedy)

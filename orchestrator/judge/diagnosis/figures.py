@@ -68,9 +68,8 @@ def find_hidden_bytes(case: Case) -> Iterator[Finding]:
             remedy = "Both layers are the base's own: another base, or a newer one, is the only remedy."
         else:
             remedy = (
-                "Delete in the same RUN that stores, or store it in a builder stage and copy what is needed: a later "
-                "layer only hides "
-                "files, it gives none of their bytes back."
+                "Delete in the same RUN that stores, or store it in a builder stage and copy what is needed: a later layer "
+                "only hides files, it gives none of their bytes back."
             )
         title = f"{_mb(pair.bytes)} of the image cannot be seen: one step stores what a later one deletes or overwrites"
         yield make_finding("hidden-bytes", title, f"stored by {stored}", lines, remedy)
@@ -117,9 +116,8 @@ def find_compiled_packages(case: Case) -> Iterator[Finding]:
         names = ", ".join(one.name for one in compiled[:3]) + (f" and {len(compiled) - 3} more" if len(compiled) > 3 else "")  # noqa: PLR2004  # as cut
         total = sum(one.compile_s or 0 for one in compiled)
         remedy = (
-            "Take versions that have a wheel here (`matrix preflight`), keep pip's cache in a cache mount so that each "
-            "is compiled once, "
-            "or build their wheels once and serve them from an index of your own."
+            "Take versions that have a wheel here (`matrix preflight`), keep pip's cache in a cache mount so that each is "
+            "compiled once, or build their wheels once and serve them from an index of your own."
         )
         yield make_finding("compiled-packages", f"compiling {names} took {total:.1f} s", "the build", lines, remedy)
 

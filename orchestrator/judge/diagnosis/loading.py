@@ -170,15 +170,14 @@ def find_crash(case: Case) -> Iterator[Finding]:
         lines = [f"crashes when imported: {module}" if crashed else ended, printed[0] if printed else "", *frames[:3]]
         if module:
             remedy = (
-                f"Leave {module.partition('.')[0]} out, or take another version of it; wheels made for this C library, "
-                "or a glibc base, "
-                "often do not crash. `gdb -batch -ex run -ex bt --args python -c 'import …'` shows the frame in the library."
+                f"Leave {module.partition('.')[0]} out, or take another version of it; wheels made for this C library, or a "
+                "glibc base, often do not crash. `gdb -batch -ex run -ex bt --args python -c 'import …'` shows the frame in "
+                "the library."
             )
         else:
             remedy = (
-                "Find the culprit: import each module in a process of its own (the check `import`, the probe native), "
-                "run Python with "
-                "`-X faulthandler`, or under gdb."
+                "Find the culprit: import each module in a process of its own (the check `import`, the probe native), run "
+                "Python with `-X faulthandler`, or under gdb."
             )
         yield make_finding("segmentation-fault", title, said.where, lines, remedy)
 

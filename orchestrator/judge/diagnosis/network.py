@@ -113,9 +113,9 @@ def find_unknown_issuer(case: Case) -> Iterator[Finding]:
         hits = [hit for hit in first(search(case.said, _ISSUER)) if hit.said is case.build or _bundle_packages(case) is None]
         if hits:
             remedy = (
-                f"If the image has no CA bundle, install it: {render_install(_CA, case.system)}. If it has one, the "
-                "authority is one "
-                "of your own: give its certificate to the build as a secret, or copy it and run `update-ca-certificates`."
+                f"If the image has no CA bundle, install it: {render_install(_CA, case.system)}. If it has one, the authority "
+                "is one of your own: give its certificate to the build as a secret, or copy it and run "
+                "`update-ca-certificates`."
             )
             title = "a certificate's issuer is not known: either there is no CA bundle, or the authority is a company's own"
             yield make_finding("unknown-issuer", title, hits[0].said.where, lines_of(hits), remedy)

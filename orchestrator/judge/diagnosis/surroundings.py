@@ -96,9 +96,8 @@ def find_wrong_port(case: Case) -> Iterator[Finding]:
 
 def _wrong_port(title: str, said: Said, lines: list[str]) -> Finding:
     remedy = (
-        "Let protocol and port fit: OTEL_EXPORTER_OTLP_PROTOCOL=grpc with port 4317, http/protobuf with 4318. Nothing "
-        "else says so: "
-        "the service goes on and its telemetry is lost."
+        "Let protocol and port fit: OTEL_EXPORTER_OTLP_PROTOCOL=grpc with port 4317, http/protobuf with 4318. Nothing else "
+        "says so: the service goes on and its telemetry is lost."
     )
     return make_finding("wrong-otlp-port", title, said.where, lines, remedy)
 
