@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from orchestrator.judge.diagnosis.nouns import Case, Hit, Rule, first, lines_of, make_finding, search
+from orchestrator.judge.diagnosis.nouns import Case, Hit, Rule, first, lines_of, make_finding, make_finding_from, search
 from orchestrator.providers import ALPINE, COMPILER, CXX_COMPILER, DEBIAN, TOOLS, find_header, render_install
 
 if TYPE_CHECKING:
@@ -126,9 +126,7 @@ def find_compile_error(case: Case) -> Iterator[Finding]:
             f"Take a version of {what} that is made for this Python and this compiler, or one that has a wheel here: "
             "an old release often does not know a newer Python's or C library's headers."
         )
-        yield make_finding(
-            "compile-error", f"the sources of {what} do not compile here", hits[0].said.where, lines_of(hits), remedy
-        )
+        yield make_finding_from("compile-error", f"the sources of {what} do not compile here", hits, remedy)
 
 
 def find_missing_tool(case: Case) -> Iterator[Finding]:
@@ -148,7 +146,7 @@ def find_missing_tool(case: Case) -> Iterator[Finding]:
             if provider
             else f"Install what has {tool}, correct its name, or put its folder on PATH."
         )
-        yield make_finding("missing-tool", f"{tool} is not in the image", hit.said.where, [hit.line], remedy)
+        yield make_finding_from("missing-tool", f"{tool} is not in the image", [hit], remedy)
 
 
 def find_missing_build_module(case: Case) -> Iterator[Finding]:
@@ -169,7 +167,7 @@ def find_missing_build_module(case: Case) -> Iterator[Finding]:
             module, f"Install {module} before this step, or take a release that names it among its build requirements."
         )
         what = f"the build of {package}" if (package := _package_of(case)) else "this step"
-        yield make_finding("missing-build-module", f"{what} needs the Python module {module}", hit.said.where, [hit.line], remedy)
+        yield make_finding_from("missing-build-module", f"{what} needs the Python module {module}", [hit], remedy)
 
 
 RULES = (

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from orchestrator.judge.diagnosis.nouns import Case, Rule, first, lines_of, make_finding, search
+from orchestrator.judge.diagnosis.nouns import Case, Rule, first, lines_of, make_finding, make_finding_from, search
 from orchestrator.model import Status
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ def find_no_memory(case: Case) -> Iterator[Finding]:
                 "Raise the check's limit (`memory: 1GB` on the check) if the service may use that much; otherwise find "
                 "what takes it."
             )
-        yield make_finding("out-of-memory", "memory ran out", hits[0].said.where, lines_of(hits), remedy)
+        yield make_finding_from("out-of-memory", "memory ran out", hits, remedy)
 
 
 def find_killed(case: Case) -> Iterator[Finding]:
@@ -89,7 +89,7 @@ def find_no_room(case: Case) -> Iterator[Finding]:
             else "A check's container has a small tmpfs for /tmp and nothing else to write to: write less, or set "
             "`writable: true` on the check."
         )
-        yield make_finding("disk-full", "no room is left where this writes", hits[0].said.where, lines_of(hits), remedy)
+        yield make_finding_from("disk-full", "no room is left where this writes", hits, remedy)
 
 
 def find_denied(case: Case) -> Iterator[Finding]:
@@ -126,7 +126,7 @@ def find_read_only(case: Case) -> Iterator[Finding]:
             "runs with a read-only root too, it would fail there in the same way."
         )
         title = f"{path or 'a folder'} is written to, and the container's file system is read-only"
-        yield make_finding("read-only", title, hits[0].said.where, lines_of(hits), remedy)
+        yield make_finding_from("read-only", title, hits, remedy)
 
 
 def find_timeout(case: Case) -> Iterator[Finding]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from orchestrator.judge.diagnosis.nouns import Case, Rule, Said, first, lines_of, make_finding, search
+from orchestrator.judge.diagnosis.nouns import Case, Rule, Said, first, make_finding, make_finding_from, search
 from orchestrator.providers import ALPINE, DEBIAN, find_library, render_install
 
 if TYPE_CHECKING:
@@ -104,7 +104,7 @@ def find_no_loader(case: Case) -> Iterator[Finding]:
         )
         program = hit.found["program"] or "the command"
         title = f"{program} does not start: its loader or interpreter is not in the image"
-        yield make_finding("no-loader", title, hit.said.where, [hit.line], remedy)
+        yield make_finding_from("no-loader", title, [hit], remedy)
 
 
 def find_other_platform(case: Case) -> Iterator[Finding]:
@@ -114,7 +114,7 @@ def find_other_platform(case: Case) -> Iterator[Finding]:
             "Build for the platform on which it runs (`platform` in matrix.yaml), or register an emulator: `docker run "
             "--privileged --rm tonistiigi/binfmt --install all`."
         )
-        yield make_finding("other-platform", "a program is made for another platform", hit.said.where, [hit.line], remedy)
+        yield make_finding_from("other-platform", "a program is made for another platform", [hit], remedy)
 
 
 def find_old_libc(case: Case) -> Iterator[Finding]:
@@ -127,7 +127,7 @@ def find_old_libc(case: Case) -> Iterator[Finding]:
             "Take a newer base, or build the file on a base no newer than the one on which it runs: builder and "
             "runtime stage alike."
         )
-        yield make_finding("libc-too-old", title, hits[0].said.where, lines_of(hits), remedy)
+        yield make_finding_from("libc-too-old", title, hits, remedy)
 
 
 def find_missing_symbol(case: Case) -> Iterator[Finding]:
@@ -140,7 +140,7 @@ def find_missing_symbol(case: Case) -> Iterator[Finding]:
             "It was linked against another C library or another version of a library: install or compile it on this base. "
             "gcompat and libc6-compat bring glibc's loader to musl and not all of its symbols."
         )
-        yield make_finding("missing-symbol", title, hits[0].said.where, lines_of(hits), remedy)
+        yield make_finding_from("missing-symbol", title, hits, remedy)
 
 
 def find_node_addon(case: Case) -> Iterator[Finding]:
@@ -152,7 +152,7 @@ def find_node_addon(case: Case) -> Iterator[Finding]:
             "python3, make, g++ (on Alpine linux-headers too)."
         )
         title = "Node's native grpc has no binary for this Node and C library"
-        yield make_finding("node-native-grpc", title, hits[0].said.where, lines_of(hits), remedy)
+        yield make_finding_from("node-native-grpc", title, hits, remedy)
 
 
 def find_crash(case: Case) -> Iterator[Finding]:

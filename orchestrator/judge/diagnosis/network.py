@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from orchestrator.judge.diagnosis.nouns import Case, Hit, Rule, Said, first, lines_of, make_finding, search
+from orchestrator.judge.diagnosis.nouns import Case, Hit, Rule, Said, first, lines_of, make_finding, make_finding_from, search
 from orchestrator.providers import WOLFI, Provider, render_install
 
 if TYPE_CHECKING:
@@ -118,7 +118,7 @@ def find_unknown_issuer(case: Case) -> Iterator[Finding]:
                 "`update-ca-certificates`."
             )
             title = "a certificate's issuer is not known: either there is no CA bundle, or the authority is a company's own"
-            yield make_finding("unknown-issuer", title, hits[0].said.where, lines_of(hits), remedy)
+            yield make_finding_from("unknown-issuer", title, hits, remedy)
 
 
 def find_bad_server_certificate(case: Case) -> Iterator[Finding]:
@@ -127,9 +127,7 @@ def find_bad_server_certificate(case: Case) -> Iterator[Finding]:
         hits = first(search(case.said, pattern))
         if hits:
             remedy = "Mend the server's certificate; where the clock of the machine is wrong, set that first. No CA bundle helps."
-            yield make_finding(
-                "bad-server-certificate", f"the server's certificate {what}", hits[0].said.where, lines_of(hits), remedy
-            )
+            yield make_finding_from("bad-server-certificate", f"the server's certificate {what}", hits, remedy)
             return
 
 
@@ -147,9 +145,7 @@ def find_refusal(case: Case) -> Iterator[Finding]:
             "Give the build what the index or the proxy asks for: a pip.conf or .npmrc as a build secret, HTTPS_PROXY with its "
             "credentials as `secret_args`; or ask for access. A package that is blocked by policy answers in the same way."
         )
-        yield make_finding(
-            "index-refuses", "the index, the repository or a proxy refuses the request", hits[0].said.where, lines_of(hits), remedy
-        )
+        yield make_finding_from("index-refuses", "the index, the repository or a proxy refuses the request", hits, remedy)
 
 
 def find_no_name(case: Case) -> Iterator[Finding]:
@@ -180,7 +176,7 @@ def _network_finding(case: Case, code: str, title: str, pattern: re.Pattern[str]
             "A check's container has no network unless it asks for one: set `network: bridge` on this check. At localhost there "
             "is only what the image starts; a name that only your cluster knows is known in no check."
         )
-    yield make_finding(code, title + where, hits[0].said.where, lines_of(hits), remedy)
+    yield make_finding_from(code, title + where, hits, remedy)
 
 
 def find_dns_search(case: Case) -> Iterator[Finding]:

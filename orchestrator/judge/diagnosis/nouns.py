@@ -10,7 +10,7 @@ from orchestrator.smoke.words import shorten
 from orchestrator.verdicts import Finding
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from re import Match, Pattern
 
     from orchestrator.record import CellRecord, CheckResult
@@ -83,6 +83,11 @@ def make_finding(code: str, title: str, where: str, lines: Iterable[str], remedy
     """Make a finding: its evidence begins with the step or the check, each line once."""
     words = [shorten(line) for line in (where, *lines)]
     return Finding(code, shorten(title), tuple(dict.fromkeys(word for word in words if word))[:_MOST_EVIDENCE], remedy)
+
+
+def make_finding_from(code: str, title: str, hits: Sequence[Hit], remedy: str) -> Finding:
+    """Make a finding of what was found in one place: the lines are its evidence."""
+    return make_finding(code, title, hits[0].said.where, lines_of(hits), remedy)
 
 
 def lines_of(hits: Iterable[Hit]) -> list[str]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from orchestrator.judge.diagnosis.nouns import Case, Rule, make_finding, search
+from orchestrator.judge.diagnosis.nouns import Case, Rule, make_finding, make_finding_from, search
 from orchestrator.providers import ALPINE
 
 if TYPE_CHECKING:
@@ -101,7 +101,7 @@ def find_nothing_offered(case: Case) -> Iterator[Finding]:
                 "with fewer retries pip is silent about 403, 404 and a missing network alike; `pip -v` in this step "
                 "shows the answer."
             )
-            yield make_finding("nothing-offered", f"the index gave nothing for {wanted}", hit.said.where, [hit.line], remedy)
+            yield make_finding_from("nothing-offered", f"the index gave nothing for {wanted}", [hit], remedy)
 
 
 def find_no_system_package(case: Case) -> Iterator[Finding]:

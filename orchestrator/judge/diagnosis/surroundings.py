@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from orchestrator.judge.diagnosis.nouns import Case, Rule, Said, first, lines_of, make_finding, search
+from orchestrator.judge.diagnosis.nouns import Case, Rule, Said, first, lines_of, make_finding, make_finding_from, search
 from orchestrator.providers import DEBIAN, TOOLS, WOLFI, Provider, render_install
 
 if TYPE_CHECKING:
@@ -37,9 +37,7 @@ def find_time_zone(case: Case) -> Iterator[Finding]:
             f"Install the data: {render_install(_ZONE_DATA, case.system)}; for Python alone the package tzdata from the "
             "index does, too."
         )
-        yield make_finding(
-            "no-time-zone-data", "there is no time zone data in the image", hits[0].said.where, lines_of(hits), remedy
-        )
+        yield make_finding_from("no-time-zone-data", "there is no time zone data in the image", hits, remedy)
 
 
 def find_unknown_zone(case: Case) -> Iterator[Finding]:
@@ -49,7 +47,7 @@ def find_unknown_zone(case: Case) -> Iterator[Finding]:
         zone = hits[0].found["zone"]
         remedy = "Correct the name (`TZ`, or what the service asks for); names are as in the IANA database, such as Europe/Berlin."
         title = f"{zone} is no time zone, and the image has time zone data"
-        yield make_finding("unknown-time-zone", title, hits[0].said.where, lines_of(hits), remedy)
+        yield make_finding_from("unknown-time-zone", title, hits, remedy)
 
 
 def _has_zone_data(case: Case, said: Said) -> bool:
@@ -71,9 +69,7 @@ def find_locale(case: Case) -> Iterator[Finding]:
             WOLFI: "`apk add --no-cache glibc-locale-de` (with your language)",
         }.get(case.system or "", "the system's package with locales (Alpine: `apk add --no-cache musl-locales`, which has few)")
         remedy = f"Set `LANG=C.UTF-8`, which every base has, where only UTF-8 is wanted; a language's own formats need {how}."
-        yield make_finding(
-            "no-locale", "the locale that is asked for is not in the image", hits[0].said.where, lines_of(hits), remedy
-        )
+        yield make_finding_from("no-locale", "the locale that is asked for is not in the image", hits, remedy)
 
 
 def find_wrong_port(case: Case) -> Iterator[Finding]:
