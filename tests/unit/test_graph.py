@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from orchestrator.docker import batch as door
+from orchestrator.docker import build
 from orchestrator.docker.graph import Graph, Place, start_together
 from orchestrator.docker.process import Exit
 from orchestrator.docker.stages import Task
@@ -349,3 +350,21 @@ def test_variables_and_user_of_a_check_are_in_the_images_configuration(builder: 
         digest = context.partition("@")[2].removeprefix("sha256:")
         manifest = json.loads(tmp_path.joinpath("blobs", "sha256", digest).read_bytes())
         assert manifest["layers"] == MANIFEST["layers"]
+
+
+def test_files_that_are_not_handed_out_are_missed_in_the_builders_last_words(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Files of an image are a build of their own, which nobody follows."""
+
+    def fail(argv: list[str], *, on_progress: Callable[[bytes], None], dockerfile: bytes, **_: object) -> Exit:
+        assert argv[argv.index("--output") + 1].startswith("type=tar,dest=")
+        assert dockerfile == b"FROM cell\n"
+        for line in (b"#1 exporting", b"ERROR: no room"):
+            on_progress(line)
+        return Exit(1)
+
+    monkeypatch.setattr(build, "run_build", fail)
+    words = "the builder did not hand out the files of the image: ERROR: no room"
+    with pytest.raises(EngineError, match=words), make_graph(tmp_path).files():
+        pass
