@@ -97,6 +97,9 @@ def main() -> None:
         if isinstance(error, OSError) and error.errno in NO_ROOM:
             tell(f"matrix: no room left on the disk for {error.filename or 'standard output'}")
             sys.exit(ExitCode.ENGINE)
+        if isinstance(error, OSError) and "--install-completion" in sys.argv:  # typer writes it, and knows of no disk that refuses
+            tell(f"matrix: {error.filename} cannot be written: {error.strerror}; --show-completion prints what belongs there")
+            sys.exit(ExitCode.USAGE)
         tell(f"{traceback.format_exc()}matrix {__version__}: this is a bug in matrix; please report the lines above")
         sys.exit(ExitCode.BUG)
 

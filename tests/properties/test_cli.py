@@ -290,6 +290,21 @@ def test_a_word_that_is_no_command_gets_the_nearest(monkeypatch: pytest.MonkeyPa
     assert "Did you mean 'explain'" in capsys.readouterr().err
 
 
+def test_a_home_that_takes_no_completion_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """In a container, or for a user of a service, there may be none; that is no bug."""
+    (tmp_path / "home").write_text("a file")
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("_TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION", "1")
+    assert end_of(monkeypatch, "--install-completion", "bash") == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.startswith(f"matrix: {tmp_path}/home")
+    assert err.endswith("; --show-completion prints what belongs there\n")
+    assert err.count("\n") == 1
+
+
 def test_the_version_is_printed(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     """`matrix --version` says which one this is."""
     assert end_of(monkeypatch, "--version") == 0
