@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import textwrap
 from typing import TYPE_CHECKING, Any
 
 from orchestrator.baking import make_target
@@ -77,7 +78,7 @@ def _as_data(plan: Plan) -> dict[str, Any]:
 
 
 def _as_table(plan: Plan, width: int) -> str:
-    """Draw the cells; the last column, in which reasons are, is wrapped where all is too wide."""
+    """Draw the cells; the last column, in which reasons are, is wrapped where all is too wide, and in few columns there is none."""
     from tabulate import tabulate  # noqa: PLC0415  # the other formats do not need it
 
     rows = [[*(value for _, value in cell.axes), cell.expected, cell.settings.dockerfile] for cell in plan.cells]
@@ -85,9 +86,16 @@ def _as_table(plan: Plan, width: int) -> str:
     headers = [*plan.axes, "expected", "dockerfile"]
     drawn = tabulate(rows, headers=headers, tablefmt="simple", disable_numparse=True)
     too_wide = max(map(len, drawn.splitlines())) - width
-    if too_wide > 0:
-        last = max((len(row[-1]) for row in rows), default=0)
-        limits = [None] * (len(headers) - 1) + [max(last - too_wide, _LEAST)]
+    room = max((len(row[-1]) for row in rows), default=0) - too_wide
+    if too_wide > 0 and room < _LEAST:
+        ids = [*(cell.id for cell in plan.cells), *(cell.id for cell in plan.excluded)]
+        lines = [f"{cell}: {row[-2]}, {row[-1]}" for cell, row in zip(ids, rows, strict=True)]
+        wrapped = [
+            textwrap.wrap(line, width, subsequent_indent="  ", break_on_hyphens=False, break_long_words=False) for line in lines
+        ]
+        drawn = "\n".join(itertools.chain.from_iterable(wrapped))
+    elif too_wide > 0:
+        limits = [None] * (len(headers) - 1) + [room]
         drawn = tabulate(rows, headers=headers, tablefmt="simple", disable_numparse=True, maxcolwidths=limits)
     left_out = f", {len(plan.excluded)} excluded" if plan.excluded else ""
     return f"{drawn}\n\n{count(len(plan.cells), 'cell')}{left_out}\n"
