@@ -207,7 +207,8 @@ def test_a_secret_reaches_the_build_and_nothing_else(placed: Project) -> None:
 def test_nothing_selected(project: Project) -> None:
     """It has an exit code of its own, before any engine is needed."""
     project.write()
-    assert "no cell is left by --only two*" in project.matrix("run", "--only", "two*", exit_code=3, PATH="/nowhere").stderr
+    told = project.matrix("run", "--only", "two*", exit_code=3, PATH="/nowhere").stderr
+    assert told == "matrix: --only 'two*' names no cell; `matrix plan` lists them\n"
 
 
 def test_a_bug_of_ours_leaves_lines_to_report(project: Project) -> None:
