@@ -29,7 +29,7 @@ NO_STARTER = {
     GRAPH: f"it needs a container: inside a build {_NO_STARTER}",
     CONTAINER: f"the engine's containers cannot be asked from here: inside one {_NO_STARTER}",
 }
-_SHELL = ("/bin/sh", "-c")  # of the image, where it names no other
+_SHELL = ("/bin/sh", "-c")  # also where the image has another by SHELL: a container is not told of that one
 _SECOND_NS = 10**9
 _NONCE = secrets.token_hex(8)  # of this process: it keeps a report from being taken for something printed
 
@@ -159,8 +159,7 @@ def read_health(config: dict[str, Any]) -> Health | None:
     kind, *words = found.get("Test") or ["NONE"]
     if kind not in ("CMD", "CMD-SHELL") or not words:
         return None
-    shell = inner.get("Shell") or _SHELL
-    test = [*shell, *words] if kind == "CMD-SHELL" else words
+    test = [*_SHELL, *words] if kind == "CMD-SHELL" else words
     return Health(
         test=tuple(map(str, test)),
         each_s=(found.get("Timeout") or 30 * _SECOND_NS) / _SECOND_NS,

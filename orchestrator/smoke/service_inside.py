@@ -55,22 +55,30 @@ def try_health(task, until):
 
 
 def follow(task, service):
-    """Ask until all is well, the service has ended, or its time is over; give the last answer."""
+    """Ask until all is well, the service has ended, or its time is over; give the last answer.
+
+    What a service has started may outlive it here, but not in a container: once it has ended nobody is asked any more.
+    """
     until = time.monotonic() + task["within_s"]
     started, failures = time.monotonic(), 0
     found = {}
     while True:
         if "test" in task:
             time.sleep(max(0.0, min(1.0, until - time.monotonic())))  # as the engine does, first of all
-            found = try_health(task, until)
-            failures = failures + 1 if found["code"] and time.monotonic() - started > task["start_s"] else failures
-            is_over = found["code"] == 0 or failures >= task["retries"]
+        if service.poll() is not None:
+            return found
+        if "test" in task:
+            answered = try_health(task, until)
+            is_over = answered["code"] == 0
+            if not is_over and task["start_s"] < time.monotonic() - started and time.monotonic() < until:
+                failures += 1
+                is_over = failures >= task["retries"]
         else:
             answered = ask(task, until)
             is_over = is_wanted(task, answered)
-            if is_over or not found or time.monotonic() < until:  # else it was cut short, and the one before says more
-                found = answered
-        if is_over or service.poll() is not None or time.monotonic() >= until:
+        if is_over or not found or time.monotonic() < until:  # else it was cut short, and the one before says more
+            found = answered
+        if is_over or time.monotonic() >= until:
             return found
         time.sleep(POLL_S)  # a service does not say when it is ready
 

@@ -250,7 +250,7 @@ def test_an_image_without_a_health_check_or_a_command_fails() -> None:
 
 
 def test_a_health_check_is_what_the_image_says() -> None:
-    """With the image's own shell, time limit, start period and retries."""
+    """With the image's own time limit, start period and retries; its SHELL an engine does not pass on to a container."""
     asked: list[dict[str, Any]] = []
 
     def answer(call: Call) -> Ended:
@@ -262,7 +262,7 @@ def test_a_health_check_is_what_the_image_says() -> None:
     check_one(HealthyCheck(), answer, {"Healthcheck": health, "Shell": ["/bin/ash", "-c"]})
     check_one(HealthyCheck(), answer, {"Healthcheck": {"Test": ["CMD", "ok"]}})
     told = [(one["test"], one["each_s"], one["start_s"], one["retries"], one["command"]) for one in asked]
-    assert told == [(["/bin/ash", "-c", "exit 0"], 3.0, 5.0, 7, ["serve"]), (["ok"], 30.0, 0.0, 3, ["serve"])]
+    assert told == [(["/bin/sh", "-c", "exit 0"], 3.0, 5.0, 7, ["serve"]), (["ok"], 30.0, 0.0, 3, ["serve"])]
 
 
 @pytest.mark.parametrize(
