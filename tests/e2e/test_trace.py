@@ -115,7 +115,8 @@ def test_a_common_step_is_in_every_cells_trace_and_each_adds_up(placed: Project)
             assert link.trace_id == real[0].trace_id
         waterfall = make_waterfall(spans)
         assert unexplained_s(spans) < 0.02 * waterfall.wall_s + BETWEEN_S
-        assert waterfall.parts_s["steps"] > 3.4
+        late_s = 1.0 if outcomes[-1] == "joined" else 0.0  # who joins waits from when it came, on a busy machine
+        assert waterfall.parts_s["steps"] > 3.4 - late_s
         assert {"build", "analyse", "smoke", "run true"} <= {span.name for span in spans}
     assert sorted(outcomes) == ["executed", "joined", "joined"]
     assert_the_record_agrees(placed, cells, outcomes)
