@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import secrets
 import stat
 import tempfile
 from contextlib import suppress
@@ -56,7 +55,7 @@ class Shelf(Struct, frozen=True):
                 file.write(self._head(name, body))
                 file.write(body)
             Path(draft).replace(folder / name)
-            if secrets.randbelow(self.max_bytes) < len(body) * _PARTS:
+            if int.from_bytes(os.urandom(8)) % self.max_bytes < len(body) * _PARTS:
                 self._make_room(folder)
         except OSError:
             if draft:

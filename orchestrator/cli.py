@@ -7,7 +7,6 @@ import gc
 import os
 import signal
 import sys
-import traceback
 from importlib import import_module
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -100,6 +99,8 @@ def main() -> None:
         if isinstance(error, OSError) and "--install-completion" in sys.argv:  # typer writes it, and knows of no disk that refuses
             tell(f"matrix: {error.filename} cannot be written: {error.strerror}; --show-completion prints what belongs there")
             sys.exit(ExitCode.USAGE)
+        import traceback  # noqa: PLC0415  # it takes a tenth of what --help takes
+
         tell(f"{traceback.format_exc()}matrix {__version__}: this is a bug in matrix; please report the lines above")
         sys.exit(ExitCode.BUG)
 

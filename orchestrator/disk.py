@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import os
 import re
-import secrets
 import tempfile
 from contextlib import contextmanager
 from pathlib import Path
@@ -29,7 +28,7 @@ def write_whole(path: Path, data: bytes, mode: int | None = None) -> Path:
 
 def write_pieces(path: Path, pieces: Iterable[bytes], mode: int | None = None) -> Path:
     """Write a file under another name, with another's mode if one is given, make sure of it, then give it its own."""
-    draft = path.with_name(f".{path.name}.{secrets.token_hex(_DRAFT_BYTES)}")
+    draft = path.with_name(f".{path.name}.{os.urandom(_DRAFT_BYTES).hex()}")
     with disk_errors(path):
         try:
             with draft.open("wb") as file:
