@@ -17,11 +17,12 @@ if TYPE_CHECKING:
 Fact = tuple[str, str | None]
 
 _LONGEST_TEXT = 4000
-_MOST_PACKAGES = 40  # of a cell; a page has hundreds of cells
 
 
 def printable(value: object) -> object:
     """Make what goes into a page fit to be there: unknown is said, and nothing can turn or hide other text."""
+    if type(value) is str and value.isprintable():  # nearly all, of millions; what is escaped already is of another type
+        return value
     if value is None:
         return UNKNOWN
     if isinstance(value, str) and not hasattr(value, "__html__"):
@@ -128,12 +129,12 @@ def about_sizes(found: Sequence[SizedPath]) -> list[tuple[str, str, int]]:
     return [(one.path, "", one.bytes) for one in found]
 
 
-def about_packages(image: Image) -> list[tuple[str, str, int | None]]:
-    """List the packages of an image, the largest first."""
+def about_packages(image: Image, most: int) -> list[tuple[str, str, int | None]]:
+    """List the largest packages of an image, and what is left of them."""
     packages = [*image.packages.os, *image.packages.python] if image.packages else []
     packages.sort(key=lambda one: (-(one.bytes or 0), one.name, one.version))
-    found = [(f"{one.name} {one.version}", _about_package(one), one.bytes) for one in packages[:_MOST_PACKAGES]]
-    rest = [one.bytes for one in packages[_MOST_PACKAGES:]]
+    found = [(f"{one.name} {one.version}", _about_package(one), one.bytes) for one in packages[:most]]
+    rest = [one.bytes for one in packages[most:]]
     known = [size for size in rest if size is not None]
     size = sum(known) if len(known) == len(rest) else None
     return found + ([(f"{len(rest)} more", "all of them are in run.json", size)] if rest else [])

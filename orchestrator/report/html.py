@@ -47,6 +47,8 @@ if TYPE_CHECKING:
 
 _ROWS_OF_RUN = 60_000  # of all waterfalls together; a browser has to hold them
 _ROWS_OF_CELL = (12, 400)  # at least, at most
+_PACKAGES_OF_RUN = 100_000  # of all lists together, as above
+_PACKAGES_OF_CELL = (10, 40)
 _LONGEST_LIST = 500  # of a cell's steps, layers or checks, of a claim's pairs
 _MOST_EVIDENCE = 50  # lines of a finding
 _MOST_LINKS = 40  # to the cells that have the same finding
@@ -72,6 +74,7 @@ class _Section(Struct, frozen=True):
     logs: tuple[Log, ...]
     chart: Chart | None
     problem: str | None
+    most_packages: int
 
 
 def render_html(record: RunRecord, evidence_of: EvidenceOf = no_evidence) -> str:
@@ -114,12 +117,17 @@ def _kind_of(cell: CellRecord) -> str:
 
 def _make_sections(lines: list[_Line], evidence_of: EvidenceOf) -> Iterator[_Section]:
     """Make one section after the other, so that the traces of a large run are never in memory together."""
-    least, most = _ROWS_OF_CELL
-    limit = min(max(_ROWS_OF_RUN // max(len(lines), 1), least), most)
+    limit = _share(_ROWS_OF_RUN, len(lines), *_ROWS_OF_CELL)
+    most_packages = _share(_PACKAGES_OF_RUN, len(lines), *_PACKAGES_OF_CELL)
     for line in lines:
         found = evidence_of(line.cell)
         chart = make_chart(found.waterfall, limit) if found.waterfall else None
-        yield _Section(line, found.logs, chart, found.problem)
+        yield _Section(line, found.logs, chart, found.problem, most_packages)
+
+
+def _share(rows: int, cells: int, least: int, most: int) -> int:
+    """Give how many rows each cell may have, where all have so many together."""
+    return min(max(rows // max(cells, 1), least), most)
 
 
 @cache

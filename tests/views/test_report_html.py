@@ -16,8 +16,10 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 import orchestrator
+from orchestrator.inside import Package, Packages
 from orchestrator.model import Status
 from orchestrator.record import CellRecord, Environment, RunRecord
+from orchestrator.report import html
 from orchestrator.report.evidence import Evidence, Log
 from orchestrator.report.files import render
 from orchestrator.report.html import render_html
@@ -327,3 +329,15 @@ def test_colours_can_be_told_apart_in_light_and_dark() -> None:
         for ink, paper, least in pairs:
             high, low = sorted((light[ink], light[paper]), reverse=True)
             assert (high + 0.05) / (low + 0.05) >= least, f"{ink} on {paper}: {colours[ink]} on {colours[paper]}"
+
+
+def test_a_page_of_many_cells_lists_fewer_packages_of_each(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those that take most room, and what all others take together: a browser has to hold them."""
+    packages = Packages(os=tuple(Package(f"p{at:02}", "1", bytes=1000 * at) for at in range(30)))
+    cell = next(cell for cell in make_record().cells if cell.image)
+    cells = tuple(replace(cell, id=f"c{at}", image=replace(cell.image, packages=packages)) for at in range(2) if cell.image)
+    record = replace(make_record(), cells=cells)
+    assert render_html(record).count("p00 1") == 2
+    monkeypatch.setattr(html, "_PACKAGES_OF_RUN", 24)
+    text = render_html(record)
+    assert (text.count("18 more"), text.count("p18 1"), text.count("p17 1")) == (2, 2, 0)
