@@ -36,6 +36,7 @@ _BASE = re.compile(r"failed to resolve source metadata for (\S+): ")
 _NOT_THERE = re.compile(r": not found\b|pull access denied|repository does not exist|manifest unknown")
 _CONTEXT = re.compile(r"error from sender: (.*)")
 _MISSING = re.compile(r'failed to compute cache key: (?:failed to calculate checksum of ref \S+: )?"([^"]{1,500})":? not found')
+_NO_STAGE = re.compile(r'target stage "([^"]{1,200})" could not be found')
 _POINTED = re.compile(r"^ *\d+ \| >>> (.*)$", re.MULTILINE)  # the lines of the Dockerfile that buildx shows
 _CAUSE = re.compile(r"dial tcp: |failed to resolve source metadata for \S+: ")
 _FLAGS = re.compile(r"--(?:mount|network|security)=\S+ ")
@@ -70,28 +71,31 @@ def classify_failure(  # noqa: PLR0911  # one for each kind of cause
         return _disk_failure(words, cache, builder)
     if step is not None and step.name == _BOOTING:
         return BuildFailure(f"the builder did not start: {shorten(words)}", is_ours=False, passing=True)
-    if "dockerfile parse error" in error or "failed to read dockerfile" in error:
-        return BuildFailure(
-            f"the Dockerfile cannot be read: {shorten(words.removeprefix('dockerfile parse error '))}", is_ours=True, passing=False
-        )
+    asked = " ".join([step.name if step else "", *_POINTED.findall(text)])
+    if reason := _find_in_inputs(words, asked):
+        return BuildFailure(reason, is_ours=True, passing=False)
     if _DAMAGED.search(error):
         reason = f"what a registry sent is not what its digest says: {shorten(words)}"
         return BuildFailure(reason, is_ours=False, passing=True)
     if "failed to resolve source metadata" in error or "pull access denied" in error:
         return _base_failure(words)
-    if found := _CONTEXT.search(error):
-        return BuildFailure(
-            f"the context cannot be read: {shorten(found[1])}; make it readable, or leave it out by a line in .dockerignore",
-            is_ours=True,
-            passing=False,
-        )
-    if found := _MISSING.search(error):
-        asked = " ".join([step.name if step else "", *_POINTED.findall(text)])
-        place = "the stage or image that it is copied from" if "from=" in asked else "the context"
-        return BuildFailure(f"there is no {shorten(found[1])} in {place}", is_ours=True, passing=False)
     if _PASSING.search(error):
         return BuildFailure(shorten(words), is_ours=False, passing=True, spoilt=bool(_SPOILT.search(error)))
     return BuildFailure(shorten(words) or "buildx gave no reason", is_ours=bool(words), passing=False)
+
+
+def _find_in_inputs(words: str, asked: str) -> str | None:
+    """Say what is wrong with the Dockerfile or the context, if it is they; what is asked for is the step that failed."""
+    if "dockerfile parse error" in words or "failed to read dockerfile" in words:
+        return f"the Dockerfile cannot be read: {shorten(words.removeprefix('dockerfile parse error '))}"
+    if found := _NO_STAGE.search(words):
+        return f"the Dockerfile has no stage {found[1]!r}, which is the `target`"
+    if found := _CONTEXT.search(words):
+        return f"the context cannot be read: {shorten(found[1])}; make it readable, or leave it out by a line in .dockerignore"
+    if found := _MISSING.search(words):
+        place = "the stage or image that it is copied from" if "from=" in asked else "the context"
+        return f"there is no {shorten(found[1])} in {place}"
+    return None
 
 
 def _disk_failure(words: str, cache: str | None, builder: str | None) -> BuildFailure:

@@ -242,7 +242,9 @@ CASES = {
         step=Vertex("sha256:c", "[stage-1 2/2] COPY --from=builder /venv /venv", 1, error="not found"),
     ),
     "a stage that is not there": Case(
-        'ERROR: failed to solve: target stage "finl" could not be found', 'target stage "finl" could not be found', ours=True
+        'ERROR: failed to solve: target stage "finl" could not be found',
+        "the Dockerfile has no stage 'finl', which is the `target`",
+        ours=True,
     ),
     "a full disk": Case(
         "ERROR: failed to solve: failed to copy files: write /var/lib/docker/tmp/x: no space left on device",
