@@ -1,10 +1,10 @@
 "use strict";
-// The comparison table: sorted by its headers, filtered by words; a row leads to its cell.
+// The comparison table: sorted by its headers, filtered by words; a row leads to its cell. With the line of its reason a row
+// is a body of its own.
 {
   const UNKNOWN = "–";
   const table = document.getElementById("comparison");
-  const body = table.tBodies[0];
-  const planned = Array.from(body.rows);
+  const planned = Array.from(table.tBodies);
   const sections = new Map(planned.map((row) => [row, document.getElementById(row.dataset.cell)]));
   const elsewhere = new Map(planned.map((row) => [row.dataset.cell, []])); // the same cells in the other tables
   for (const row of document.querySelectorAll("[data-of]")) elsewhere.get(row.dataset.of).push(row);
@@ -12,7 +12,7 @@
 
   // What is unknown comes last, whichever way the rest is sorted.
   const keyOf = (row, column, isNumber) => {
-    const text = row.cells[column].textContent.trim();
+    const text = row.rows[0].cells[column].textContent.trim();
     if (text === "" || text === UNKNOWN) return null;
     return isNumber ? parseFloat(text.replace(/^[~≈]/, "")) : text;
   };
@@ -36,7 +36,7 @@
     }
     const sorted = document.createDocumentFragment();
     for (const row of rows) sorted.append(row);
-    body.append(sorted);
+    table.append(sorted);
   };
 
   Array.from(table.tHead.rows[0].cells).forEach((header, column) => {
@@ -55,7 +55,7 @@
 
   const input = document.getElementById("filter");
   const count = document.getElementById("filter-count");
-  const texts = new Map(planned.map((row) => [row, Array.from(row.cells, (cell) => cell.textContent).join(" ").toLowerCase()]));
+  const texts = new Map(planned.map((row) => [row, Array.from(row.querySelectorAll("th, td"), (cell) => cell.textContent).join(" ").toLowerCase()]));
   const filter = () => {
     const words = input.value.toLowerCase().split(/\s+/).filter(Boolean);
     let shown = 0;
@@ -79,12 +79,13 @@
     section.scrollIntoView();
     section.querySelector("summary").focus({ preventScroll: true });
   };
-  body.addEventListener("click", (event) => {
+  table.addEventListener("click", (event) => {
+    const row = event.target.closest("tbody");
+    if (!row) return;
     const link = event.target.closest("a");
     if ((link && !link.hash) || (link && link.hostname) || event.ctrlKey || event.metaKey || event.shiftKey) return;
     if (String(getSelection())) return; // somebody marks text to copy it
     event.preventDefault();
-    const row = event.target.closest("tr");
     if (location.hash === `#${row.dataset.cell}`) openTarget();
     else location.hash = row.dataset.cell;
   });
