@@ -64,7 +64,7 @@ class _Folder:
         trace = self._run.trace_path(cell.id)
         sizes = self._sizes_of_files(trace.parent)
         way = os.path.join(self._way, trace.parent.relative_to(self._run.path))  # noqa: PTH118  # keeps `..` as it is
-        logs = tuple(Log(name, quote(f"{way}/{name}"), _size_of(sizes[name])) for name in _LOGS if name in sizes)
+        logs = tuple(Log(name, quote(f"{way}/{name}"), _size_of(sizes[name])) for name in _LOGS if sizes.get(name))
         if trace.name not in sizes:
             return Evidence(logs)
         # Cells that did not end as expected may take what is kept for them besides.

@@ -50,6 +50,12 @@ def test_links_lead_to_the_logs_from_wherever_the_page_lies(run: RunFolder, besi
     assert " " not in log.href
 
 
+def test_nothing_leads_to_a_log_that_holds_nothing(run: RunFolder) -> None:
+    """Of a build whose steps came from the cache, or printed nothing."""
+    run.cell(CELL.id).joinpath("build.log").write_text("")
+    assert [log.name for log in find_evidence(run, run.path)(CELL).logs] == ["trace.json"]
+
+
 def test_a_link_out_of_the_run_is_not_followed(run: RunFolder, tmp_path: Path) -> None:
     """A link among a cell's files may lead anywhere: it is neither shown nor read."""
     folder = run.trace_path(CELL.id).parent
