@@ -11,6 +11,8 @@ from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
 
+from orchestrator.probes._prelude import patient
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -117,18 +119,18 @@ def listen_for_first_bytes() -> tuple[str, Callable[[], str]]:
     listener = socket.create_server(("127.0.0.1", 0))
 
     def read() -> str:
-        listener.settimeout(5)
+        listener.settimeout(patient(5))
         with listener:
             connection, _ = listener.accept()
         with connection:
-            connection.settimeout(5)
+            connection.settimeout(patient(5))
             first = connection.recv(64)
         if first.startswith(HTTP2_PREFACE):
             return "gRPC"
         return "OTLP over HTTP" if first.startswith(b"POST /v1/") else first.decode("latin-1")
 
     future = ThreadPoolExecutor(1).submit(read)
-    return f"http://127.0.0.1:{listener.getsockname()[1]}", lambda: future.result(6)
+    return f"http://127.0.0.1:{listener.getsockname()[1]}", lambda: future.result(patient(6))
 
 
 def _message(signal: str, kind: str) -> Any:  # noqa: ANN401

@@ -10,7 +10,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from orchestrator.probes._collector import GRPC_PORT, HTTP_PORT, Collector, listen_for_first_bytes
-from orchestrator.probes._prelude import Result, failed, is_installed, passed, require
+from orchestrator.probes._prelude import Result, failed, is_installed, passed, patient, require
 
 _EXPORTERS = "opentelemetry.exporter.otlp.proto"
 _OTHER_PORT = {"grpc": HTTP_PORT, "http/protobuf": GRPC_PORT}
@@ -30,8 +30,8 @@ def probe_otlp(protocol: str) -> Result:
     endpoint = collector.listen_grpc() if protocol == "grpc" else collector.listen_http()
     _export_both(package, endpoint)
     arrived = {
-        "span": collector.wait(lambda: has("probe-span", collector.spans), 5),
-        "metric": collector.wait(lambda: has("probe.counter", collector.metrics), 5),
+        "span": collector.wait(lambda: has("probe-span", collector.spans), patient(5)),
+        "metric": collector.wait(lambda: has("probe.counter", collector.metrics), patient(5)),
     }
     detail = {"protocol": protocol, "arrived": arrived, "wrong_port": _send_to_wrong_port(package)}
     missing = [what for what, came in arrived.items() if not came]
@@ -71,11 +71,11 @@ def _export_both(package: str, endpoint: str) -> None:
     metrics = importlib.import_module("opentelemetry.sdk.metrics")
     metrics_export = importlib.import_module("opentelemetry.sdk.metrics.export")
     tracers = trace.TracerProvider()
-    tracers.add_span_processor(trace_export.BatchSpanProcessor(_make_exporter(package, "span", endpoint, 5)))
+    tracers.add_span_processor(trace_export.BatchSpanProcessor(_make_exporter(package, "span", endpoint, round(patient(5)))))
     with tracers.get_tracer("probe").start_as_current_span("probe-span"):
         pass
     tracers.shutdown()  # exports first
-    reader = metrics_export.PeriodicExportingMetricReader(_make_exporter(package, "metric", endpoint, 5))
+    reader = metrics_export.PeriodicExportingMetricReader(_make_exporter(package, "metric", endpoint, round(patient(5))))
     meters = metrics.MeterProvider(metric_readers=[reader])
     meters.get_meter("probe").create_counter("probe.counter").add(1)
     meters.shutdown()
@@ -88,7 +88,7 @@ def _send_to_wrong_port(package: str) -> dict[str, Any]:
     span = trace.TracerProvider().get_tracer("probe").start_span("lost")
     span.end()
     started = time.monotonic()
-    answer = _make_exporter(package, "span", endpoint, 1).export([span])
+    answer = _make_exporter(package, "span", endpoint, round(patient(1))).export([span])
     return {
         "received": wait_for_first_bytes(),
         "exporter_says": answer.name,

@@ -13,7 +13,7 @@ import urllib.request
 from contextlib import contextmanager
 from typing import IO, TYPE_CHECKING
 
-from orchestrator.probes._prelude import ProbeError, is_installed, last_line, probe_input
+from orchestrator.probes._prelude import ProbeError, is_installed, last_line, patient, probe_input
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -49,14 +49,14 @@ class Service:
     def get(self, path: str) -> tuple[int, Message, bytes]:
         """Ask for a page: status, headers and body; an error status is an answer too."""
         try:
-            with urllib.request.urlopen(self.address + path, timeout=5) as answer:  # noqa: S310 - loopback
+            with urllib.request.urlopen(self.address + path, timeout=patient(5)) as answer:  # noqa: S310 - loopback
                 return answer.status, answer.headers, answer.read()
         except urllib.error.HTTPError as answer:
             return answer.code, answer.headers, answer.read()
 
     def wait_until_ready(self) -> None:
         """Wait until it answers; that it ends or takes too long is the image's failure."""
-        deadline = time.monotonic() + START_LIMIT_S
+        deadline = time.monotonic() + patient(START_LIMIT_S)
         while time.monotonic() < deadline:
             try:
                 self.get("/healthz")
@@ -72,7 +72,7 @@ class Service:
             self.output.seek(0)
             message = f"the image's command ended with {code}: {last_line(self.output.read())}"
             raise ServiceFailed(message)
-        message = f"the image's command does not answer after {START_LIMIT_S} seconds"
+        message = f"the image's command does not answer after {patient(START_LIMIT_S):.0f} seconds"
         raise ServiceFailed(message)
 
 
@@ -106,7 +106,7 @@ def run_service(environ: dict[str, str]) -> Iterator[Service]:
 
 def scrape(address: str) -> str:
     """Read a page of metrics."""
-    with urllib.request.urlopen(address, timeout=5) as answer:  # noqa: S310 - loopback
+    with urllib.request.urlopen(address, timeout=patient(5)) as answer:  # noqa: S310 - loopback
         text: str = answer.read().decode()
         return text
 

@@ -18,6 +18,7 @@ from orchestrator.probes._prelude import (
     failed,
     last_line,
     passed,
+    patient,
     run_probe,
     run_python,
 )
@@ -125,7 +126,7 @@ def find_import_fault(file: NativeFile) -> Fault | None:
     try:
         run = run_python(_IMPORT, name, options=["-X", "faulthandler"], timeout=IMPORT_LIMIT_S)
     except subprocess.TimeoutExpired:
-        return Fault(file.package, name, "import", f"not imported after {IMPORT_LIMIT_S} s")
+        return Fault(file.package, name, "import", f"not imported after {patient(IMPORT_LIMIT_S):.0f} s")
     if run.returncode == 0:
         return None
     if run.returncode < 0:

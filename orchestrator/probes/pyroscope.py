@@ -11,7 +11,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 from orchestrator.probes._collector import Collector
-from orchestrator.probes._prelude import Result, failed, is_installed, passed, require, run_probe
+from orchestrator.probes._prelude import Result, failed, is_installed, passed, patient, require, run_probe
 from orchestrator.probes._service import EXPORTING_SERVICE, ServiceFailed, run_exporting_service
 
 PROFILE_ID = "pyroscope.profile.id"
@@ -58,7 +58,7 @@ def probe() -> Result:
     ids = work_in_spans() if spans else work()
     pyroscope.shutdown()  # sends what has been sampled so far, ten seconds early
     detail: dict[str, Any] = {
-        "profile_arrived": listener.arrived.wait(30),
+        "profile_arrived": listener.arrived.wait(patient(30)),
         "spans": "not installed",
     }
     if spans:
@@ -115,7 +115,7 @@ def check_service(listener: Listener) -> bool:
 
     with run_exporting_service(collector, PYROSCOPE_SERVER_ADDRESS=listener.address) as service:
         service.get("/call")
-        return collector.wait(has_profile_id, 5)
+        return collector.wait(has_profile_id, patient(5))
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from orchestrator.probes._collector import Collector
-from orchestrator.probes._prelude import Result, failed, is_installed, passed, require, run_probe
+from orchestrator.probes._prelude import Result, failed, is_installed, passed, patient, require, run_probe
 from orchestrator.probes._service import (
     EXPORTING_SERVICE,
     Service,
@@ -71,7 +71,7 @@ def check_own_command() -> dict[str, Any]:
         trace = headers.get("otel-trace-id") or ""
         error_status, error_headers, _ = service.get("/error")
         error_trace = error_headers.get("otel-trace-id") or ""
-        collector.wait(lambda: all(judge(collector, trace, error_trace).values()), ARRIVAL_LIMIT_S)
+        collector.wait(lambda: all(judge(collector, trace, error_trace).values()), patient(ARRIVAL_LIMIT_S))
         answers = {"call_answers": status == 200, "error_answers": error_status == 500}  # noqa: PLR2004
         strangers = {"wrong_protocol": sorted(set(collector.strangers))} if collector.strangers else {}
         return {**answers, **judge(collector, trace, error_trace), **strangers}
@@ -117,7 +117,7 @@ def check_gunicorn() -> dict[str, Any]:
                 break
         return {
             "spans_of_every_worker": workers(collector.spans, 1),
-            "metrics_of_every_worker_go_on": collector.wait(lambda: workers(system(), 2), ARRIVAL_LIMIT_S),
+            "metrics_of_every_worker_go_on": collector.wait(lambda: workers(system(), 2), patient(ARRIVAL_LIMIT_S)),
         }
 
 

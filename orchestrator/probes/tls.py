@@ -11,11 +11,12 @@ import tempfile
 import threading
 from pathlib import Path
 
-from orchestrator.probes._prelude import ProbeError, Result, failed, last_line, passed, run_probe
+from orchestrator.probes._prelude import ProbeError, Result, failed, last_line, passed, patient, run_probe
 from orchestrator.probes._test_ca import CA_CERTIFICATE, SERVER_CERTIFICATE, SERVER_KEY, SERVER_NAME
 
 # Where Debian's and Alpine's tool looks for a company's certificates, and where bases without the tool keep the bundle.
 LOCAL_CERTIFICATES = Path("/usr/local/share/ca-certificates")
+TOOL_LIMIT_S = 60  # it starts a program for each root, and the machine may be busy
 BUNDLE = Path("/etc/ssl/certs/ca-certificates.crt")
 
 
@@ -75,7 +76,7 @@ def serve() -> int:
 
 def connect(port: int) -> str | None:
     """Connect as any client would; why the certificate was refused, or None when it was accepted."""
-    with socket.create_connection(("127.0.0.1", port), timeout=5) as connection:
+    with socket.create_connection(("127.0.0.1", port), timeout=patient(5)) as connection:
         try:
             ssl.create_default_context().wrap_socket(connection, server_hostname=SERVER_NAME).close()
         except ssl.SSLCertVerificationError as error:
@@ -96,7 +97,8 @@ def add_ca() -> str:
     except OSError as error:
         message = f"adding a CA is not allowed here: {error}"
         raise ProbeError(message) from error
-    run = subprocess.run([tool], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=15, check=False)  # noqa: S603
+    limit_s = patient(TOOL_LIMIT_S)
+    run = subprocess.run([tool], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=limit_s, check=False)  # noqa: S603
     if run.returncode:
         message = f"{tool} ended with {run.returncode}: {last_line(run.stderr)}"
         raise ProbeError(message)

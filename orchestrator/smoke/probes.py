@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from orchestrator.model import ProbeCheck
     from orchestrator.smoke.run import Caller, Subject
 
+PROBE_S = 120.0
 _OUTCOMES = ("passed", "failed", "skipped", "error")
 
 
@@ -32,7 +33,8 @@ def make_probe_call(caller: Caller, check: ProbeCheck) -> Call:
         writable=check.limits.writable or needs.writable_root,
         capabilities=(*check.limits.capabilities, *needs.capabilities),
     )
-    question = json.dumps({"command": list(caller.command), "port": caller.port, "user": caller.user})
+    patience = max(1.0, (check.limits.timeout_s or PROBE_S) / PROBE_S)  # what it waits for may take as much longer
+    question = json.dumps({"command": list(caller.command), "port": caller.port, "user": caller.user, "patience": patience})
     confinement = Confinement(caller.run, caller.cell, limits, (*caller.env, (INPUT_VARIABLE, question)), tuple(needs.sysctls))
     return Call((PYTHON,), confinement, load_probe(check.probe))
 

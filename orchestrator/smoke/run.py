@@ -18,7 +18,7 @@ from orchestrator.record import CheckResult, Smoke
 from orchestrator.smoke.choose import GRAPH, find_unheld_limits
 from orchestrator.smoke.commands import DEFAULT_CHECK_S, check_command, check_imports, make_command_call, make_import_call
 from orchestrator.smoke.patterns import UndecidedError
-from orchestrator.smoke.probes import check_probe, make_probe_call
+from orchestrator.smoke.probes import PROBE_S, check_probe, make_probe_call
 from orchestrator.smoke.runners import make_step
 from orchestrator.smoke.served import check_health_inside, check_http_inside, make_health_call, make_http_call
 from orchestrator.smoke.services import NotStartedError, check_health, check_http
@@ -37,8 +37,6 @@ if TYPE_CHECKING:
     from orchestrator.smoke.runners import Call, Runner
     from orchestrator.smoke.served import Health
     from orchestrator.tracing.trace import Trace
-
-PROBE_S = 120.0
 
 
 class Caller(Struct, frozen=True):

@@ -115,7 +115,7 @@ def test_sizes_are_those_of_the_registrys_manifest_and_of_the_unpacked_tree(plac
         done = subprocess.run(words, env={**os.environ, **placed.environment}, capture_output=True, check=True)
     finally:
         placed.docker("rm", container)
-        placed.docker("image", "rm", name)
+        placed.docker("image", "rm", "--force", name)  # asked for again it may be gone already
     with tarfile.open(fileobj=io.BytesIO(done.stdout)) as tree:
         files = [entry for entry in tree if entry.isreg() and entry.name not in ADDED]
     assert sum(entry.size for entry in files) == image["inventory"]["file_bytes"]

@@ -14,7 +14,7 @@ from opentelemetry.sdk.trace.export import SpanExportResult
 from orchestrator.probes import INPUT_VARIABLE
 from orchestrator.probes._collector import Collector
 from orchestrator.probes._otlp import probe_otlp
-from orchestrator.probes._prelude import ProbeError, SkipProbe, require
+from orchestrator.probes._prelude import ProbeError, SkipProbe, patient, require
 from orchestrator.probes._service import ServiceFailed, run_exporting_service, run_service
 from orchestrator.probes.telemetry import CLIENT, RESOURCE, SERVER, judge
 
@@ -103,6 +103,16 @@ def test_without_a_command_a_probe_of_the_service_cannot_work(monkeypatch: pytes
     give(monkeypatch)
     with pytest.raises(ProbeError, match="the runner named no command"), run_service({}):
         pass
+
+
+def test_a_probe_is_as_patient_as_the_check_and_never_less_than_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On an emulated or a busy machine all that it waits for takes longer."""
+    give(monkeypatch)
+    assert patient(10) == 10
+    give(monkeypatch, patience=2.5)
+    assert patient(10) == 25
+    give(monkeypatch, patience=0.1)
+    assert patient(10) == 10
 
 
 def test_a_probe_names_what_is_not_in_the_image() -> None:

@@ -16,6 +16,7 @@ from orchestrator.docker.containers import Confinement, Ended
 from orchestrator.docker.graph import Graph, Place
 from orchestrator.docker.process import Exit, Output
 from orchestrator.model import HealthyCheck, HttpCheck, ImportCheck, Limits, ProbeCheck, RunCheck, StructureCheck
+from orchestrator.probes import INPUT_VARIABLE
 from orchestrator.smoke.choose import choose_runner, find_unheld
 from orchestrator.smoke.run import Caller, Subject, foresee_steps, run_checks
 from orchestrator.smoke.runners import Call, make_step, make_task
@@ -196,6 +197,19 @@ def test_what_a_step_cannot_do_is_skipped_with_its_reason() -> None:
     assert outcome == "skipped"
     assert reason.startswith("it needs a container: inside a build only a Python could start the image's command")
     assert check_one(ImportCheck(("json",)), without)[0][0] == "failed"
+
+
+@pytest.mark.parametrize(("timeout_s", "patience"), [(None, 1.0), (30.0, 1.0), (600.0, 5.0)])
+def test_a_probe_waits_longer_where_the_check_may_take_longer(timeout_s: float | None, patience: float) -> None:
+    """A time limit of its own would end it all the same; a shorter one is held by the runner."""
+    told: list[Any] = []
+
+    def answer(call: Call) -> Ended:
+        told.append(json.loads(dict(call.confinement.env)[INPUT_VARIABLE])["patience"])
+        return end_with(0, json.dumps({"probe": "tls", "outcome": "passed"}) + "\n")
+
+    assert check_one(ProbeCheck("tls", limits=Limits(timeout_s=timeout_s)), answer) == [("passed", None)]
+    assert told == [patience]
 
 
 def fake(_: Call) -> Ended:
