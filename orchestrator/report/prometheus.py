@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from math import fsum
 from typing import TYPE_CHECKING
 
 from orchestrator.measure.metrics import BOUNDS_S, Shape, make_metrics, make_resource
@@ -38,7 +39,7 @@ def _render_point(name: str, metric: Metric, point: Point) -> Iterator[str]:
         count = sum(value <= bound for value in point.values)
         yield f"{name}_bucket{_render_labels(labels, le=str(bound))} {count}"
     yield f"{name}_bucket{_render_labels(labels, le='+Inf')} {len(point.values)}"
-    yield f"{name}_sum{_render_labels(labels)} {sum(point.values)}"
+    yield f"{name}_sum{_render_labels(labels)} {fsum(point.values)}"
     yield f"{name}_count{_render_labels(labels)} {len(point.values)}"
 
 
