@@ -109,17 +109,20 @@ class _Bounded:
 
     def __init__(self, file: gzip.GzipFile | bz2.BZ2File | io.BytesIO) -> None:
         self._file = file
+        self._read = 0  # since the last seek: newer Pythons read a header in pieces
         self.tell = file.tell
 
     def read(self, size: int) -> bytes:
         """Read no more than a file that is looked into may have."""
-        if size > _LARGEST_FILE or self.tell() > _MOST_READ:
+        self._read += size
+        if self._read > _LARGEST_FILE + tarfile.BLOCKSIZE or self.tell() > _MOST_READ:
             message = "larger than any archive of sources"
             raise tarfile.ReadError(message)
         return self._file.read(size)
 
     def seek(self, place: int) -> int:
         """Go on to a place, unless it is beyond all bounds."""
+        self._read = 0
         return self._file.seek(min(place, _MOST_READ + 1))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import tomllib
 from concurrent.futures import Future
 from pathlib import Path
@@ -26,7 +27,7 @@ from orchestrator.docker.process import Exit
 from orchestrator.errors import EngineError
 from orchestrator.model import BuilderSpec, NodeSpec
 from orchestrator.paths import cache_folder
-from tests.unit.docker_fake import Answer, FakeDocker, make_engine
+from tests.unit.docker_fake import Answer, FakeDocker, make_engine, make_which
 
 if TYPE_CHECKING:
     from orchestrator.docker.process import Output
@@ -283,8 +284,8 @@ def test_who_is_cancelled_does_not_wait_for_an_early_look(monkeypatch: pytest.Mo
 
 def test_a_look_goes_on_beside_other_work(monkeypatch: pytest.MonkeyPatch) -> None:
     """The engine's own BuildKit needs none."""
-    docker = FakeDocker(buildx_inspect=INSPECTED)
-    monkeypatch.setattr(process, "run", docker)
+    monkeypatch.setattr(process, "run", FakeDocker(buildx_inspect=INSPECTED))
+    monkeypatch.setattr(shutil, "which", make_which(found=True))
     asked: Future[Any] = Future()
     looked = look_for_builder(asked, SPEC)
     assert look_for_builder(asked, BuilderSpec(driver="docker")).result() is None
