@@ -13,7 +13,7 @@ from msgspec.structs import replace
 from orchestrator.disk import passing_folder
 from orchestrator.docker.build import ONCE_MORE, Target, read_secret_args, render_build_argv, run_unfollowed, sources_of
 from orchestrator.docker.graph import Graph, Place
-from orchestrator.docker.images import read_from_engine
+from orchestrator.docker.saved import read_from_engine
 from orchestrator.errors import EngineError
 from orchestrator.events import Event
 from orchestrator.known import KnownImage, knows_image, recall_expected, recall_image, remember_expected, remember_image

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 from orchestrator.disk import passing_folder, write_whole
 from orchestrator.docker.build import load_metadata, run_unfollowed
-from orchestrator.docker.images import read_from_engine, remove_image
+from orchestrator.docker.images import remove_image
+from orchestrator.docker.saved import read_from_engine
 from orchestrator.errors import EngineError
 from orchestrator.measure.image import count_base_layers
 from orchestrator.paths import cache_folder

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import io
 import json
 import re
 import shutil
@@ -17,9 +16,8 @@ from msgspec.structs import replace
 from orchestrator.digests import is_digest
 from orchestrator.disk import disk_errors
 from orchestrator.docker.api import RefusedError, ask, remove, talking
-from orchestrator.docker.client import client, engine_errors
 from orchestrator.errors import EngineError
-from orchestrator.measure.image import RawImage, clean_history, instructions_of, makes_layer
+from orchestrator.measure.image import RawImage, instructions_of
 from orchestrator.model import LABEL
 from orchestrator.strict import as_map, items_of, parse_object
 
@@ -165,13 +163,13 @@ def make_raw_image(digest: str, config: dict[str, Any], layers: Sequence[LayerRe
         labels={str(key): str(value) for key, value in (inner.get("Labels") or {}).items()},
         command=(*words_of(inner.get("Entrypoint")), *words_of(inner.get("Cmd"))),
         user=str(inner.get("User") or ""),
-        port=_first_port(inner.get("ExposedPorts") or ()),
+        port=first_port(inner.get("ExposedPorts") or ()),
         ports=tuple(map(str, inner.get("ExposedPorts") or ())),
         entrypoint=words_of(inner.get("Entrypoint")),
     )
 
 
-def _first_port(exposed: Iterable[str]) -> int:
+def first_port(exposed: Iterable[str]) -> int:
     """Give the lowest TCP port that the image says it listens on, or the usual one."""
     ports = [int(port.partition("/")[0]) for port in exposed if re.fullmatch(r"[0-9]{1,5}(/tcp)?", port)]
     return min(ports, default=8000)
@@ -207,76 +205,6 @@ def load_image(engine: Engine, store: ImageStore, layout: Path, image: str, canc
         message = f"the engine did not take the image {image}: {json.loads(failed[1])}"
         raise EngineError(message)
     return said is not None
-
-
-def read_from_engine(engine: Engine, image: str) -> RawImage:
-    """Read an image of a classic store: layers already known are not moved again."""
-    from orchestrator.docker.layers import recall_tar  # noqa: PLC0415  # as above
-
-    found = ask(engine, "GET", f"/images/{image}/json")
-    config, diff_ids = found["Config"], tuple(found["RootFS"].get("Layers") or ())
-    layers = {diff_id: layer for diff_id in diff_ids if (layer := recall_tar(diff_id))}
-    if missing := set(diff_ids) - set(layers):
-        with engine_errors(f"the image {image} cannot be read from the engine"):
-            layers |= _read_saved(image, missing)
-    made = [words for words in clean_history(_history(engine, image)) if makes_layer(words)]
-    return RawImage(
-        digest=found["Id"],
-        diff_ids=diff_ids,
-        sizes=tuple(layers[diff_id].size for diff_id in diff_ids),
-        indices=tuple(layers[diff_id].index for diff_id in diff_ids),
-        instructions=tuple(made) if len(made) == len(diff_ids) else (None,) * len(diff_ids),
-        labels=config.get("Labels") or {},
-        command=(*words_of(config.get("Entrypoint")), *words_of(config.get("Cmd"))),
-        user=config.get("User") or "",
-        port=_first_port(config.get("ExposedPorts") or ()),
-        ports=tuple(config.get("ExposedPorts") or ()),
-        entrypoint=words_of(config.get("Entrypoint")),
-    )
-
-
-def _history(engine: Engine, image: str) -> list[str]:
-    """Give the instructions behind an image, oldest first."""
-    return [str(made["CreatedBy"]) for made in reversed(ask(engine, "GET", f"/images/{image}/history"))]
-
-
-def _read_saved(image: str, wanted: set[str]) -> dict[str, LayerRead]:
-    """Stream the image out of the engine and read the layers wanted, unpacked to nowhere."""
-    from orchestrator.docker.layers import read_tar  # noqa: PLC0415  # as above
-
-    found: dict[str, LayerRead] = {}
-    try:
-        with tarfile.open(fileobj=io.BufferedReader(_Stream(client().image.save(image) or iter(()))), mode="r|") as archive:
-            for entry in archive:
-                diff_id = "sha256:" + entry.name.removesuffix("/layer.tar").rpartition("/")[2]
-                if diff_id in wanted and entry.isfile() and (tar := archive.extractfile(entry)):
-                    found[diff_id] = read_tar(diff_id, tar)
-    except tarfile.TarError as error:
-        message = f"the engine's copy of {image} cannot be read: {error}"
-        raise EngineError(message) from error
-    if lacking := wanted - set(found):
-        message = f"the engine did not hand out {len(lacking)} layers of {image}"
-        raise EngineError(message)
-    return found
-
-
-class _Stream(io.RawIOBase):
-    """Parts of bytes as a file that can be read from front to back."""
-
-    def __init__(self, parts: Iterator[bytes]) -> None:
-        self._parts = parts
-        self._rest = b""
-
-    def readable(self) -> bool:
-        """Say yes: this is all it can do."""
-        return True
-
-    def readinto(self, buffer: Any) -> int:  # noqa: ANN401  # any writable buffer
-        """Fill a buffer with what is left of a part, or with the next one."""
-        self._rest = self._rest or next(self._parts, b"")
-        size = min(len(buffer), len(self._rest))
-        buffer[:size], self._rest = self._rest[:size], self._rest[size:]
-        return size
 
 
 def remove_image(engine: Engine, image: str) -> None:

@@ -11,15 +11,16 @@ from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
-from orchestrator.docker import images
-from orchestrator.docker.images import ImageStore, make_raw_image, read_from_engine
+from orchestrator.docker import images, saved
+from orchestrator.docker.images import ImageStore, make_raw_image
+from orchestrator.docker.saved import read_from_engine
 from orchestrator.errors import EngineError
 from orchestrator.layers.stack import stack_layers
 from orchestrator.measure.image import LayerSize, make_image
 from tests.unit.tars import Item, make_tar
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from orchestrator.docker.engine import Engine
@@ -126,41 +127,44 @@ def test_an_image_is_looked_into_as_it_is_weighed(store: ImageStore) -> None:
 
 
 class _SavingEngine:
-    """An engine that hands images out as archives, in the old form and in the new one."""
+    """An engine that hands an image out as an archive, its layers under names of a form of its own."""
 
-    def __init__(self, tars: dict[str, bytes], *, old: bool) -> None:
+    def __init__(self, tars: Sequence[bytes], form: str) -> None:
         self.saved = 0
+        self.image = self
+        self._digests = [hashlib.sha256(tar).hexdigest() for tar in tars]
         file = io.BytesIO()
         with tarfile.open(fileobj=file, mode="w") as archive:
-            for name, data in tars.items():
-                entry = tarfile.TarInfo(f"{name}/layer.tar" if old else f"blobs/sha256/{name}")
-                entry.size = len(data)
-                archive.addfile(entry, io.BytesIO(data))
+            for number, tar in enumerate(tars):
+                entry = tarfile.TarInfo(form.format(digest=self._digests[number], id=f"{number:064}"))
+                entry.size = len(tar)
+                archive.addfile(entry, io.BytesIO(tar))
         self._data = file.getvalue()
-        self.image = self
 
     def ask(self, _engine: Engine, _method: str, path: str) -> Any:
         if path.endswith("/history"):
             return []
         config: dict[str, Any] = {"Labels": None, "Entrypoint": ["run"], "Cmd": ["-V"], "User": "", "ExposedPorts": {"80/tcp": {}}}
-        return {"Id": "sha256:i", "RootFS": {"Layers": [f"sha256:{'1' * 64}", f"sha256:{'2' * 64}"]}, "Config": config}
+        return {"Id": "sha256:i", "RootFS": {"Layers": [f"sha256:{digest}" for digest in self._digests]}, "Config": config}
 
     def save(self, _name: str) -> Iterator[bytes]:
         self.saved += 1
         yield from (self._data[at : at + 1000] for at in range(0, len(self._data), 1000))
 
 
-@pytest.mark.parametrize("form", ["folders", "blobs"])
+@pytest.mark.parametrize(
+    "form", ["{id}/layer.tar", "blobs/sha256/{digest}", "{digest}.tar"], ids=["before 25", "since 25", "podman"]
+)
 def test_a_classic_store_is_read_once_for_each_layer(form: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Layers are weighed and indexed as they stream out of the engine; known ones are not moved again."""
-    tars = {"1" * 64: make_tar(Item("a", b"12345")), "2" * 64: make_tar(Item(".wh.a"))}
-    engine = _SavingEngine(tars, old=form == "folders")
-    monkeypatch.setattr(images, "client", lambda: engine)
-    monkeypatch.setattr(images, "ask", engine.ask)
+    """Layers are weighed and indexed as they stream out of the engine, whatever it calls them; known ones are not moved again."""
+    tars = [make_tar(Item("a", b"12345")), make_tar(Item(".wh.a"))]
+    engine = _SavingEngine(tars, form)
+    monkeypatch.setattr(saved, "client", lambda: engine)
+    monkeypatch.setattr(saved, "ask", engine.ask)
     found = [read_from_engine(cast("Engine", None), "x") for _ in range(2)]
     assert found[0] == found[1]
     assert engine.saved == 1
-    assert [size.uncompressed_bytes for size in found[0].sizes] == [len(tar) for tar in tars.values()]
+    assert [size.uncompressed_bytes for size in found[0].sizes] == [len(tar) for tar in tars]
     assert [size.estimated for size in found[0].sizes] == [True, True]
     assert stack_layers(found[0].indices).wasted_bytes == (5, 0)
 
