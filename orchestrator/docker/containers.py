@@ -6,7 +6,7 @@ import secrets
 import time
 from contextlib import contextmanager
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
     from orchestrator.docker.api import Talk
     from orchestrator.docker.engine import Engine
-    from orchestrator.docker.streams import Attached
     from orchestrator.model import Limits, Pairs
 
 _TMPFS = "rw,exec,nosuid,nodev,size=64m,mode=1777"  # programs are started from an image's own /tmp, too
@@ -76,7 +75,6 @@ class State(Struct, frozen=True):
     running: bool
     exit_code: int
     out_of_memory: bool
-    error: str  # why it did not start
     health: str  # by the image's own HEALTHCHECK: empty where it has none
     health_said: tuple[str, ...]
 
@@ -162,10 +160,7 @@ def ended_container(  # noqa: PLR0913  # what to run, and how it is confined
     spec = {**_specify(engine, image, confinement, _NO_LOG), **own}
     for needed, repeated in ((wanted, False), ((), True)):
         with _made(engine, confinement.run, spec) as (talk, name):
-            with attached(engine, name, KEEP_BYTES, has_input=bool(stdin)) as streams:
-                if _start(talk, name):
-                    streams.follow(stdin, latest, cancel)
-            ended = _explain(talk, name, streams, latest, cancel)
+            ended = _explain(talk, name, _follow(engine, talk, name, stdin, latest, cancel), latest, cancel)
             took = time.monotonic() - began
             if took > min(_AT_ONCE_S, timeout_s / 2) or not _may_be_lost(ended, needed):
                 yield name, replace(ended, repeated=repeated)
@@ -178,16 +173,38 @@ def _may_be_lost(ended: Ended, wanted: Sequence[str]) -> bool:
     return by_itself and any(not getattr(ended, stream) for stream in wanted)
 
 
-def _start(talk: Talk, name: str) -> bool:
-    """Start a container; why it does not start is in its state."""
+class _Heard(NamedTuple):
+    """What a container printed, and why it did not start."""
+
+    stdout: str = ""
+    stderr: str = ""
+    start_error: str = ""
+
+
+def _follow(engine: Engine, talk: Talk, name: str, stdin: bytes, latest: float, cancel: Event) -> _Heard:
+    """Start a container and follow it, until it has ended, or time is over, or whoever waits gives up."""
+    try:
+        with attached(engine, name, KEEP_BYTES, has_input=bool(stdin)) as streams:
+            why = _start(talk, name)
+            if not why:
+                streams.follow(stdin, latest, cancel)
+            return _Heard(streams.stdout, streams.stderr, why)
+    except RefusedError:  # Podman lets nobody listen to what it cannot start
+        if why := _start(talk, name):
+            return _Heard(start_error=why)
+        raise
+
+
+def _start(talk: Talk, name: str) -> str:
+    """Start a container; say why it does not start."""
     try:
         talk.ask("POST", f"/containers/{name}/start")
-    except RefusedError:
-        return False
-    return True
+    except RefusedError as error:
+        return str(error)
+    return ""
 
 
-def _explain(talk: Talk, name: str, streams: Attached, latest: float, cancel: Event) -> Ended:
+def _explain(talk: Talk, name: str, heard: _Heard, latest: float, cancel: Event) -> Ended:
     """Find out how a container ended, if it did."""
     state = _state_of(talk, name)
     while state.running and not cancel.is_set() and time.monotonic() < latest:
@@ -202,9 +219,9 @@ def _explain(talk: Talk, name: str, streams: Attached, latest: float, cancel: Ev
         out_of_memory=state.out_of_memory,
         timed_out=state.running and not cancel.is_set(),
         cancelled=state.running and cancel.is_set(),
-        start_error=state.error,
-        stdout=streams.stdout,
-        stderr=streams.stderr,
+        start_error=heard.start_error,
+        stdout=heard.stdout,
+        stderr=heard.stderr,
     )
 
 
@@ -213,7 +230,7 @@ def service(engine: Engine, image: str, confinement: Confinement, **options: obj
     """Start an image as it is and leave it running; give its container and, when it did not start, why."""
     spec = {**_specify(engine, image, confinement, _SHORT_LOG), **options}
     with _made(engine, confinement.run, spec) as (talk, name):
-        yield name, None if _start(talk, name) else _state_of(talk, name).error
+        yield name, _start(talk, name) or None
 
 
 def inspect_state(engine: Engine, name: str) -> State:
@@ -229,7 +246,6 @@ def _state_of(talk: Talk, name: str) -> State:
         running=bool(found["Running"]),
         exit_code=int(found["ExitCode"]),
         out_of_memory=bool(found["OOMKilled"]),
-        error=str(found["Error"]),
         health=str(health.get("Status") or ""),
         health_said=tuple(str(probe["Output"]) for probe in health.get("Log") or ()),
     )

@@ -6,6 +6,7 @@ import json
 import socket
 from functools import cache
 from http import HTTPStatus
+from threading import Lock
 from typing import TYPE_CHECKING
 
 from orchestrator.docker.api import RefusedError, ask, remove
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from orchestrator.docker.engine import Engine
 
 OF_RUN = f"{LABEL}.run"
+_making = Lock()
 
 
 def made_by(run: str | None) -> str:
@@ -24,15 +26,30 @@ def made_by(run: str | None) -> str:
 
 
 def make_internal_network(engine: Engine, run: str) -> str:
-    """Make the run's network without a way out."""
+    """Make the run's network without a way out.
+
+    An engine before 25 makes a second one of that name unless it is told to look
+    first, and then still for two who ask at once; and finds neither by its name.
+    """
     name = f"matrix-{run}"
+    network = {"Name": name, "Internal": True, "CheckDuplicate": True, "Labels": {OF_RUN: run}}
     try:
-        ask(engine, "POST", "/networks/create", {"Name": name, "Internal": True, "Labels": {OF_RUN: run}})
+        with _making:
+            ask(engine, "POST", "/networks/create", network)
     except RefusedError as error:
-        if error.status != HTTPStatus.CONFLICT:  # another cell of the run has made it
+        if error.status != HTTPStatus.CONFLICT and not _is_there(engine, name):
             message = f"the internal network could not be made: {error}"
             raise EngineError(message) from error
     return name
+
+
+def _is_there(engine: Engine, name: str) -> bool:
+    """Tell whether a network is there; Podman does not say by its status that another cell of the run has made it."""
+    try:
+        ask(engine, "GET", f"/networks/{name}")
+    except RefusedError:
+        return False
+    return True
 
 
 @cache

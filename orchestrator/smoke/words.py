@@ -18,7 +18,10 @@ _MEANT = {
     signal.SIGFPE: "arithmetic error",
     signal.SIGTERM: "terminated",
 }
-_NOT_THERE = re.compile(r'exec: "?([^":]+)"?: (?:executable file not found in \$PATH|stat .*no such file or directory)')
+_NOT_THERE = re.compile(  # as runc says it, and crun
+    r'exec: "?([^":]+)"?: (?:executable file not found in \$PATH|stat .*no such file or directory)'
+    r"|executable file `([^`]+)` not found"
+)
 REASON_LENGTH = 300
 
 
@@ -56,8 +59,8 @@ def explain_code(code: int, *, out_of_memory: bool = False, memory_bytes: int | 
 def explain_start(error: str) -> str:
     """Say why a container did not start."""
     if found := _NOT_THERE.search(error):
-        return f"'{found[1]}' is not in the image"
-    if "permission denied" in error:
+        return f"'{found[1] or found[2]}' is not in the image"
+    if "permission denied" in error or "exists but it is not executable" in error:
         return "the command in the image may not be executed (permission denied)"
     if "exec format error" in error:
         return "the command in the image is for another platform, or no program (exec format error)"

@@ -12,7 +12,8 @@ import sys
 import tarfile
 import threading
 import time
-from contextlib import contextmanager
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,9 +26,11 @@ from orchestrator.docker.containers import KEEP_BYTES, Confinement, container, e
 from orchestrator.docker.engine import connect
 from orchestrator.docker.images import load_image, remove_image
 from orchestrator.docker.installed import installation, remember_client
+from orchestrator.docker.networks import make_internal_network
 from orchestrator.docker.streams import Attached, attached, read_frames
 from orchestrator.errors import EngineError
 from orchestrator.model import Limits
+from orchestrator.smoke.commands import explain_end
 from tests.unit.docker_fake import make_engine
 
 if TYPE_CHECKING:
@@ -174,6 +177,75 @@ def test_no_more_processors_are_asked_for_than_an_engine_can_give(
         with container(asked, "i", Confinement(RUN, "cell", Limits(cpus=wanted))):
             pass
     assert [(one["NanoCpus"], one["Memory"], one["PidsLimit"]) for one in specs] == [(nano, 512 * 1024**2, 256)]
+
+
+def test_an_old_engine_makes_one_network_for_all_cells(tmp_path: Path) -> None:
+    """Before 25 it makes another one of the same name where nobody tells it to look, or where two ask at once."""
+    made: list[str] = []
+    both = threading.Barrier(2)
+
+    def answer(handler: Any) -> None:
+        asked = json.loads(handler.rfile.read(int(handler.headers["Content-Length"])))
+        is_there = asked.get("CheckDuplicate") and asked["Name"] in made
+        with suppress(threading.BrokenBarrierError):  # nobody else asks meanwhile
+            both.wait(0.2)
+        if is_there:
+            handler.reply(409, b'{"message": "network with name already exists"}')
+        else:
+            made.append(asked["Name"])
+            handler.reply(201, b"{}")
+
+    with serving(tmp_path, answer) as (engine, asked), ThreadPoolExecutor(2) as cells:
+        names = list(cells.map(lambda _: make_internal_network(engine, RUN), range(3)))
+    assert (made, names, len(asked)) == ([f"matrix-{RUN}"], [f"matrix-{RUN}"] * 3, 3)
+
+
+@pytest.mark.parametrize("is_there", [True, False])
+def test_podman_says_in_its_own_way_that_a_network_is_there(tmp_path: Path, *, is_there: bool) -> None:
+    """With a status that may mean anything; so the network is looked for."""
+
+    def answer(handler: Any) -> None:
+        if handler.rfile.read(int(handler.headers.get("Content-Length", 0))):
+            handler.reply(500, b'{"message": "network name x already used: network already exists"}')
+        else:
+            handler.reply(200 if is_there else 404, b'{"message": "no such network"}')
+
+    with serving(tmp_path, answer) as (engine, _):
+        if is_there:
+            assert make_internal_network(engine, RUN) == f"matrix-{RUN}"
+        else:
+            with pytest.raises(EngineError, match="the internal network could not be made: network name x already used"):
+                make_internal_network(engine, RUN)
+
+
+@pytest.mark.parametrize("starts", [False, True])
+def test_podman_lets_nobody_listen_to_what_it_cannot_start(tmp_path: Path, *, starts: bool) -> None:
+    """Why it cannot is what a check found out; any other refusal is the engine's trouble."""
+    why = b'{"message": "crun: executable file `nope` not found in $PATH: No such file or directory"}'
+
+    def answer(handler: Any) -> None:
+        handler.rfile.read(int(handler.headers.get("Content-Length", 0)))
+        path = handler.path.partition("?")[0]
+        if path.endswith("/json"):
+            handler.reply(200, b'{"State": {"Running": false, "ExitCode": 0, "OOMKilled": false, "Error": ""}}')
+        elif path.endswith("/attach"):
+            handler.reply(409, why)
+        elif path.endswith("/start") and not starts:
+            handler.reply(500, why)
+        else:
+            handler.reply(204, b"")
+
+    def run(engine: Engine) -> Ended:
+        confinement = Confinement(RUN, "cell", Limits())
+        with ended_container(engine, "i", ["nope"], confinement, timeout_s=10, cancel=threading.Event()) as (_, ended):
+            return ended
+
+    with serving(tmp_path, answer) as (engine, _):
+        if starts:
+            with pytest.raises(RefusedError, match="executable file `nope` not found"):
+                run(engine)
+        else:
+            assert explain_end(run(engine), 10, 0) == ("failed", "'nope' is not in the image")
 
 
 def test_an_engine_that_is_gone(tmp_path: Path) -> None:

@@ -66,6 +66,12 @@ def test_the_engine_knows_who_ran_out_of_memory() -> None:
             "'nosuch' is not in the image",
         ),
         ('exec: "/no/such": stat /no/such: no such file or directory: unknown', "'/no/such' is not in the image"),
+        ("crun: executable file `nosuch` not found in $PATH: No such file or directory", "'nosuch' is not in the image"),
+        ("crun: executable file `/no/such` not found: No such file or directory", "'/no/such' is not in the image"),
+        (
+            "crun: the path `/etc/passwd` exists but it is not executable: Operation not permitted",
+            "the command in the image may not be executed (permission denied)",
+        ),
         ('exec: "/etc/passwd": permission denied', "the command in the image may not be executed (permission denied)"),
         ("exec /run.sh: exec format error", "the command in the image is for another platform, or no program (exec format error)"),
         (
