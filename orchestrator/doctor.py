@@ -13,8 +13,8 @@ from msgspec import Struct, to_builtins
 
 from orchestrator.config.load import load_matrix
 from orchestrator.docker.builder import inspect_builder
-from orchestrator.docker.dial import listens
-from orchestrator.docker.engine import connect
+from orchestrator.docker.dial import check_own_buildkit, listens
+from orchestrator.docker.engine import connect, describe_unlimited
 from orchestrator.environment import builder_spec
 from orchestrator.errors import EngineError, ExitCode, MatrixError
 from orchestrator.exposed import find_exposed
@@ -55,9 +55,9 @@ def examine(file: Path, reports: Path) -> list[Examined]:
     is_needed = matrix is None or builder_spec(matrix).needs_engine
     engine = _try(findings, "engine", partial(connect, is_needed=is_needed), _describe_engine)
     if engine is not None:
-        findings += [_examine_store(engine)] if engine.answers else []
+        findings += [_examine_store(engine), *_examine_limits(engine)] if engine.answers else []
         spec = builder_spec(matrix) if matrix else BuilderSpec()
-        _try(findings, "builder", partial(_find_builder, engine, spec), partial(_describe_builder, spec.name, repeat_options(file)))
+        _try(findings, "builder", partial(_find_builder, engine, spec), partial(_describe_builder, spec, repeat_options(file)))
     folder = _try(findings, "cache folder", cache_folder, lambda folder: f"{folder}, {_free(folder)}")
     if folder is not None and shutil.disk_usage(folder).free < _ROOM_BYTES:
         words = f"only {_free(folder)} at {folder}; `docker buildx prune` and `matrix clean{repeat_options(file)} --runs` free some"
@@ -78,14 +78,21 @@ def _try(findings: list[Examined], what: str, look: Callable[[], T], describe: C
 def _describe_engine(engine: Engine) -> str:
     if not engine.answers:
         return f"none answers, and none is needed: the builder is elsewhere; buildx {engine.buildx}"
-    return f"Docker {engine.version}, buildx {engine.buildx}, {engine.platform}, {engine.cpus} CPUs"
+    return f"{engine.product} {engine.version}, buildx {engine.buildx}, {engine.platform}, {engine.cpus} CPUs"
 
 
 def _examine_store(engine: Engine) -> Examined:
     if engine.containerd_store:
         return Examined("image store", ok=True, words="containerd: images are measured without being moved")
+    if engine.product != "Docker":
+        return Examined("image store", ok=True, words=f"{engine.storage}; images are measured as they leave the builder")
     words = f"{engine.storage}: works; compressed sizes are estimates. The containerd image store is exact and faster"
     return Examined("image store", ok=True, words=words)
+
+
+def _examine_limits(engine: Engine) -> list[Examined]:
+    words = describe_unlimited(engine)
+    return [Examined("limits", ok=True, words=words)] if words else []
 
 
 class _Looked(Struct, frozen=True):
@@ -96,7 +103,10 @@ class _Looked(Struct, frozen=True):
 
 
 def _find_builder(engine: Engine, spec: BuilderSpec) -> _Looked:
-    """Look at the builder; a run makes or starts one, but not the daemons of a remote one."""
+    """Look at the builder; a run makes or starts one, but neither the daemons of a remote one nor the engine's own BuildKit."""
+    if spec.driver == "docker":
+        check_own_buildkit(engine, spec.why_in_engine)
+        return _Looked(None, [])
     found = inspect_builder(engine, spec.name)
     if found is None:
         answers = {endpoint: listens(endpoint) for endpoint in _endpoints(spec)}
@@ -114,8 +124,10 @@ def _endpoints(spec: BuilderSpec) -> list[str]:
     return [endpoint for endpoint in asked if endpoint]
 
 
-def _describe_builder(name: str, options: str, looked: _Looked) -> str:
-    found = looked.found
+def _describe_builder(spec: BuilderSpec, options: str, looked: _Looked) -> str:
+    found, name = looked.found, spec.name
+    if spec.driver == "docker":
+        return f"the engine's own BuildKit ({spec.why_in_engine})"
     if found is None:
         words = f"; whether anything answers at {', '.join(looked.untried)} was not tried" if looked.untried else ""
         return f"'{name}' is not there yet; `matrix bootstrap{options}`, or the first run, makes it{words}"

@@ -47,5 +47,6 @@ def make_environment(engine: Engine, builder: Builder, spec: BuilderSpec) -> Env
         tool=__version__,
         cpu=cpu_model() if engine.is_local and not spec.is_elsewhere else None,
         builder_limits=limits or None,
+        product=engine.product if engine.answers else None,
         endpoints=(spec.endpoint or "", *(node.endpoint or "" for node in spec.nodes)) if builder.driver == "remote" else None,
     )

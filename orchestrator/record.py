@@ -34,6 +34,7 @@ class Environment(Struct, frozen=True):
     cpu: str | None = None
     builder_limits: Mapping[str, str] | None = None
     endpoints: tuple[str, ...] | None = None  # where the nodes of a remote builder are
+    product: str | None = None  # the engine's: `docker` is its version, Docker's or Podman's
 
 
 class RunInputs(Struct, frozen=True):

@@ -14,6 +14,7 @@ from msgspec import Struct
 
 from orchestrator.asking import beside
 from orchestrator.docker import process
+from orchestrator.docker.dial import check_own_buildkit
 from orchestrator.docker.engine import connect
 from orchestrator.docker.marks import MARK, is_marked, remove_mark, write_mark
 from orchestrator.docker.nodes import Existing, native_platforms, needed_nodes, other_platforms, parse_inspection
@@ -121,6 +122,7 @@ def _runs(existing: Existing, platforms: Collection[str | None]) -> bool:
 
 def _own_buildkit(engine: Engine, why: str) -> Builder:
     """Use the BuildKit inside the engine; it has no settings to heal."""
+    check_own_buildkit(engine, why)
     did = f"using the engine's own BuildKit ({why})"
     return Builder(engine.context, "docker", None, engine.containerd_store, did, native=(engine.platform,))
 

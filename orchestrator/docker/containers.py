@@ -108,7 +108,7 @@ def _specify(engine: Engine, image: str, confinement: Confinement, logs: Mapping
 
 def _nano_cpus(engine: Engine, limits: Limits) -> int:
     """Give the limit of processors, if the engine takes one: it refuses more than it has, and any where it can hold to none."""
-    return int(min(limits.cpus, engine.cpus or limits.cpus) * 1e9) if engine.limits_cpus else 0
+    return int(min(limits.cpus, engine.cpus or limits.cpus) * 1e9) if "processors" not in engine.unlimited else 0
 
 
 @contextmanager

@@ -11,7 +11,6 @@ from typing import IO, TYPE_CHECKING, Any
 from msgspec import Struct
 
 from orchestrator.docker.api import RefusedError, ask, talking
-from orchestrator.docker.client import client, engine_errors
 from orchestrator.docker.images import remove_image, words_of
 from orchestrator.errors import EngineError
 
@@ -125,8 +124,12 @@ def kind_of(found: tarfile.TarInfo) -> int:
 @contextmanager
 def snapshot(engine: Engine, box: str, image: str) -> Iterator[None]:
     """Keep what an ended container has written as an image of this name, for a while."""
-    with engine_errors("what the container has written cannot be kept"):
-        client().container.commit(box, tag=image)
+    name, _, tag = image.rpartition(":")
+    try:
+        ask(engine, "POST", "/commit", {}, {"container": box, "repo": name, "tag": tag})
+    except RefusedError as error:
+        message = f"what the container has written cannot be kept: {error}"
+        raise EngineError(message) from error
     try:
         yield
     finally:

@@ -10,7 +10,7 @@ from threading import Thread
 from typing import IO, TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from orchestrator.docker.api import talking
+from orchestrator.docker.api import RefusedError, talking
 from orchestrator.docker.engine import child_environment
 from orchestrator.docker.process import carrying
 from orchestrator.errors import EngineError
@@ -97,6 +97,24 @@ def dial(engine: Engine, builder: Builder, platform: str | None) -> Iterator[Lin
             stack.enter_context(_carried(engine, builder, platform, connection, said))
             stack.callback(line.hang_up)  # whatever carries it ends with it
             yield line
+
+
+def check_own_buildkit(engine: Engine, why: str) -> None:
+    """See that the engine has a BuildKit of its own, where that is to build; whether the engine answers is not found out here.
+
+    Where there is none, buildx makes a builder in a container, and says nothing of it.
+    """
+    try:
+        with talking(engine) as talk:
+            talk.upgrade("/grpc", "h2c")
+    except RefusedError as error:
+        message = (
+            f"the engine at {engine.endpoint} ({engine.product} {engine.version}) has no BuildKit of its own that can be reached, "
+            f"which was to build ({why}); it takes a builder in a container, of an image that can be had, or builder.driver: remote"
+        )
+        raise EngineError(message) from error
+    except EngineError:
+        return
 
 
 def listens(endpoint: str) -> bool | None:

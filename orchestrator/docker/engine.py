@@ -25,6 +25,8 @@ _BAKING = (0, 17, 0)  # the first whose bake takes a cell's network, and is told
 _ANSWER_S = 30.0
 _QUICK_S = 10.0
 _USUAL_ENDPOINT = "unix:///var/run/docker.sock"
+_LIMITS = {"MemoryLimit": "memory", "PidsLimit": "processes", "CpuCfsQuota": "processors"}  # by what an engine says of them
+_PODMANS_LOG = "k8s-file"  # the way to keep a container's output that Podman alone has: it does not give its name
 _OF_TRACING = ("OTEL_", "DOCKER_CLI_OTEL_", "TRACEPARENT", "TRACESTATE")
 _VERSION = re.compile(r"v?(\d+)\.(\d+)(?:\.(\d+))?\S*")
 
@@ -45,7 +47,8 @@ class Engine(Struct, frozen=True):
     cgroup: str
     endpoint: str  # where the client finds it
     answers: bool = True  # a remote builder needs the client only
-    limits_cpus: bool = True  # not where its kernel, or whoever started it without root, keeps that from it
+    unlimited: tuple[str, ...] = ()  # what its kernel, or whoever started it without root, keeps it from limiting
+    product: str = "Docker"
 
     @property
     def is_local(self) -> bool:
@@ -118,7 +121,8 @@ def connect(*, is_needed: bool = True, asked: Future[Answer] | None = None) -> E
         platform=_platform(str(info.get("OSType", "linux")), str(info.get("Architecture", ""))),
         cgroup=f"v{info.get('CgroupVersion') or '1'}",
         endpoint=_endpoint(docker, client),
-        limits_cpus=info.get("CpuCfsQuota") is not False,
+        unlimited=tuple(word for name, word in _LIMITS.items() if info.get(name) is False),
+        product="Podman" if _PODMANS_LOG in ((info.get("Plugins") or {}).get("Log") or ()) else "Docker",
     )
 
 
@@ -183,6 +187,12 @@ def _argv_of(plugin: dict[str, Any], docker: str) -> tuple[str, ...]:
     """Start buildx itself where docker says where it lies: docker would first ask each of its plugins what it is."""
     path = str(plugin.get("Path", ""))
     return (path,) if path and os.access(path, os.X_OK) else (docker, "buildx")
+
+
+def describe_unlimited(engine: Engine) -> str:
+    """Say what an engine cannot limit; nothing of one that can limit all."""
+    words = " and ".join(filter(None, [", ".join(engine.unlimited[:-1]), *engine.unlimited[-1:]]))
+    return f"this engine cannot limit {words}: checks in containers run without" if words else ""
 
 
 def explain_silence(words: str, endpoint: str, *, timed_out: bool = False) -> str:

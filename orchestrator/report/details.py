@@ -47,13 +47,14 @@ def about_run(record: RunRecord) -> list[Fact]:
     where, inputs = record.environment, record.inputs
     memory = None if where.memory_bytes is None else f"{where.memory_bytes / 1e9:.1f} GB"
     stored = where.storage and f"{where.storage} image store"
+    engine = f"{where.product or 'Docker'} {where.docker or '?'}"
     elsewhere = f"at {' and '.join(where.endpoints)}" if where.endpoints else None
     commit = inputs.git_commit and inputs.git_commit + (" with changes" if inputs.git_dirty else "")
     facts: list[Fact] = [
         ("run", record.id),
         ("started", _moment(record.started_at)),
         ("finished", _moment(record.finished_at)),
-        ("engine", None if elsewhere and not where.docker else _joined(f"Docker {where.docker or '?'}", stored)),
+        ("engine", None if elsewhere and not where.docker else _joined(engine, stored)),
         ("builder", _joined(f"buildx {where.buildx or '?'}", where.driver and f"driver {where.driver}", where.buildkit, elsewhere)),
         ("machine", _joined("unknown" if elsewhere else f"{where.cpus or '?'} CPUs", memory, where.platform)),
         ("matrix", where.tool),

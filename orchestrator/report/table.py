@@ -145,7 +145,7 @@ def make_heading(record: RunRecord) -> list[str]:
     where = record.environment
     buildx = f"buildx {where.buildx or '?'}, driver {where.driver or '?'}"
     stored = f"{where.storage} image store" if where.storage else "image store unknown"
-    tools = f"Docker {where.docker or '?'}, {buildx}, {stored}"
+    tools = f"{where.product or 'Docker'} {where.docker or '?'}, {buildx}, {stored}"
     machine = f"{where.cpus or '?'} CPUs, {where.platform or '?'}, matrix {where.tool or '?'}"
     if where.endpoints:  # of other machines no more is known
         tools = f"{buildx} at {' and '.join(where.endpoints)}, BuildKit {where.buildkit or '?'}"

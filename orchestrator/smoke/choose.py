@@ -10,7 +10,7 @@ from orchestrator.model import HttpCheck, Limits, ProbeCheck, StructureCheck
 from orchestrator.probes import PROBE_NEEDS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator
     from pathlib import Path
 
     from orchestrator.model import Check
@@ -50,6 +50,15 @@ def find_unheld_limits(check: Check) -> Iterator[str]:
         yield "capabilities of its own"
     if limits.network == "internal" and not isinstance(check, HttpCheck):
         yield "a network without a way out"
+
+
+def find_unlimited(check: Check, unlimited: Collection[str]) -> Iterator[str]:
+    """Name the limits that were set for a check, and that an engine cannot hold its container to."""
+    limits, usual = check.limits, Limits()
+    if limits.memory_bytes != usual.memory_bytes and "memory" in unlimited:
+        yield "a memory limit"
+    if limits.pids != usual.pids and "processes" in unlimited:
+        yield "a process limit"
 
 
 def _has_capabilities(path: Path, name: str) -> bool:

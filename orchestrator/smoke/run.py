@@ -15,7 +15,7 @@ from orchestrator.docker.networks import reaches_containers
 from orchestrator.model import HealthyCheck, HttpCheck, ImportCheck, ProbeCheck, RunCheck, StructureCheck
 from orchestrator.probes import PROBE_NEEDS
 from orchestrator.record import CheckResult, Smoke
-from orchestrator.smoke.choose import GRAPH, find_unheld_limits
+from orchestrator.smoke.choose import GRAPH, find_unheld_limits, find_unlimited
 from orchestrator.smoke.commands import DEFAULT_CHECK_S, check_command, check_imports, make_command_call, make_import_call
 from orchestrator.smoke.patterns import UndecidedError
 from orchestrator.smoke.probes import PROBE_S, check_probe, make_probe_call
@@ -148,8 +148,8 @@ def _run_check(subject: Subject, check: Check, timeout_s: float) -> list[CheckRe
     started = time.monotonic()
     in_graph = subject.runner.name == GRAPH
     subject.log(f"--- {describe(check)}")
-    if in_graph and (unheld := ", ".join(find_unheld_limits(check))):
-        return [CheckResult(describe(check), "skipped", f"it needs a container, since it asks for {unheld}", runner=GRAPH)]
+    if why := _why_skipped(subject, check):
+        return [CheckResult(describe(check), "skipped", why, runner=subject.runner.name)]
     try:
         match check:
             case ImportCheck():
@@ -172,6 +172,15 @@ def _run_check(subject: Subject, check: Check, timeout_s: float) -> list[CheckRe
     took = time.monotonic() - started
     name = subject.runner.name
     return [replace(result, duration_s=took if result.duration_s is None else result.duration_s, runner=name) for result in results]
+
+
+def _why_skipped(subject: Subject, check: Check) -> str:
+    """Say why a check is not run: it asks for limits to which its runner cannot hold it."""
+    if subject.runner.name == GRAPH:
+        unheld = ", ".join(find_unheld_limits(check))
+        return f"it needs a container, since it asks for {unheld}" if unheld else ""
+    unheld = " and ".join(find_unlimited(check, subject.engine.unlimited))
+    return f"it asks for {unheld}, to which this engine can hold no container" if unheld else ""
 
 
 def describe(check: Check) -> str:

@@ -23,15 +23,19 @@ from msgspec.structs import replace
 
 from orchestrator.docker.api import RefusedError, ask, talking
 from orchestrator.docker.containers import KEEP_BYTES, Confinement, container, ended_container, list_containers
+from orchestrator.docker.contents import snapshot
+from orchestrator.docker.dial import check_own_buildkit
 from orchestrator.docker.engine import connect
 from orchestrator.docker.images import load_image, remove_image
 from orchestrator.docker.installed import installation, remember_client
 from orchestrator.docker.networks import make_internal_network
 from orchestrator.docker.streams import Attached, attached, read_frames
 from orchestrator.errors import EngineError
-from orchestrator.model import Limits
+from orchestrator.model import HealthyCheck, Limits
 from orchestrator.smoke.commands import explain_end
+from orchestrator.smoke.services import check_health
 from tests.unit.docker_fake import make_engine
+from tests.unit.test_runners import FakeRunner, make_subject
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -159,10 +163,10 @@ def test_an_engine_that_hangs_up_after_an_answer_is_not_looked_for_elsewhere(tmp
 
 
 @pytest.mark.parametrize(
-    ("limits_cpus", "has", "wanted", "nano"), [(True, 2, 4.0, 2e9), (True, 2, 0.5, 5e8), (True, 0, 4.0, 4e9), (False, 2, 0.5, 0)]
+    ("unlimited", "has", "wanted", "nano"), [((), 2, 4.0, 2e9), ((), 2, 0.5, 5e8), ((), 0, 4.0, 4e9), (("processors",), 2, 0.5, 0)]
 )
 def test_no_more_processors_are_asked_for_than_an_engine_can_give(
-    tmp_path: Path, has: int, wanted: float, nano: float, *, limits_cpus: bool
+    tmp_path: Path, unlimited: tuple[str, ...], has: int, wanted: float, nano: float
 ) -> None:
     """It refuses more than it has, and any limit where its kernel holds none; the other limits are asked for all the same."""
     specs: list[dict[str, Any]] = []
@@ -173,7 +177,7 @@ def test_no_more_processors_are_asked_for_than_an_engine_can_give(
         handler.reply(201, b"{}")
 
     with serving(tmp_path, answer) as (engine, _):
-        asked = replace(engine, limits_cpus=limits_cpus, cpus=has)
+        asked = replace(engine, unlimited=unlimited, cpus=has)
         with container(asked, "i", Confinement(RUN, "cell", Limits(cpus=wanted))):
             pass
     assert [(one["NanoCpus"], one["Memory"], one["PidsLimit"]) for one in specs] == [(nano, 512 * 1024**2, 256)]
@@ -246,6 +250,46 @@ def test_podman_lets_nobody_listen_to_what_it_cannot_start(tmp_path: Path, *, st
                 run(engine)
         else:
             assert explain_end(run(engine), 10, 0) == ("failed", "'nope' is not in the image")
+
+
+@pytest.mark.parametrize(("product", "outcome"), [("Podman", "error"), ("Docker", "failed")])
+def test_a_healthcheck_that_podman_never_runs_is_not_the_images_fault(tmp_path: Path, product: str, outcome: str) -> None:
+    """It has systemd run them; where there is none, a container is starting for ever."""
+    state = b'{"State": {"Running": true, "ExitCode": 0, "OOMKilled": false, "Health": {"Status": "starting", "Log": []}}}'
+
+    def answer(handler: Any) -> None:
+        handler.rfile.read(int(handler.headers.get("Content-Length", 0)))
+        handler.reply(200, state if handler.path.endswith("/json") else b"")
+
+    with serving(tmp_path, answer) as (engine, _):
+        subject = make_subject(FakeRunner(None))
+        found = check_health(replace(subject, engine=replace(engine, product=product)), HealthyCheck(within_s=0.3), 10)
+    assert found.outcome == outcome
+    assert ("Podman leaves that to systemd" in (found.reason or "")) is (product == "Podman")
+
+
+def test_what_a_container_has_written_is_kept_by_a_question_that_podman_understands(tmp_path: Path) -> None:
+    """Its version 4 refuses one without an object, as the docker command puts it."""
+    bodies: list[bytes] = []
+
+    def answer(handler: Any) -> None:
+        bodies.append(handler.rfile.read(int(handler.headers.get("Content-Length", 0))))
+        handler.reply(201, b'{"Id": "x"}')
+
+    with serving(tmp_path, answer) as (engine, asked):
+        with snapshot(engine, "box", "matrix.local/structure:x"):
+            assert asked == ["POST /v1.51/commit?container=box&repo=matrix.local%2Fstructure&tag=x"]
+        assert json.loads(bodies[0]) == {}
+
+
+def test_an_engine_without_a_buildkit_of_its_own_is_told_from_one_that_is_away(tmp_path: Path) -> None:
+    """Podman has none, and a proxy before an engine's socket may let nobody through to it; buildx would say nothing."""
+    with serving(tmp_path, lambda handler: handler.reply(404, b"Not Found")) as (engine, asked):
+        words = r"\(Podman 5.4.2\) has no BuildKit of its own that can be reached, which was to build \(it was asked for\)"
+        with pytest.raises(EngineError, match=words):
+            check_own_buildkit(replace(engine, product="Podman", version="5.4.2"), "it was asked for")
+        assert asked == ["POST /v1.51/grpc"]
+    check_own_buildkit(engine, "it was asked for")
 
 
 def test_an_engine_that_is_gone(tmp_path: Path) -> None:

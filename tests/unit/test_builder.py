@@ -74,6 +74,14 @@ def docker(monkeypatch: pytest.MonkeyPatch) -> FakeDocker:
     return fake
 
 
+@pytest.fixture(autouse=True)
+def own(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Give an engine that has a BuildKit of its own; it is asked for that where it is to build, and told why."""
+    asked: list[str] = []
+    monkeypatch.setattr("orchestrator.docker.builder.check_own_buildkit", lambda _, why: asked.append(why))
+    return asked
+
+
 def use(monkeypatch: pytest.MonkeyPatch, **answers: Answer | list[Answer]) -> FakeDocker:
     """Put a docker with these answers in the place of the real one."""
     fake = FakeDocker(buildx_inspect_bootstrap="", **answers)
@@ -230,11 +238,11 @@ def test_without_the_builders_image_the_engines_own_buildkit_is_used(monkeypatch
     assert builder.did == f"using the engine's own BuildKit (the builder image {SPEC.image} cannot be had here)"
 
 
-def test_the_engines_own_buildkit_can_be_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_engines_own_buildkit_can_be_asked_for(monkeypatch: pytest.MonkeyPatch, own: list[str]) -> None:
     """`driver: docker` makes nothing; with containerd's store its images leave as layouts."""
     use(monkeypatch)
     builder = ensure_builder(replace(ENGINE, containerd_store=True), BuilderSpec(driver="docker"))
-    assert (builder.name, builder.exports_oci) == ("default", True)
+    assert (builder.name, builder.exports_oci, own) == ("default", True, ["matrix.yaml asks for it"])
 
 
 def test_a_builder_that_cannot_be_made_leaves_nothing_behind(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,7 +10,7 @@ import pytest
 from msgspec.structs import replace
 
 from orchestrator.docker import process
-from orchestrator.docker.engine import ask_engine, connect, explain_silence, find_client
+from orchestrator.docker.engine import ask_engine, connect, describe_unlimited, explain_silence, find_client
 from orchestrator.docker.process import Exit
 from orchestrator.errors import EngineError, ExitCode
 from tests.unit.docker_fake import FakeDocker, make_engine, make_which
@@ -93,13 +93,32 @@ def test_an_engine_with_containerds_store_and_elsewhere_is_told(monkeypatch: pyt
     assert (engine.containerd_store, engine.is_local, engine.platform, engine.cgroup) == (True, False, "linux/riscv64", "v1")
 
 
-@pytest.mark.parametrize(("said", "limits"), [({}, True), ({"CpuCfsQuota": True}, True), ({"CpuCfsQuota": False}, False)])
-def test_an_engine_says_where_it_cannot_limit_processors(
-    monkeypatch: pytest.MonkeyPatch, said: dict[str, bool], *, limits: bool
-) -> None:
-    """One that does not say so can."""
+@pytest.mark.parametrize(
+    ("said", "words"),
+    [
+        ({}, ""),
+        ({"CpuCfsQuota": True, "MemoryLimit": True, "PidsLimit": True}, ""),
+        ({"CpuCfsQuota": False}, "this engine cannot limit processors: checks in containers run without"),
+        (
+            {"CpuCfsQuota": False, "MemoryLimit": False, "PidsLimit": False},
+            "this engine cannot limit memory, processes and processors: checks in containers run without",
+        ),
+    ],
+)
+def test_an_engine_says_what_it_cannot_limit(monkeypatch: pytest.MonkeyPatch, said: dict[str, bool], words: str) -> None:
+    """One without root on a kernel with cgroup v1 limits nothing; one that does not say so can."""
     use(monkeypatch, FakeDocker(info=json.dumps({**INFO, **said}), context_inspect="unix:///var/run/docker.sock\n"))
-    assert connect().limits_cpus is limits
+    assert describe_unlimited(connect()) == words
+
+
+@pytest.mark.parametrize(
+    ("logs", "product"),
+    [(["json-file", "local", "journald"], "Docker"), (["k8s-file", "none", "passthrough", "journald"], "Podman")],
+)
+def test_podman_is_not_taken_for_docker(monkeypatch: pytest.MonkeyPatch, logs: list[str], product: str) -> None:
+    """It answers docker's questions, with versions of its own; these are the ways to keep logs that both name."""
+    use(monkeypatch, FakeDocker(info=json.dumps({**INFO, "Plugins": {"Log": logs}})))
+    assert connect().product == product
 
 
 def test_without_a_client_the_way_to_one_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

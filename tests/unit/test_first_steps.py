@@ -13,7 +13,7 @@ from orchestrator.config.load import load_matrix
 from orchestrator.docker import process
 from orchestrator.doctor import examine, render_examination
 from orchestrator.ending import exit_code_of
-from orchestrator.errors import ExitCode, StoreError, UsageError
+from orchestrator.errors import EngineError, ExitCode, StoreError, UsageError
 from orchestrator.exposed import find_exposed
 from orchestrator.model import Status
 from orchestrator.starter import FILES, write_starter
@@ -127,6 +127,25 @@ def test_doctor_finds_a_machine_that_has_everything(folder: Path, monkeypatch: p
     assert found["image store"][1].startswith("overlay2: works; compressed sizes are estimates")
     text = "Driver: docker-container\nBuildKit version: v0.21.0\n"
     assert examined(folder, monkeypatch, buildx_inspect=text)["builder"][1] == "'matrix': docker-container, BuildKit v0.21.0"
+
+
+def test_doctor_looks_for_the_engines_own_buildkit_where_that_is_to_build(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing has to be made then; Podman, for one, has none."""
+    podman = {"Plugins": {"Log": ["k8s-file"]}, "MemoryLimit": False}
+    (folder / "matrix.yaml").write_text("version: 1\nname: m\naxes: {a: [x]}\nbuilder: {driver: docker}\n")
+    monkeypatch.setattr("orchestrator.doctor.check_own_buildkit", lambda *_: None)
+    assert examined(folder, monkeypatch)["builder"] == (True, "the engine's own BuildKit (matrix.yaml asks for it)")
+
+    def refuse(_: object, why: str) -> None:
+        message = f"no BuildKit ({why})"
+        raise EngineError(message)
+
+    monkeypatch.setattr("orchestrator.doctor.check_own_buildkit", refuse)
+    found = examined(folder, monkeypatch, info=json.dumps({**json.loads(INFO), **podman}))
+    assert found["builder"] == (False, "no BuildKit (matrix.yaml asks for it)")
+    assert found["engine"] == (True, "Podman 28.1.0, buildx 0.23.0, linux/amd64, 2 CPUs")
+    assert found["image store"] == (True, "overlay2; images are measured as they leave the builder")
+    assert found["limits"] == (True, "this engine cannot limit memory: checks in containers run without")
 
 
 def test_doctor_misses_no_engine_where_the_builder_is_elsewhere(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -182,6 +182,17 @@ def test_checks_that_ran_ahead_are_counted_against_the_time_of_all() -> None:
     ]  # fmt: skip
 
 
+def test_what_an_engine_cannot_limit_is_skipped_with_its_reason() -> None:
+    """A check that asks for a limit has not passed where none was held; the limits of all checks are left out without a word."""
+    runner = FakeRunner(lambda _: end_with(0), name="container")
+    subject = make_subject(runner)
+    subject = replace(subject, engine=replace(subject.engine, unlimited=("memory", "processes", "processors")))
+    checks: list[Check] = [PLAIN, TIGHT, RunCheck(("true",), limits=Limits(cpus=0.5))]
+    smoke = run_checks(subject, checks, dict.fromkeys(checks, runner), 60.0)
+    reason = "it asks for a memory limit and a process limit, to which this engine can hold no container"
+    assert [(found.outcome, found.reason) for found in smoke.checks] == [("passed", None), ("skipped", reason), ("passed", None)]
+
+
 def test_what_a_step_cannot_do_is_skipped_with_its_reason() -> None:
     """It has not passed: nobody has tried."""
     assert check_one(TIGHT, None) == [
