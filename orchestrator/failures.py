@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from orchestrator.measure.progress import Vertex
 
 _OF_THE_DOCKERFILE = re.compile(rf"{BEHIND_A_COMMAND}(?:exit code: (\d+)|cancell?ed)(?!.*{BEHIND_A_COMMAND})", re.DOTALL)
+_NO_NETWORK = re.compile(rf"{BEHIND_A_COMMAND}network (\S+) not found")
+_NO_MOUNT = re.compile(rf"{BEHIND_A_COMMAND}(using mount program .*)", re.DOTALL)
 _PASSING = re.compile(
     r"connection reset|connection refused|broken pipe|unexpected EOF|: EOF$|i/o timeout|TLS handshake timeout"
     r"|network is unreachable|no route to host"
@@ -69,8 +71,8 @@ def classify_failure(  # noqa: PLR0911  # one for each kind of cause
         return BuildFailure(_step_reason(step, found[1], log_tail), is_ours=True, passing=False)
     if _DISK.search(error) and "dockerfile parse error" not in error:
         return _disk_failure(words, cache, builder)
-    if step is not None and step.name == _BOOTING:
-        return BuildFailure(f"the builder did not start: {shorten(words)}", is_ours=False, passing=True)
+    if failure := _unstarted(step, error, words):
+        return failure
     asked = " ".join([step.name if step else "", *_POINTED.findall(text)])
     if reason := _find_in_inputs(words, asked):
         return BuildFailure(reason, is_ours=True, passing=False)
@@ -105,6 +107,22 @@ def _disk_failure(words: str, cache: str | None, builder: str | None) -> BuildFa
         reason = f"no room left on the builder's disk: {shorten(words)}; `docker buildx prune --builder {builder}` frees some"
     else:
         reason = f"no room left on the engine's disk: {shorten(words)}; `docker buildx prune` frees some"
+    return BuildFailure(reason, is_ours=False, passing=False)
+
+
+def _unstarted(step: Vertex | None, error: str, words: str) -> BuildFailure | None:
+    """Say what kept a builder, or a step of it, from being started at all, where that is what stopped a build."""
+    if step is not None and step.name == _BOOTING:
+        return BuildFailure(f"the builder did not start: {shorten(words)}", is_ours=False, passing=True)
+    if found := _NO_NETWORK.search(error):
+        reason = (
+            f"the engine has no network '{found[1]}' for steps of a build; "
+            "give it one, or the cell the setting `network: none` or `host`"
+        )
+    elif found := _NO_MOUNT.search(error):
+        reason = f"the engine cannot put a step's files together: {shorten(found[1])}"
+    else:
+        return None
     return BuildFailure(reason, is_ours=False, passing=False)
 
 

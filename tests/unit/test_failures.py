@@ -74,6 +74,15 @@ CASES = {
         passing=True,
         spoilt=True,
     ),
+    "an engine without a bridge": Case(
+        'ERROR: failed to solve: process "/bin/sh -c true" did not complete successfully: network bridge not found',
+        "the engine has no network 'bridge' for steps of a build; give it one, or the cell the setting `network: none` or `host`",
+    ),
+    "an engine whose storage driver lacks its program": Case(
+        'ERROR: failed to build: failed to solve: process "/bin/sh -c true" did not complete successfully: using mount program '
+        "fuse-overlayfs: fuse: device not found, try 'modprobe fuse' first\n: exit status 1",
+        "the engine cannot put a step's files together: using mount program fuse-overlayfs: fuse: device not found",
+    ),
     "a step's exit code, with a network error in its log": Case(
         f"ERROR: failed to build: failed to solve: {RAN}56",
         "[2/3] RUN pip install grpcio: exit 56: curl: (56) Recv failure: Connection reset by peer",
