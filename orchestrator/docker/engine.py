@@ -28,6 +28,9 @@ _USUAL_ENDPOINT = "unix:///var/run/docker.sock"
 _LIMITS = {"MemoryLimit": "memory", "PidsLimit": "processes", "CpuCfsQuota": "processors"}  # by what an engine says of them
 _PODMANS_LOG = "k8s-file"  # the way to keep a container's output that Podman alone has: it does not give its name
 _OF_TRACING = ("OTEL_", "DOCKER_CLI_OTEL_", "TRACEPARENT", "TRACESTATE")
+_NO_CONTEXT = re.compile(r'context "([^"]+)": context not found')
+_OF_TLS = re.compile(r"\btls: |\bx509: |HTTPS server|HTTP response to HTTPS|resolve docker endpoint: open \S+\.pem")
+_OF_SSH = "stderr="  # behind it is what ssh, or docker at its other end, has said
 _VERSION = re.compile(r"v?(\d+)\.(\d+)(?:\.(\d+))?\S*")
 
 
@@ -105,7 +108,7 @@ def connect(*, is_needed: bool = True, asked: Future[Answer] | None = None) -> E
     if not info.get("ServerVersion") and plugin and not is_needed:
         return _client_only(docker, client)
     if not answer.ok or not info.get("ServerVersion"):
-        errors = [*map(str, info.get("ServerErrors") or ()), answer.error]
+        errors = dict.fromkeys(_without_question(str(one)) for one in (*(info.get("ServerErrors") or ()), answer.error))
         raise EngineError(explain_silence(" ".join(filter(None, errors)), _endpoint(docker, client), timed_out=answer.timed_out))
     status = {str(key): str(value) for key, value in info.get("DriverStatus") or ()}
     return Engine(
@@ -199,6 +202,20 @@ def explain_silence(words: str, endpoint: str, *, timed_out: bool = False) -> st
     """Say why no engine answers and what to do about it."""
     if timed_out:
         return f"the engine at {endpoint} did not answer within {_ANSWER_S:.0f} s; restart it and try again"
+    if found := _NO_CONTEXT.search(words):
+        return (
+            f"docker's context '{found[1]}' does not exist; `docker context ls` lists those that do, "
+            "DOCKER_CONTEXT or `docker context use` chooses one"
+        )
+    if endpoint.startswith("ssh://"):
+        said = process.last_line(words.rpartition(_OF_SSH)[2]) or "no reason given"
+        cure = "see that ssh gets there without a question, and that `docker version` answers there"
+        return f"no engine answers at {endpoint}: {said}; {cure}"
+    if _OF_TLS.search(words):
+        return (
+            f"no engine answers at {endpoint}: {_without_question(words)}; see that DOCKER_TLS_VERIFY and DOCKER_CERT_PATH, "
+            "or docker's context, name certificates that go with its own"
+        )
     if "permission denied" in words.lower():
         return (
             f"no permission to talk to the engine at {endpoint}; join its group "

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from orchestrator.docker import process
 from orchestrator.docker.engine import ask_engine, connect, describe_unlimited, explain_silence, find_client
-from orchestrator.docker.process import Exit
+from orchestrator.docker.process import Exit, Output
 from orchestrator.errors import EngineError, ExitCode
 from tests.unit.docker_fake import FakeDocker, make_engine, make_which
 
@@ -212,6 +212,59 @@ def test_an_engine_that_hangs_is_told_from_one_that_refuses(monkeypatch: pytest.
 def test_silence_has_a_cause_and_a_cure(words: str, said: str) -> None:
     """Why no engine answers, and the command to type."""
     assert explain_silence(words, "unix:///s").startswith(said)
+
+
+OVER_SSH = (
+    'error during connect: Get "http://docker.example.com/v1.51/info": command [ssh -l me -- build docker system dial-stdio] has '
+    "exited with exit status 255, make sure the URL is valid, and Docker 18.09 or later is installed on the remote host: stderr="
+)
+
+
+@pytest.mark.parametrize(
+    ("said", "words"),
+    [
+        ("me@build: Permission denied (publickey).", "me@build: Permission denied (publickey)."),
+        ("@@@ WARNING @@@\nHost key verification failed.", "Host key verification failed."),
+        ("ssh: connect to host build port 22: Connection refused", "ssh: connect to host build port 22: Connection refused"),
+    ],
+)
+def test_silence_behind_ssh_is_said_in_the_words_of_ssh(said: str, words: str) -> None:
+    """The engine's group is no help for a key that is not accepted."""
+    cure = "see that ssh gets there without a question, and that `docker version` answers there"
+    assert explain_silence(OVER_SSH + said, "ssh://me@build") == f"no engine answers at ssh://me@build: {words}; {cure}"
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        'error during connect: Get "https://127.0.0.1:2376/v1.51/info": remote error: tls: certificate required',
+        "Error response from daemon: Client sent an HTTP request to an HTTPS server.",
+        "Failed to initialize: unable to resolve docker endpoint: open /certificates/ca.pem: no such file or directory",
+    ],
+)
+def test_silence_for_want_of_certificates_names_what_tells_docker_of_them(words: str) -> None:
+    """To start an engine that runs is no cure."""
+    cure = "see that DOCKER_TLS_VERIFY and DOCKER_CERT_PATH, or docker's context, name certificates that go with its own"
+    assert explain_silence(words, "tcp://b:2376") == f"no engine answers at tcp://b:2376: {words.rstrip('.')}; {cure}"
+
+
+def test_a_context_that_does_not_exist_is_named_and_no_address(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No engine was asked; what docker says of it on both its ways is said once."""
+    words = 'Failed to initialize: unable to resolve docker endpoint: context "gone": context not found: open /meta.json: no file'
+    info = json.dumps({**INFO, "ServerVersion": "", "ServerErrors": [words]})
+    use(monkeypatch, FakeDocker(info=info, context_inspect=(1, words)))
+    with pytest.raises(EngineError, match=r"^docker's context 'gone' does not exist; `docker context ls` lists those that do, "):
+        connect()
+
+
+def test_what_docker_says_twice_is_said_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In its answer, and on standard error."""
+    words = "Error response from daemon: no."
+    monkeypatch.setattr(
+        process, "run", lambda *_, **__: Output(Exit(1), json.dumps({**INFO, "ServerVersion": "", "ServerErrors": [words]}), words)
+    )
+    with pytest.raises(EngineError, match=r"docker.sock: Error response from daemon: no; start it"):
+        connect()
 
 
 @pytest.mark.parametrize(
