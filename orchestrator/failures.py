@@ -31,7 +31,7 @@ _PASSING = re.compile(
     re.IGNORECASE,
 )
 _SPOILT = re.compile(r"failed to commit \S+ to \S+ during finalize")  # of a killed build; every other that meets it fails, too
-_DISK = re.compile(r"no space left on device|disk quota exceeded", re.IGNORECASE)
+_DISK = re.compile(r"no space left on device|disk quota exceeded|(read-only file system|input/output error)", re.IGNORECASE)
 _BOOTING = "[internal] booting buildkit"  # buildx starts a builder in a container that does not run
 _DAMAGED = re.compile(r"unexpected commit (?:digest|size)|failed size validation")
 _BASE = re.compile(r"failed to resolve source metadata for (\S+): ")
@@ -69,8 +69,14 @@ def classify_failure(  # noqa: PLR0911  # one for each kind of cause
     words = error.removeprefix("failed to build: ").removeprefix("failed to solve: ")
     if found := _OF_THE_DOCKERFILE.search(error):
         return BuildFailure(_step_reason(step, found[1], log_tail), is_ours=True, passing=False)
-    if _DISK.search(error) and "dockerfile parse error" not in error:
-        return _disk_failure(words, cache, builder)
+    if found := _CONTEXT.search(error):
+        return BuildFailure(
+            f"the context cannot be read: {shorten(found[1])}; make it readable, or leave it out by a line in .dockerignore",
+            is_ours=True,
+            passing=False,
+        )
+    if (found := _DISK.search(error)) and "dockerfile parse error" not in error:
+        return _disk_failure(words, cache, builder, is_full=not found[1])
     if failure := _unstarted(step, error, words):
         return failure
     asked = " ".join([step.name if step else "", *_POINTED.findall(text)])
@@ -87,26 +93,28 @@ def classify_failure(  # noqa: PLR0911  # one for each kind of cause
 
 
 def _find_in_inputs(words: str, asked: str) -> str | None:
-    """Say what is wrong with the Dockerfile or the context, if it is they; what is asked for is the step that failed."""
+    """Say what is wrong with the Dockerfile, or with what it names, if it is they; what is asked for is the step that failed."""
     if "dockerfile parse error" in words or "failed to read dockerfile" in words:
         return f"the Dockerfile cannot be read: {shorten(words.removeprefix('dockerfile parse error '))}"
     if found := _NO_STAGE.search(words):
         return f"the Dockerfile has no stage {found[1]!r}, which is the `target`"
-    if found := _CONTEXT.search(words):
-        return f"the context cannot be read: {shorten(found[1])}; make it readable, or leave it out by a line in .dockerignore"
     if found := _MISSING.search(words):
         place = "the stage or image that it is copied from" if "from=" in asked else "the context"
         return f"there is no {shorten(found[1])} in {place}"
     return None
 
 
-def _disk_failure(words: str, cache: str | None, builder: str | None) -> BuildFailure:
+def _disk_failure(words: str, cache: str | None, builder: str | None, *, is_full: bool) -> BuildFailure:
     if cache and f"{cache.rstrip('/')}/" in words:
-        reason = f"no room left on the disk of matrix's own cache, {cache}: {shorten(words)}; MATRIX_CACHE_DIR names another folder"
+        disk, cure = f"the disk of matrix's own cache, {cache}", "MATRIX_CACHE_DIR names another folder"
     elif builder:
-        reason = f"no room left on the builder's disk: {shorten(words)}; `docker buildx prune --builder {builder}` frees some"
+        disk, cure = "the builder's disk", f"`docker buildx prune --builder {builder}` frees some"
     else:
-        reason = f"no room left on the engine's disk: {shorten(words)}; `docker buildx prune` frees some"
+        disk, cure = "the engine's disk", "`docker buildx prune` frees some"
+    if is_full:
+        reason = f"no room left on {disk}: {shorten(words)}; {cure}"
+    else:
+        reason = f"{disk} cannot be used as it is: {shorten(words)}; the log of its machine's kernel (`dmesg`) says more"
     return BuildFailure(reason, is_ours=False, passing=False)
 
 

@@ -74,6 +74,23 @@ CASES = {
         passing=True,
         spoilt=True,
     ),
+    "an engine whose disk has become read-only": Case(
+        "ERROR: failed to solve: failed to read dockerfile: failed to create /data/overlay2/k1/diff/.tmp.7: "
+        "open /data/overlay2/k1/diff/.tmp.7: read-only file system",
+        "the engine's disk cannot be used as it is: failed to read dockerfile: failed to create /data/overlay2/k1/diff/.tmp.7",
+    ),
+    "a context on a disk that is broken": Case(
+        "ERROR: failed to solve: error from sender: read /src/app.py: input/output error",
+        "the context cannot be read: read /src/app.py: input/output error; make it readable",
+        ours=True,
+    ),
+    "a step that writes where nothing can be written": Case(
+        f"ERROR: failed to solve: {RAN}1",
+        "exit 1: touch: /proc/x: Read-only file system",
+        ours=True,
+        step=STEP,
+        log=("touch: /proc/x: Read-only file system",),
+    ),
     "an engine without a bridge": Case(
         'ERROR: failed to solve: process "/bin/sh -c true" did not complete successfully: network bridge not found',
         "the engine has no network 'bridge' for steps of a build; give it one, or the cell the setting `network: none` or `host`",
