@@ -24,7 +24,8 @@ _PASSING = re.compile(
     r"|no such host|server misbehaving|temporary failure in name resolution|context deadline exceeded"
     r"|code = Unavailable|code = Internal desc = stream|transport is closing|error reading from server"
     r"|\b50[0234] |5\d\d (?:Internal|Bad|Service|Gateway)|429 Too Many|toomanyrequests"
-    r"|Cannot connect to the Docker daemon|failed to dial|no active session|failed to receive status"
+    r"|Cannot connect to the Docker daemon|failed to connect to the docker API|error during connect"
+    r"|failed to dial|no active session|failed to receive status"
     r"|failed to list workers|error reading server preface|use of closed network connection"  # a builder that goes away
     r"|failed to (?:create|find) (?:endpoint|builder)|no builder \"|closing transport"
     r"|snapshot (?:\S+ )?does not exist",  # the engine tidied up under the build, or lost what a full disk could not take

@@ -228,6 +228,19 @@ CASES = {
         "failed to dial gRPC: ",
         passing=True,
     ),
+    "an engine that is gone, in the words of buildx 0.36": Case(
+        "ERROR: failed to connect to the docker API at unix:///var/run/docker.sock; check if the path is correct and if the "
+        "daemon is running: dial unix /var/run/docker.sock: connect: no such file or directory",
+        "failed to connect to the docker API at unix:///var/run/docker.sock",
+        passing=True,
+    ),
+    "an engine elsewhere that cannot be reached": Case(
+        'ERROR: error during connect: Get "http://docker.example.com/v1.55/info": command [ssh -l me -- far docker system '
+        "dial-stdio] has exited with exit status 255, make sure the URL is valid, and Docker 18.09 or later is installed on the "
+        "remote host: stderr=ssh: Could not resolve hostname far: Name or service not known",
+        "error during connect: ",
+        passing=True,
+    ),
     "a snapshot that the engine tidied away": Case(
         'ERROR: failed to build: failed to solve: failed to prepare extraction snapshot "extract-46 sha256:da9e": '
         "parent snapshot sha256:cc50 does not exist: not found",
