@@ -31,7 +31,6 @@ if TYPE_CHECKING:
 _MAX_JSON = 16 * 1024 * 1024
 _TRIES = 3
 _CHUNK = 1024 * 1024
-_LOAD_FAILED = re.compile(rb'"error":\s*("(?:[^"\\]|\\.)*")')
 _OURS = re.compile(r"matrix\.local/[^:]+:(\d{8}t\d{6}z-[0-9a-f]{6})-.*")
 
 
@@ -201,8 +200,9 @@ def load_image(engine: Engine, store: ImageStore, layout: Path, image: str, canc
     except RefusedError as error:
         message = f"the engine did not take the image {image}: {error}"
         raise EngineError(message) from error
-    if failed := _LOAD_FAILED.search(said or b""):
-        message = f"the engine did not take the image {image}: {json.loads(failed[1])}"
+    told = [as_map(parse_object(line).get("errorDetail")) for line in (said or b"").splitlines()]
+    if failed := next(filter(None, told), None):
+        message = f"the engine did not take the image {image}: {failed.get('message')}"
         raise EngineError(message)
     return said is not None
 
