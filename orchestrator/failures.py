@@ -35,6 +35,8 @@ _SPOILT = re.compile(r"failed to commit \S+ to \S+ during finalize")  # of a kil
 _DISK = re.compile(r"no space left on device|disk quota exceeded|(read-only file system|input/output error)", re.IGNORECASE)
 _BOOTING = "[internal] booting buildkit"  # buildx starts a builder in a container that does not run
 _DAMAGED = re.compile(r"unexpected commit (?:digest|size)|failed size validation")
+_DENIED = re.compile(r'source "([^"]{1,500})" not allowed by policy')
+_POLICY = re.compile(r"^Policy: (.*)$", re.MULTILINE)  # what a policy says beside, in the words of whoever wrote it
 _BASE = re.compile(r"failed to resolve source metadata for (\S+): ")
 _NOT_THERE = re.compile(r": not found\b|pull access denied|repository does not exist|manifest unknown")
 _CONTEXT = re.compile(r"error from sender: (.*)")
@@ -81,7 +83,7 @@ def classify_failure(  # noqa: PLR0911  # one for each kind of cause
     if failure := _unstarted(step, error, words):
         return failure
     asked = " ".join([step.name if step else "", *_POINTED.findall(text)])
-    if reason := _find_in_inputs(words, asked):
+    if reason := _find_in_inputs(words, asked, _POLICY.findall(text)):
         return BuildFailure(reason, is_ours=True, passing=False)
     if _DAMAGED.search(error):
         reason = f"what a registry sent is not what its digest says: {shorten(words)}"
@@ -93,8 +95,10 @@ def classify_failure(  # noqa: PLR0911  # one for each kind of cause
     return BuildFailure(shorten(words) or "buildx gave no reason", is_ours=bool(words), passing=False)
 
 
-def _find_in_inputs(words: str, asked: str) -> str | None:
-    """Say what is wrong with the Dockerfile, or with what it names, if it is they; what is asked for is the step that failed."""
+def _find_in_inputs(words: str, asked: str, policy: Sequence[str]) -> str | None:
+    """Say what is wrong with the Dockerfile, or with what it names, if it is they: by the step that failed, and a policy's words."""
+    if found := _DENIED.search(words):
+        return f"a policy does not allow {shorten(found[1])}: {shorten('; '.join(policy) or 'it gives no reason')}"
     if "dockerfile parse error" in words or "failed to read dockerfile" in words:
         return f"the Dockerfile cannot be read: {shorten(words.removeprefix('dockerfile parse error '))}"
     if found := _NO_STAGE.search(words):

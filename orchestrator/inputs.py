@@ -30,7 +30,7 @@ def read_inputs(settings: Settings, folder: Path, contexts: Contexts) -> CellInp
         context_digest=contexts.digest_of(settings),
         requirements_digest=_file_digest(folder / settings.requirements if settings.requirements else None),
         args=dict(settings.args),
-        options=dict(_options_of(settings)),
+        options=dict(_options_of(settings)) | _policy_of(dockerfile),
         smoke_digest=_smoke_digest(settings, folder),
         images={name: value for name, value in settings.contexts if value.startswith(_IMAGE)} or None,
         beside_digest=contexts.beside(settings),
@@ -51,6 +51,12 @@ def _options_of(settings: Settings) -> Iterator[tuple[str, str]]:
         yield "secret_args", ", ".join(sorted(name for name, _ in settings.secret_args))
     if settings.secrets:
         yield "secrets", ", ".join(sorted(secret.id for secret in settings.secrets))
+
+
+def _policy_of(dockerfile: Path | None) -> dict[str, str]:
+    """Give the digest of the policy beside a Dockerfile, by which a newer buildx allows or denies what a build asks for."""
+    digest = _file_digest(dockerfile.with_name(f"{dockerfile.name}.rego")) if dockerfile else None
+    return {"policy": digest} if digest else {}
 
 
 def _smoke_digest(settings: Settings, folder: Path) -> str | None:

@@ -282,6 +282,19 @@ def test_the_moment_that_dates_an_image_is_an_option_of_its_build(root: Path, mo
     assert read_inputs(Settings(), root, Contexts(root, (), (), pytest.fail)).options == {"context": ".", "SOURCE_DATE_EPOCH": "5"}
 
 
+def test_a_policy_beside_the_dockerfile_is_an_option_of_its_build(root: Path) -> None:
+    """It may deny tomorrow what is built today, and lies in no context where the Dockerfile does not."""
+    settings = Settings(context="deps", dockerfile="Dockerfile")
+    without = read_inputs(settings, root, Contexts(root, (), (), pytest.fail))
+    policy, found = root / "Dockerfile.rego", []
+    for words in ("package docker\n", "package docker\ndefault allow := false\n"):
+        policy.write_text(words)
+        found.append(read_inputs(settings, root, Contexts(root, (), (), pytest.fail)))
+    assert without.options == {"context": "deps"}
+    assert len({one.options["policy"] for one in found if one.options}) == 2
+    assert {one.context_digest for one in found} == {without.context_digest}
+
+
 def test_inputs_tell_all_that_decides_a_build_and_no_secret(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Secrets are known by their names; checks and their environment by a digest."""
     monkeypatch.setenv("MY_TOKEN", "hush-hush")

@@ -266,6 +266,10 @@ def test_dns_is_charged_to_musl_only_by_the_probe() -> None:
         ("dockerfile parse error on line 1: unknown instruction: FORM", "inputs-unreadable"),
         ("error from sender: open /x: permission denied", "inputs-unreadable"),
         ('target stage "finl" could not be found', "inputs-unreadable"),
+        (
+            'failed to resolve source metadata for r/x:1: could not resolve image due to policy: source "x" not allowed by policy',
+            "policy-denied",
+        ),
         ('failed to compute cache key: failed to calculate checksum of ref x::y: "/app.py": not found', "source-missing"),
         ('>>> COPY --from=b /venv\nERROR: failed to compute cache key: "/venv" not found', "source-missing"),
         ("write /var/lib/x: no space left on device", "disk-full"),
@@ -320,6 +324,7 @@ def test_every_rule_is_shown_to_fire() -> None:
     seen |= {
         "base-missing",
         "registry-unreachable",
+        "policy-denied",
         "inputs-unreadable",
         "source-missing",
         "timed-out",

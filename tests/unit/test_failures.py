@@ -241,6 +241,19 @@ CASES = {
         "error during connect: ",
         passing=True,
     ),
+    "a base that a policy denies": Case(
+        "Policy: only good images\nERROR: failed to build: failed to solve: x:1: failed to resolve source metadata for "
+        "docker.io/library/x:1: could not resolve image due to policy: source "
+        '"docker-image://docker.io/library/x:1" not allowed by policy: action DENY',
+        "a policy does not allow docker-image://docker.io/library/x:1: only good images",
+        ours=True,
+    ),
+    "a Dockerfile that a policy denies": Case(
+        "ERROR: failed to build: failed to solve: failed to read dockerfile: failed to load LLB: error evaluating the source "
+        'policy: source "local://dockerfile" not allowed by policy: action DENY',
+        "a policy does not allow local://dockerfile: it gives no reason",
+        ours=True,
+    ),
     "a snapshot that the engine tidied away": Case(
         'ERROR: failed to build: failed to solve: failed to prepare extraction snapshot "extract-46 sha256:da9e": '
         "parent snapshot sha256:cc50 does not exist: not found",

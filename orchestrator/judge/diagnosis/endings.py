@@ -45,6 +45,13 @@ _ENDINGS = (
         "Log in with `docker login`, or mend the credential helper that Docker's configuration names; then `matrix run --resume`.",
     ),
     _Ending(
+        "policy-denied",
+        "a policy does not allow ",
+        "a policy does not allow what the build asks for",
+        "Build from what the policy allows, or change the policy: the file beside the Dockerfile that ends with .rego, or what "
+        "EXPERIMENTAL_BUILDKIT_SOURCE_POLICY names.",
+    ),
+    _Ending(
         "inputs-unreadable",
         "the Dockerfile cannot be read: ",
         "the Dockerfile cannot be read",
@@ -124,6 +131,13 @@ RULES = (
         "Network, proxy, mirror or login; then `matrix run --resume`.",
         _find("registry-unreachable"),
         hides=("name-not-resolved", "network-unreachable", "index-refuses"),
+    ),
+    Rule(
+        "policy-denied",
+        "A policy does not allow what a build asks for: a base, an address, a context.",
+        "The builder's last error, and the policy's own words.",
+        "What the policy allows, or another policy.",
+        _find("policy-denied"),
     ),
     Rule(
         "inputs-unreadable",
