@@ -69,6 +69,11 @@ class Talk:
         with self.heard():
             yield self._begin(method, where, body, query)
 
+    @property
+    def sock(self) -> socket.socket:
+        """Give what is spoken over, for whoever speaks another protocol from the first word on."""
+        return self._connection.sock
+
     def upgrade(self, path: str, protocol: str, query: Query = _NOTHING) -> socket.socket:
         """Ask for another protocol from now on, and give what it is spoken over."""
         where = f"/v{_version(self._engine)}{quote(path)}"

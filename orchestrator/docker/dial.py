@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import tempfile
 from contextlib import ExitStack, contextmanager, suppress
+from http import HTTPStatus
 from pathlib import Path
 from threading import Thread
 from typing import IO, TYPE_CHECKING, Any
@@ -145,8 +146,8 @@ def _carried(
 @contextmanager
 def _bridging(engine: Engine, connection: socket.socket) -> Iterator[None]:
     """Carry the bytes of a connection to the engine's own BuildKit and back, until one of them hangs up."""
-    with connection, talking(engine) as talk:
-        builder = talk.upgrade("/grpc", "h2c")
+    with connection, ExitStack() as stack:
+        builder = _reach(engine, stack)
         builder.settimeout(None)
         ends = [(connection, builder), (builder, connection)]
         threads = [Thread(target=_pour, args=both, name="bridge", daemon=True) for both in ends]
@@ -158,6 +159,16 @@ def _bridging(engine: Engine, connection: socket.socket) -> Iterator[None]:
             _shut(connection, builder)
             for thread in threads:
                 thread.join()
+
+
+def _reach(engine: Engine, stack: ExitStack) -> socket.socket:
+    """Connect to the engine's own BuildKit: an engine that changes no connection to gRPC any more speaks it on every one."""
+    try:
+        return stack.enter_context(talking(engine)).upgrade("/grpc", "h2c")
+    except RefusedError as error:
+        if error.status != HTTPStatus.NOT_FOUND:
+            raise
+    return stack.enter_context(talking(engine)).sock
 
 
 def _pour(source: socket.socket, sink: socket.socket) -> None:
