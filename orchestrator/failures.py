@@ -96,7 +96,7 @@ def classify_failure(  # noqa: PLR0911  # one for each kind of cause
 
 
 def _find_in_inputs(words: str, asked: str, policy: Sequence[str]) -> str | None:
-    """Say what is wrong with the Dockerfile, or with what it names, if it is they: by the step that failed, and a policy's words."""
+    """Say what is wrong with the Dockerfile, or with what it names, if it is they: by the failed step, and a policy's words."""
     if found := _DENIED.search(words):
         return f"a policy does not allow {shorten(found[1])}: {shorten('; '.join(policy) or 'it gives no reason')}"
     if "dockerfile parse error" in words or "failed to read dockerfile" in words:
