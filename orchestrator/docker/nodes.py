@@ -38,17 +38,21 @@ class Existing(Struct, frozen=True):
 def parse_inspection(text: str) -> Existing:
     """Read what `buildx inspect` prints of a builder."""
     driver = ""
-    blocks: list[list[str]] = [[]]
+    blocks: list[tuple[str, list[str]]] = [("", [])]
     for line in text.splitlines():
         if line.startswith("Driver:"):
             driver = line.partition(":")[2].strip()
         elif line.startswith("Name:"):
-            blocks.append([])
+            blocks.append((line.partition(":")[2].strip(), []))
         else:
-            blocks[-1].append(line)
+            blocks[-1][1].append(line)
     # A node is what has an endpoint; the builder's own block, which comes first, has none.
-    nodes = [block for block in blocks if any(line.startswith("Endpoint:") for line in block)]
-    first, *others = [_parse_node(block, driver) for block in nodes or [text.splitlines()]]
+    # Of a node of a cluster that runs there is a block for each of its pods, all under the node's name.
+    nodes: dict[str, list[str]] = {}
+    for name, block in blocks:
+        if any(line.startswith("Endpoint:") for line in block):
+            nodes.setdefault(name, block)
+    first, *others = [_parse_node(block, driver) for block in nodes.values() or [text.splitlines()]]
     return replace(first, others=tuple(others))
 
 

@@ -52,6 +52,33 @@ CLUSTER = BuilderSpec(
     ),
     nodes=(NodeSpec(None, ("linux/arm64",), (("nodeselector", "kubernetes.io/arch=arm64"),)),),
 )
+PODS = """\
+Name:          matrix
+Driver:        kubernetes
+Last Activity: 2026-11-30 20:48:44 +0000 UTC
+
+Nodes:
+Name:                  matrix0
+Endpoint:              kubernetes:///matrix?deployment=buildkit-9760c44e-634fb&kubeconfig=
+Driver Options:        namespace="ci" replicas="2" image="moby/buildkit:buildx-stable-1"
+Status:                running
+BuildKit daemon flags: --allow-insecure-entitlement=network.host
+BuildKit version:      v0.32.2
+Platforms:             linux/amd64, linux/amd64/v2, linux/386
+Labels:
+ org.mobyproject.buildkit.worker.hostname:         matrix0-588d6899bb-5t827
+
+Name:                  matrix0
+Endpoint:              kubernetes:///matrix?deployment=buildkit-9760c44e-634fb&kubeconfig=
+Driver Options:        image="moby/buildkit:buildx-stable-1" namespace="ci" replicas="2"
+Status:                running
+BuildKit daemon flags: --allow-insecure-entitlement=network.host
+BuildKit version:      v0.32.2
+Platforms:             linux/amd64, linux/amd64/v2, linux/386
+Labels:
+ org.mobyproject.buildkit.worker.hostname:         matrix0-588d6899bb-5t827
+"""
+OF_PODS = BuilderSpec(driver="kubernetes", options=(("namespace", "ci"), ("replicas", "2")))
 
 
 def test_every_node_of_a_builder_is_read() -> None:
@@ -131,6 +158,13 @@ def test_further_nodes_are_appended_to_a_new_builder(monkeypatch: pytest.MonkeyP
     builder = ensure_builder(ENGINE, spec)
     assert [argv[-1] for argv in docker.did("buildx", "create")] == ["tcp://amd:1234", "tcp://arm:1234"]
     assert ("--append" in docker.did("buildx", "create")[1], builder.native) == (True, ("linux/amd64",))
+
+
+def test_the_pods_of_a_node_are_no_further_nodes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a node with two pods buildx prints all twice; the builder is what the file asks for all the same."""
+    assert len(parse_inspection(PODS).nodes) == 1
+    monkeypatch.setattr(process, "run", FakeDocker(buildx_inspect=PODS))
+    assert ensure_builder(ENGINE, OF_PODS).did == "reused builder 'matrix'"
 
 
 @pytest.mark.parametrize(
