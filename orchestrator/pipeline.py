@@ -203,7 +203,8 @@ def _measure(
 def _report(run: RunFolder, record: RunRecord, traces: Traces, baseline: RunRecord | None) -> RunRecord:
     """Store what is known when the traces have said which cell ran what, and the logs why: until then the run has not ended."""
     traces.gather()
-    record = with_diagnosis(run, replace(record, cells=share_work(record.cells, traces.cells_that_ran)))
+    cells = share_work(record.cells, traces.cells_that_ran, of_pods=record.environment.driver == "kubernetes")
+    record = with_diagnosis(run, replace(record, cells=cells))
     record = judge_record(record, baseline)
     run.save_record(record)
     save_figures(run, record)

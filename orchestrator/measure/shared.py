@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from orchestrator.record import Build, CellRecord, Step
 
 _NEVER = datetime.max.replace(tzinfo=UTC)
+_ONE_RUN = timedelta(microseconds=5)  # by which two builds' words of how long one step ran may differ: each moves its clock
 
 
 class _Seen(Struct, frozen=True):
@@ -36,10 +37,12 @@ class _Seen(Struct, frozen=True):
     period: Period
 
 
-def share_work(cells: Sequence[CellRecord], ran: Mapping[str, str]) -> tuple[CellRecord, ...]:
+def share_work(cells: Sequence[CellRecord], ran: Mapping[str, str], *, of_pods: bool = False) -> tuple[CellRecord, ...]:
     """Give the cells with each step executed, joined or cached, and with what that means for their times.
 
     What was taken over from another run is as it was: nobody built it beside these.
+    Pods of a cluster know nothing of each other: there, a step that two cells saw
+    at the same moment was one run only if both were told the same duration.
 
     Which cell ran a step is known from the traces (`ran`, by the step's digest).
     Without them it is taken to be the one whose build began first: only one can
@@ -47,7 +50,7 @@ def share_work(cells: Sequence[CellRecord], ran: Mapping[str, str]) -> tuple[Cel
     """
     seen = _gather(cell for cell in cells if not cell.carried_from)
     return tuple(
-        replace(cell, build=_with_shares(cell.id, cell.build, seen, ran))
+        replace(cell, build=_with_shares(cell.id, cell.build, seen, ran, of_pods=of_pods))
         if cell.build and cell.build.started_at and not cell.carried_from
         else cell
         for cell in cells
@@ -75,8 +78,12 @@ def period_of(step: Step) -> Period | None:
     return step.started_at, step.started_at + timedelta(seconds=step.duration_s)
 
 
-def _with_shares(cell: str, build: Build, seen: Mapping[str, list[_Seen]], ran: Mapping[str, str]) -> Build:
-    steps = tuple(_place(cell, step, seen, ran) for step in build.steps)
+def _length(period: Period) -> timedelta:
+    return period[1] - period[0]
+
+
+def _with_shares(cell: str, build: Build, seen: Mapping[str, list[_Seen]], ran: Mapping[str, str], *, of_pods: bool) -> Build:
+    steps = tuple(_place(cell, step, seen, ran, of_pods=of_pods) for step in build.steps)
     own = [period for step in steps if step.outcome == "executed" and (period := period_of(step))]
     joined = [period for step in steps if step.outcome == "joined" and (period := period_of(step))]
     waited = without(joined, own)
@@ -86,12 +93,14 @@ def _with_shares(cell: str, build: Build, seen: Mapping[str, list[_Seen]], ran: 
     return replace(build, steps=steps, own_s=round(own_s, 3), shared_s=round(shared_s, 3), alone_s=round(own_s + shared_s, 3))
 
 
-def _place(cell: str, step: Step, seen: Mapping[str, list[_Seen]], ran: Mapping[str, str]) -> Step:
+def _place(cell: str, step: Step, seen: Mapping[str, list[_Seen]], ran: Mapping[str, str], *, of_pods: bool) -> Step:
     """Say of one step whether this cell ran it or joined another."""
     period = period_of(step)
     if step.outcome == "cached" or not step.digest or period is None:
         return step
     together = [one for one in seen[step.digest] if one.period[0] < period[1] and period[0] < one.period[1]]
+    if of_pods:
+        together = [one for one in together if abs(_length(one.period) - _length(period)) <= _ONE_RUN]
     known = ran.get(step.digest)
     first = min(together, key=lambda one: one.began, default=None)
     runner = known if known in {one.cell for one in together} else first.cell if first else cell

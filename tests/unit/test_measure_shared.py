@@ -57,6 +57,21 @@ def test_a_step_that_three_cells_share_is_the_work_of_one() -> None:
     assert times(c) == (0.5, 3, 3.5)
 
 
+def test_the_same_step_in_two_pods_is_the_work_of_both() -> None:
+    """As two pods told it of four cells: who joined has its runner's duration to the microsecond, by another clock."""
+    cells = [
+        make_cell("b", 30.696192, 10.192, ("common", 31.296592, 31.296592 + 5.645776)),
+        make_cell("d", 31.286620, 9.696, ("common", 31.306831, 31.306831 + 5.645777)),
+        make_cell("e", 30.432611, 10.381, ("common", 31.281576, 31.281576 + 5.647358)),
+        make_cell("f", 30.818823, 10.243, ("common", 31.281670, 31.281670 + 5.647358)),
+    ]
+    found = share_work(cells, {"common": "b"}, of_pods=True)
+    assert [outcomes(cell)[0] for cell in found] == [("executed", None), ("joined", "b"), ("executed", None), ("joined", "e")]
+    assert [times(cell)[0] for cell in found] == [10.192, 4.05, 10.381, 4.596]
+    in_one = share_work(cells, {"common": "b"})
+    assert [outcomes(cell)[0] for cell in in_one] == [("executed", None), ("joined", "b"), ("joined", "b"), ("joined", "b")]
+
+
 def test_what_the_builders_spans_tell_stands_before_what_is_likely() -> None:
     """Unless the cell that they name did not see the step at that time: then it ran twice."""
     cells = [make_cell("a", 0, 4, ("common", 1, 3)), make_cell("b", 0.5, 3, ("common", 1, 3))]
