@@ -22,6 +22,7 @@ from orchestrator.docker.build import (
     render_build_argv,
     run_build,
 )
+from orchestrator.docker.cluster import make_route
 from orchestrator.docker.nodes import tell_emulation
 from orchestrator.events import Event
 from orchestrator.failures import BuildFailure, classify_failure
@@ -81,7 +82,8 @@ def _build(  # a cell, what is known of it, and where its build's files go
     """Keep a build's log and its raw progress while it goes on."""
     argv = render_build_argv(shop.engine.buildx_argv, shop.builder, shop.name, cell, shop.folder, target, metadata_file, variation)
     followed = follow_build(shop, cell, argv, shop.run.cell(cell.id), {"TRACEPARENT": write_traceparent(traced.span)})
-    traced.vertices, traced.platform = followed.progress.told, cell.settings.platform
+    traced.vertices = followed.progress.told
+    traced.route = make_route(shop.builder, cell.settings.platform, context=argv[-1])
     if followed.ended.cancelled:
         raise CancelledError
     built = _judge(shop, cell, followed, metadata_file)

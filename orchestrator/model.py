@@ -167,6 +167,13 @@ class Plan(Struct, frozen=True):
     excluded: tuple[ExcludedCell, ...]
 
 
+class Route(Struct, frozen=True):
+    """What buildx chooses a BuildKit by: of several nodes by the platform, of the pods of a cluster by the context's folder."""
+
+    platform: str | None = None
+    folder: str | None = None
+
+
 class NodeSpec(Struct, frozen=True):
     """A further node of a builder: another machine, or another platform of the same cluster."""
 

@@ -16,6 +16,7 @@ from orchestrator.contexts import Contexts, find_named
 from orchestrator.diagnosing import with_diagnosis
 from orchestrator.docker.bases import BaseReader
 from orchestrator.docker.builder import ensure_builder
+from orchestrator.docker.cluster import find_routes
 from orchestrator.docker.engine import connect, describe_unlimited
 from orchestrator.docker.history import BuilderHistory
 from orchestrator.docker.images import open_store
@@ -51,6 +52,7 @@ from orchestrator.workshop import CancelledError, Workshop
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
     from concurrent.futures import Future
+    from pathlib import Path
 
     from orchestrator.config.load import Matrix
     from orchestrator.docker.builder import Builder
@@ -95,7 +97,7 @@ def run_matrix(
             record = _begin(matrix, reports, settled, tools, run)
             emit = _emitter(run, watch)
             jobs = options.jobs or usual_jobs(tools.engine.cpus)
-            store, traces = at_the_end.enter_context(_open_places(settled, tools, run, trace, emit))
+            store, traces = at_the_end.enter_context(_open_places(settled, tools, matrix.folder, run, trace, emit))
             shop = Workshop(
                 engine=tools.engine,
                 builder=tools.builder,
@@ -177,10 +179,12 @@ def _begin(matrix: Matrix, reports: Reports, settled: Settled, tools: _Tools, ru
 
 
 @contextmanager
-def _open_places(settled: Settled, tools: _Tools, run: RunFolder, trace: Trace, emit: Emit) -> Iterator[tuple[ImageStore, Traces]]:
+def _open_places(  # as `_begin`, and the run's own trace
+    settled: Settled, tools: _Tools, folder: Path, run: RunFolder, trace: Trace, emit: Emit
+) -> Iterator[tuple[ImageStore, Traces]]:
     """Have what a run keeps while it goes on: locked files, images on their way, traces; these end first."""
     with written(settled.locked.files), open_store(cache_folder("images") / run.id) as store:
-        history = BuilderHistory(tools.engine, tools.builder, tools.platforms)
+        history = BuilderHistory(tools.engine, tools.builder, find_routes(tools.builder, settled.plan.cells, folder))
         traced = open_traces(run, trace, history, tools.spec, emit) if settled.options.trace else leave_no_traces(trace)
         with traced as traces:
             yield store, traces

@@ -204,7 +204,7 @@ class Group:
 
     def _take(self, order: _Order, build: Following, ended: Exit, told: BuildMetadata) -> Built:
         followed = replace(build.end(ended), wall_s=build.heard_s)
-        order.traced.vertices, order.traced.platform = followed.progress.told, order.cell.settings.platform
+        order.traced.vertices = followed.progress.told
         return take_built(self._shop, order.cell, followed, told, len(self._orders))
 
 

@@ -14,6 +14,7 @@ from msgspec import Struct
 
 from orchestrator.asking import beside
 from orchestrator.docker import process
+from orchestrator.docker.cluster import find_choice
 from orchestrator.docker.dial import check_own_buildkit
 from orchestrator.docker.engine import connect
 from orchestrator.docker.marks import MARK, is_marked, remove_mark, write_mark
@@ -43,6 +44,7 @@ class Builder(Struct, frozen=True):
     did: str
     native: tuple[str, ...] = ()  # what its nodes are themselves
     others: tuple[str, ...] = ()  # what they build besides
+    pods: str | None = None  # by what buildx takes one of them, where a node has several
 
     @property
     def loads_by_copy(self) -> bool:
@@ -268,7 +270,8 @@ def _describe(name: str, driver: str, existing: Existing, did: str, platforms: C
     needed = needed_nodes(existing, platforms)
     if silent := ", ".join(node.endpoint for node in existing.nodes if node not in needed and not node.buildkit):
         did += f"; nothing answers at {silent}, which no cell needs"
-    return Builder(name, driver, existing.buildkit, exports_oci=True, did=did, native=native, others=others)
+    pods = find_choice(existing) if driver == "kubernetes" else None
+    return Builder(name, driver, existing.buildkit, exports_oci=True, did=did, native=native, others=others, pods=pods)
 
 
 def remove_builder(engine: Engine, name: str) -> None:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from orchestrator.docker.builder import Builder
     from orchestrator.docker.engine import Engine
+    from orchestrator.model import Route
 
 HELLO = "/moby.buildkit.v1.Control/Info"
 _ANSWER_S = 30.0
@@ -71,8 +72,8 @@ class Line:
 
 
 @contextmanager
-def dial(engine: Engine, builder: Builder, platform: str | None) -> Iterator[Line]:
-    """Connect to a builder; of several nodes to the one that builds for the platform.
+def dial(engine: Engine, builder: Builder, route: Route) -> Iterator[Line]:
+    """Connect to a builder; of several nodes or pods to the one that builds what goes that way.
 
     gRPC wants an address: a socket in a folder that nobody else may enter, and
     that is gone as soon as gRPC has come through it.
@@ -95,7 +96,7 @@ def dial(engine: Engine, builder: Builder, platform: str | None) -> Iterator[Lin
         line = Line(channel, said)
         with ExitStack() as stack:
             stack.callback(channel.close)
-            stack.enter_context(_carried(engine, builder, platform, connection, said))
+            stack.enter_context(_carried(engine, builder, route, connection, said))
             stack.callback(line.hang_up)  # whatever carries it ends with it
             yield line
 
@@ -133,14 +134,14 @@ def listens(endpoint: str) -> bool | None:
 
 
 def _carried(
-    engine: Engine, builder: Builder, platform: str | None, connection: socket.socket, said: IO[bytes]
+    engine: Engine, builder: Builder, route: Route, connection: socket.socket, said: IO[bytes]
 ) -> AbstractContextManager[None]:
     """Have a connection carried to the builder: the engine's own is behind the engine's API, and buildx knows where others are."""
     if builder.driver == "docker":
         return _bridging(engine, connection)
-    where = ["--platform", platform] if platform else []
+    where = ["--platform", route.platform] if route.platform else []
     argv = [*engine.buildx_argv, "dial-stdio", "--builder", builder.name, "--progress", "quiet", *where]
-    return carrying(argv, connection, said, child_environment())
+    return carrying(argv, connection, said, child_environment(), folder=route.folder)
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import ExitStack, suppress
+from itertools import islice
 from threading import Condition, Thread
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from orchestrator.docker.builder import Builder
     from orchestrator.docker.dial import Line
     from orchestrator.docker.engine import Engine
+    from orchestrator.model import Route
 
 T = TypeVar("T")
 _LISTEN = "/moby.buildkit.v1.Control/ListenBuildHistory"
@@ -30,6 +32,7 @@ _MAX_BYTES = 512 * 1024**2  # of one trace; a span takes about 2 kB
 _TRACE_S = 5.0  # until a trace is written: an older BuildKit waits 3 s for more spans, whatever it is told
 _ALIVE_S = 3.0  # until a builder that is asked for nothing answers
 _FAILURE_S = 1.0  # until a build that has failed is told of
+_MOST_LINES = 16  # open at once: each takes a buildx
 
 
 class _Failed(NamedTuple):
@@ -90,7 +93,7 @@ def _make_failed(record: Any) -> _Failed:  # noqa: ANN401  # grpc has no types
 
 
 class BuilderHistory(Struct):
-    """The builds of a run as the builder tells of them, over one connection for each platform that is built for.
+    """The builds of a run as the builder tells of them, over one connection for each way that buildx sends builds.
 
     It is listened to and not searched: what it keeps may be thousands of
     records, and a record that has once been asked for by its name is never
@@ -99,8 +102,8 @@ class BuilderHistory(Struct):
 
     engine: Engine
     builder: Builder
-    platforms: frozenset[str | None]
-    _nodes: dict[str | None, _Node] = field(default_factory=dict)
+    routes: frozenset[Route]
+    _nodes: dict[Route, _Node] = field(default_factory=dict)
     _open: ExitStack = field(default_factory=ExitStack)
 
     def check(self) -> None:
@@ -111,12 +114,12 @@ class BuilderHistory(Struct):
 
     def connect(self) -> None:
         """Begin to listen, before there is something to hear."""
-        for platform in self.platforms:
-            self._node(platform)
+        for route in islice(self.routes, _MOST_LINES):
+            self._node(route)
 
-    def trace_of(self, ref: str, platform: str | None) -> str:
+    def trace_of(self, ref: str, route: Route) -> str:
         """Give the trace of a build that has ended as BuildKit wrote it; it may have spans of another build of the same trace."""
-        node, name = self._node(platform), ref.rpartition("/")[2]
+        node, name = self._node(route), ref.rpartition("/")[2]
         if name not in node.traces:
             list(self._ask(node, _UPDATE, "UpdateBuildHistoryRequest", "Nothing", ref=name, finalize=True))
             node.wait_for(lambda: name in node.traces, _TRACE_S)
@@ -130,9 +133,9 @@ class BuilderHistory(Struct):
         parts = self._ask(node, _READ, "ReadContentRequest", "ReadContentResponse", digest=trace.digest)
         return b"".join(part.data for part in parts).decode("utf-8", "replace")
 
-    def failed_since(self, moment: datetime, cell: str, platform: str | None) -> list[str]:
+    def failed_since(self, moment: datetime, cell: str, route: Route) -> list[str]:
         """Give a cell's builds since a moment that did not succeed, the newest first: buildx writes no reference of them down."""
-        node, first = self._node(platform), (int(moment.timestamp()), 0)
+        node, first = self._node(route), (int(moment.timestamp()), 0)
 
         def find() -> list[str]:
             fitting = {ref: one for ref, one in node.failed.items() if one.began >= first and one.cell in (cell, None)}
@@ -147,18 +150,21 @@ class BuilderHistory(Struct):
         self._nodes.clear()
         self._open.close()
 
-    def _node(self, platform: str | None) -> _Node:
-        known = self._nodes.get(platform)
+    def _node(self, route: Route) -> _Node:
+        known = self._nodes.get(route)
         if known is not None and known.problem is None:
             return known
-        if known is not None:
+        if self.builder.pods == "random":
+            message = "which of its pods builds is left to chance (loadbalance: random), so none can be asked for its builds"
+            raise EngineError(message)
+        if known is not None or len(self._nodes) >= _MOST_LINES:
             self.close()
         try:
-            line = self._open.enter_context(dial(self.engine, self.builder, platform))
+            line = self._open.enter_context(dial(self.engine, self.builder, route))
         except OSError as error:  # of this machine: no room, or a name that is too long for a socket
             message = f"the builder's history cannot be had: {error}"
             raise EngineError(message) from error
-        node = self._nodes[platform] = _Node(line)
+        node = self._nodes[route] = _Node(line)
         node.begin()
         return node
 

@@ -114,11 +114,23 @@ def stream(  # noqa: PLR0913  # each is one independent limit or destination
 
 
 @contextmanager
-def carrying(argv: Sequence[str], connection: socket.socket, said: IO[bytes], env: Mapping[str, str]) -> Iterator[None]:
-    """Have a command carry the bytes of a connection, which is its input and its output; its words go to a file."""
+def carrying(
+    argv: Sequence[str], connection: socket.socket, said: IO[bytes], env: Mapping[str, str], folder: str | None = None
+) -> Iterator[None]:
+    """Have a command carry the bytes of a connection, which is its input and its output; its words go to a file.
+
+    In a folder of its own it is told that folder by the name that it was given, however many links that has.
+    """
+    variables = dict(env) | ({"PWD": folder} if folder else {})
     with connection, _start_errors(argv[0]):
         child = subprocess.Popen(  # noqa: S603  # as above
-            argv, stdin=connection.fileno(), stdout=connection.fileno(), stderr=said, env=dict(env), start_new_session=True
+            argv,
+            stdin=connection.fileno(),
+            stdout=connection.fileno(),
+            stderr=said,
+            env=variables,
+            cwd=folder,
+            start_new_session=True,
         )
     try:
         yield

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Protocol
 from msgspec import Struct, field
 
 from orchestrator.errors import EngineError
+from orchestrator.model import Route
 from orchestrator.tracing.buildkit import parse_stubs
 from orchestrator.tracing.complete import Ran, complete_build, find_ran, lacks_link, link_step, split_by_build
 from orchestrator.tracing.names import CELL, CELL_ID
@@ -38,10 +39,10 @@ class History(Protocol):
     def check(self) -> None:
         """Find out whether the builder still answers."""
 
-    def trace_of(self, ref: str, platform: str | None) -> str:
+    def trace_of(self, ref: str, route: Route) -> str:
         """Give the trace of a build."""
 
-    def failed_since(self, moment: datetime, cell: str, platform: str | None) -> list[str]:
+    def failed_since(self, moment: datetime, cell: str, route: Route) -> list[str]:
         """Give a cell's builds that did not succeed, the newest first."""
 
     def close(self) -> None:
@@ -54,7 +55,7 @@ class TracedBuild(Struct):
     span: OpenSpan
     is_told: bool = True  # by the builder's own spans; of others progress tells all
     ref: str | None = None
-    platform: str | None = None
+    route: Route = Route()
     vertices: Sequence[Vertex] = ()
 
 
@@ -196,14 +197,12 @@ class Traces(Struct):
         problem: Exception | None = None
         lost = [build for build in trace.builds if build.is_told and not build.ref]
         try:
-            for ref, platform, is_lost in self._records_of(history, trace, lost):
+            for ref, route, is_lost in self._records_of(history, trace, lost):
                 if is_lost and not lost:
                     break
                 try:
                     found = {
-                        span.span_id: span
-                        for span in parse_stubs(history.trace_of(ref, platform))
-                        if span.trace_id == trace.trace_id
+                        span.span_id: span for span in parse_stubs(history.trace_of(ref, route)) if span.trace_id == trace.trace_id
                     }
                 except EngineError as error:
                     problem = error  # of the others it may still tell
@@ -219,15 +218,13 @@ class Traces(Struct):
             self._failures = 0
         return list(spans.values())
 
-    def _records_of(
-        self, history: History, trace: CellTrace, lost: Sequence[TracedBuild]
-    ) -> Iterator[tuple[str, str | None, bool]]:
-        """Name a trace's builds, each with its platform; what did not succeed is one of those that failed meanwhile."""
-        yield from ((build.ref, build.platform, False) for build in trace.builds if build.ref)
+    def _records_of(self, history: History, trace: CellTrace, lost: Sequence[TracedBuild]) -> Iterator[tuple[str, Route, bool]]:
+        """Name a trace's builds, each with the way that it went; what did not succeed is one of those that failed meanwhile."""
+        yield from ((build.ref, build.route, False) for build in trace.builds if build.ref)
         if lost:
             first = datetime.fromtimestamp(min(build.span.start_ns for build in lost) / 1e9, UTC)
-            platform = lost[0].platform
-            yield from ((ref, platform, True) for ref in history.failed_since(first - _SKEW, trace.cell, platform))
+            route = lost[0].route
+            yield from ((ref, route, True) for ref in history.failed_since(first - _SKEW, trace.cell, route))
 
     def _give_up(self, reason: str) -> None:
         """Go on without the builder's spans; after a few cells in a row it is not asked any more."""

@@ -20,7 +20,7 @@ from orchestrator.docker.builder import ensure_builder
 from orchestrator.docker.engine import connect
 from orchestrator.docker.history import BuilderHistory
 from orchestrator.errors import EngineError
-from orchestrator.model import BuilderSpec
+from orchestrator.model import BuilderSpec, Route
 from orchestrator.tracing.buildkit import parse_stubs
 from tests.conftest import buildx
 
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+ROUTE = Route()
 FINALIZE = "/moby.buildkit.v1.Control/UpdateBuildHistory"
 TRACES = ("0af7651916cd43dd8448eb211c80319c", "4bf92f3577b34da6a3ce929d0e0e4736")
 
@@ -36,7 +37,7 @@ TRACES = ("0af7651916cd43dd8448eb211c80319c", "4bf92f3577b34da6a3ce929d0e0e4736"
 def history(engine: None) -> Iterator[BuilderHistory]:
     """Give the history of the engine's own BuildKit."""
     here = connect()
-    found = BuilderHistory(here, ensure_builder(here, BuilderSpec(driver="docker")), frozenset([None]))
+    found = BuilderHistory(here, ensure_builder(here, BuilderSpec(driver="docker")), frozenset([ROUTE]))
     found.connect()
     yield found
     found.close()
@@ -56,7 +57,7 @@ def build(folder: Path, dockerfile: str, trace_id: str, *more: str) -> str:
 def wait_for_failed(history: BuilderHistory, since: datetime, count: int) -> list[str]:
     """Give the builds of cell x that failed, when the builder has told of so many."""
     latest = time.monotonic() + 10
-    while len(found := history.failed_since(since, "x", None)) < count and time.monotonic() < latest:
+    while len(found := history.failed_since(since, "x", ROUTE)) < count and time.monotonic() < latest:
         Event().wait(0.05)  # the builder tells in its own time
     return found
 
@@ -65,7 +66,7 @@ def test_the_trace_of_a_build_is_had_as_soon_as_it_has_ended(history: BuilderHis
     """Every span of it, the client's as well, over one connection for all that is asked."""
     for trace_id in TRACES:
         ref = build(tmp_path, "FROM scratch\nCOPY Dockerfile /\n", trace_id)
-        spans = list(parse_stubs(history.trace_of(ref, None)))
+        spans = list(parse_stubs(history.trace_of(ref, ROUTE)))
         assert {span.trace_id for span in spans} == {trace_id}
         assert "[1/1] COPY Dockerfile /" in {span.name for span in spans}
 
@@ -76,11 +77,11 @@ def test_a_build_that_failed_is_found_among_those_since_it_began(history: Builde
     good = build(tmp_path, "FROM scratch\nCOPY Dockerfile /\n", TRACES[0])
     tmp_path.joinpath("metadata.json").unlink()
     assert build(tmp_path, "FROM scratch\nCOPY missing /\n", TRACES[1]) == ""
-    failed = history.failed_since(before, "x", None)
+    failed = history.failed_since(before, "x", ROUTE)
     assert good.rpartition("/")[2] not in failed
-    spans = [span for ref in failed for span in parse_stubs(history.trace_of(ref, None))]
+    spans = [span for ref in failed for span in parse_stubs(history.trace_of(ref, ROUTE))]
     assert any("/missing" in span.status.message for span in spans if span.trace_id == TRACES[1])
-    assert history.failed_since(datetime.now(UTC) + timedelta(hours=1), "x", None) == []
+    assert history.failed_since(datetime.now(UTC) + timedelta(hours=1), "x", ROUTE) == []
 
 
 def test_of_builds_that_failed_a_cells_newest_is_the_first(history: BuilderHistory, tmp_path: Path) -> None:
@@ -89,23 +90,24 @@ def test_of_builds_that_failed_a_cells_newest_is_the_first(history: BuilderHisto
     for trace_id, cell in ((older, "x"), (others, "y"), (newer, "x")):
         assert build(tmp_path, "FROM scratch\nCOPY missing /\n", trace_id, "--label", f"io.matrix.cell={cell}") == ""
     failed = wait_for_failed(history, before, 2)  # and those of other tests that say of no cell that they are its
-    found = [next(iter(parse_stubs(history.trace_of(ref, None)))).trace_id for ref in failed]
+    found = [next(iter(parse_stubs(history.trace_of(ref, ROUTE)))).trace_id for ref in failed]
     assert [trace_id for trace_id in found if trace_id in (older, others, newer)] == [newer, older]
 
 
 def test_a_trace_that_was_written_meanwhile_is_had_as_well(history: BuilderHistory, tmp_path: Path) -> None:
     """BuildKit does not wait for long, and a cell's checks may take minutes."""
     ref = build(tmp_path, "FROM scratch\nCOPY Dockerfile /\n", TRACES[0])
-    list(history._nodes[None].line.ask(FINALIZE, "UpdateBuildHistoryRequest", "Nothing", ref=ref.rpartition("/")[2], finalize=True))  # noqa: SLF001  # as BuildKit does by itself, without waiting
-    assert TRACES[0] in history.trace_of(ref, None)
+    line = history._nodes[ROUTE].line  # noqa: SLF001  # asked as BuildKit does by itself, without waiting
+    list(line.ask(FINALIZE, "UpdateBuildHistoryRequest", "Nothing", ref=ref.rpartition("/")[2], finalize=True))
+    assert TRACES[0] in history.trace_of(ref, ROUTE)
 
 
 def test_a_build_that_the_builder_never_told_of_is_said(history: BuilderHistory, tmp_path: Path) -> None:
     """After the error the next question is answered."""
     with pytest.raises(EngineError, match="the builder told of no trace of a build"):
-        history.trace_of("default/default/nosuchbuild", None)
+        history.trace_of("default/default/nosuchbuild", ROUTE)
     ref = build(tmp_path, "FROM scratch\nCOPY Dockerfile /\n", TRACES[0])
-    assert TRACES[0] in history.trace_of(ref, None)
+    assert TRACES[0] in history.trace_of(ref, ROUTE)
 
 
 def test_a_builder_that_cannot_be_reached_is_said_in_buildx_words(history: BuilderHistory) -> None:
@@ -113,7 +115,7 @@ def test_a_builder_that_cannot_be_reached_is_said_in_buildx_words(history: Build
     builder = replace(history.builder, name="no-such-builder", driver="remote")
     nobody = replace(history, builder=builder, _nodes={}, _open=ExitStack())
     with pytest.raises(EngineError, match=r"the builder's history cannot be had: .*no builder \"no-such-builder\" found"):
-        nobody.trace_of("default/default/nosuchbuild", None)
+        nobody.trace_of("default/default/nosuchbuild", ROUTE)
     nobody.close()
 
 
@@ -126,7 +128,7 @@ def test_a_folder_for_passing_files_that_no_socket_can_lie_in_costs_only_the_tra
     monkeypatch.setattr("tempfile.tempdir", str(long))
     other = replace(history, _nodes={}, _open=ExitStack())
     with pytest.raises(EngineError, match="the builder's history cannot be had: AF_UNIX path too long"):
-        other.trace_of("default/default/nosuchbuild", None)
+        other.trace_of("default/default/nosuchbuild", ROUTE)
     assert list(long.iterdir()) == []
 
 
@@ -135,12 +137,12 @@ def test_a_connection_that_breaks_costs_one_question(engine: None, tmp_path: Pat
     real = connect()
     broken = replace(real, buildx_argv=(sys.executable, "-c", "print('hung up')"))
     builder = replace(ensure_builder(real, BuilderSpec(driver="docker")), driver="remote")  # reached through buildx
-    history = BuilderHistory(broken, builder, frozenset([None]))
+    history = BuilderHistory(broken, builder, frozenset([ROUTE]))
     history.connect()
     with pytest.raises(EngineError, match="the builder's history cannot be had"):
-        history.trace_of("default/default/nosuchbuild", None)
+        history.trace_of("default/default/nosuchbuild", ROUTE)
     history.engine = real
     history.connect()
     ref = build(tmp_path, "FROM scratch\nCOPY Dockerfile /\n", TRACES[0])
-    assert TRACES[0] in history.trace_of(ref, None)
+    assert TRACES[0] in history.trace_of(ref, ROUTE)
     history.close()

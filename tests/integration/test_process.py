@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from typing import TYPE_CHECKING
@@ -146,3 +148,13 @@ def test_kept_output_is_bounded() -> None:
     answer = process.run([sys.executable, "-c", "print('x\\n' * 10_000_000)"], limit=1000)
     assert len(answer.stdout) <= 1000
     assert answer.ok
+
+
+def test_a_command_that_carries_is_told_its_folder_by_the_name_that_was_given(tmp_path: Path) -> None:
+    """Not by where its links lead: buildx chooses a pod by that name."""
+    link = tmp_path / "link"
+    link.symlink_to(tmp_path)
+    ours, its = socket.socketpair()
+    argv = [sys.executable, "-c", "import os; print(os.environ['PWD'], os.getcwd())"]
+    with ours, tempfile.TemporaryFile() as said, process.carrying(argv, its, said, os.environ, folder=str(link)):
+        assert ours.makefile().read() == f"{link} {tmp_path}\n"

@@ -11,6 +11,7 @@ from orchestrator.docker.builder import Builder
 from orchestrator.docker.dial import HELLO
 from orchestrator.docker.history import BuilderHistory
 from orchestrator.errors import EngineError
+from orchestrator.model import Route
 from tests.unit.docker_fake import make_engine
 
 if TYPE_CHECKING:
@@ -56,7 +57,7 @@ def test_a_line_is_kept_while_somebody_answers_and_no_longer(monkeypatch: pytest
         yield lines[-1]
 
     monkeypatch.setattr(door, "dial", dial)
-    history = BuilderHistory(ENGINE, BUILDER, frozenset([None]))
+    history = BuilderHistory(ENGINE, BUILDER, frozenset([Route()]))
     history.connect()
     history.check()
     history.connect()

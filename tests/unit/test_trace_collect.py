@@ -10,6 +10,7 @@ import pytest
 
 from orchestrator.errors import DiskFullError, EngineError
 from orchestrator.measure.progress import parse_time
+from orchestrator.model import Route
 from orchestrator.tracing import names
 from orchestrator.tracing.collect import Traces
 from orchestrator.tracing.spans import Kind
@@ -41,18 +42,18 @@ class FakeHistory:
     def check(self) -> None:
         """Still answer."""
 
-    def trace_of(self, ref: str, platform: str | None) -> str:
+    def trace_of(self, ref: str, route: Route) -> str:
         """Give a record, if it is still there."""
-        assert platform is None
+        assert route == Route()
         self.asked.append(ref)
         if ref not in self.records:
             message = f"no record found for {ref}"
             raise EngineError(message)
         return self.records[ref]
 
-    def failed_since(self, moment: datetime, cell: str, platform: str | None) -> list[str]:
+    def failed_since(self, moment: datetime, cell: str, route: Route) -> list[str]:
         """Give what did not succeed."""
-        assert platform is None
+        assert route == Route()
         assert cell == "a"
         assert moment < (parse_time("2100-01-01T00:00:00Z") or moment)
         return self.failed
