@@ -13,6 +13,7 @@ from msgspec import Struct, to_builtins
 
 from orchestrator.config.load import load_matrix
 from orchestrator.docker.builder import inspect_builder
+from orchestrator.docker.cluster import explain_other_cluster
 from orchestrator.docker.dial import check_own_buildkit, listens
 from orchestrator.docker.engine import connect, describe_unlimited
 from orchestrator.environment import builder_spec
@@ -110,6 +111,8 @@ def _find_builder(engine: Engine, spec: BuilderSpec) -> _Looked:
     found = inspect_builder(engine, spec.name)
     if found is None:
         answers = {endpoint: listens(endpoint) for endpoint in _endpoints(spec)}
+    elif trouble := explain_other_cluster(spec.name, found):
+        raise EngineError(trouble)
     else:
         answers = {node.endpoint: bool(node.buildkit) for node in found.nodes if found.driver == "remote"}
     if silent := [endpoint for endpoint, answer in answers.items() if answer is False]:

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import tempfile
 from concurrent.futures import Future, wait
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
 from orchestrator.asking import beside
 from orchestrator.docker import process
-from orchestrator.docker.cluster import find_choice
+from orchestrator.docker.buildkitd import has_mirrors, mark_of, render_buildkitd_toml
+from orchestrator.docker.cluster import explain_other_cluster, explain_pods, find_choice, find_other_cluster, waiting_s
 from orchestrator.docker.dial import check_own_buildkit
 from orchestrator.docker.engine import connect
 from orchestrator.docker.marks import MARK, is_marked, remove_mark, write_mark
@@ -24,13 +23,14 @@ from orchestrator.errors import EngineError
 from orchestrator.paths import held
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from orchestrator.docker.engine import Answer, Engine
     from orchestrator.docker.process import Signal
     from orchestrator.model import BuilderSpec, NodeSpec
 
 _BOOT_S = 180.0
+_GRACE_S = 60.0
 _POLL_S = 0.1
 
 
@@ -83,7 +83,9 @@ def ensure_builder(  # the engine, what is asked for and for which platforms, an
             return _create(engine, spec, driver, f"created builder '{spec.name}'", cancel)
         differences = _differences(spec, driver, existing)
         if not differences:
-            return _reuse(engine, spec.name, driver, existing, cancel, platforms)
+            return _reuse(engine, spec, driver, existing, cancel, platforms)
+        if not force and (trouble := explain_other_cluster(spec.name, existing)):
+            raise EngineError(trouble)
         if not is_marked(spec.name, existing) and not force:
             lost = "" if existing.driver == "remote" else " (its build cache is lost)"
             message = (
@@ -96,12 +98,12 @@ def ensure_builder(  # the engine, what is asked for and for which platforms, an
 
 
 def _reuse(  # as `ensure_builder`, and what is there
-    engine: Engine, name: str, driver: str, existing: Existing, cancel: Signal | None, platforms: Collection[str | None]
+    engine: Engine, spec: BuilderSpec, driver: str, existing: Existing, cancel: Signal | None, platforms: Collection[str | None]
 ) -> Builder:
-    did = f"reused builder '{name}'"
+    did = f"reused builder '{spec.name}'"
     if _runs(existing, platforms):
-        return _describe(name, driver, existing, did, platforms)
-    return _boot(engine, name, driver, did, cancel, platforms)
+        return _describe(spec.name, driver, existing, did, platforms)
+    return _boot(engine, spec, driver, did, cancel, platforms)
 
 
 def _wait_for(looked: Future[Existing | None], cancel: Signal | None) -> Existing | None:
@@ -135,10 +137,12 @@ def _differences(spec: BuilderSpec, driver: str, existing: Existing) -> list[str
     wanted = driver_options(spec, driver)
     keys = sorted({*wanted, *existing.options} - {MARK})
     found += [key.removeprefix("env.") for key in keys if wanted.get(key) != existing.options.get(key)]
-    if driver != "remote" and not _has_mirrors(spec, existing):
+    if driver != "remote" and not has_mirrors(spec, existing):
         found.append("mirrors")
     if driver == "remote" and spec.endpoint != existing.endpoint:
         found.append("endpoint")
+    if driver == "kubernetes" and find_other_cluster(existing):
+        found.append("KUBECONFIG")
     if set(spec.platforms) != set(existing.pinned):
         found.append("platforms")
     pairs = zip(spec.nodes, existing.others, strict=False)
@@ -147,31 +151,11 @@ def _differences(spec: BuilderSpec, driver: str, existing: Existing) -> list[str
     return found
 
 
-def _has_mirrors(spec: BuilderSpec, existing: Existing) -> bool:
-    """Tell whether a builder was made with the same mirrors; an older buildx shows no builder's configuration, but its mark."""
-    toml = render_buildkitd_toml(spec)
-    return existing.options.get(MARK) == _mark_of(toml) or _parse_toml(toml) == _parse_toml(existing.config)
-
-
-def _mark_of(toml: str) -> str:
-    return hashlib.sha256(toml.encode()).hexdigest()[:12]
-
-
 def _is_other_node(spec: BuilderSpec, driver: str, wanted: NodeSpec, found: Existing) -> bool:
     """Tell whether a further node is not what the file asks for."""
     options = {key: value for key, value in found.options.items() if key != MARK}
     moved = wanted.endpoint is not None and wanted.endpoint != found.endpoint
     return moved or set(wanted.platforms) != set(found.pinned) or options != driver_options(spec, driver) | dict(wanted.options)
-
-
-def _parse_toml(text: str) -> dict[str, Any]:
-    """Read a configuration for comparison: buildx lays the file out anew."""
-    import tomllib  # noqa: PLC0415  # most builders have none
-
-    try:
-        return tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        return {"unreadable": str(error)}
 
 
 def driver_options(spec: BuilderSpec, driver: str) -> dict[str, str]:
@@ -185,15 +169,6 @@ def driver_options(spec: BuilderSpec, driver: str) -> dict[str, str]:
     return options
 
 
-def render_buildkitd_toml(spec: BuilderSpec) -> str:
-    """Write the daemon's configuration: mirrors, and nothing when there are none."""
-    tables = {registry: [f"mirrors = {json.dumps(list(mirrors))}"] for registry, mirrors in spec.mirrors}
-    for mirror in dict.fromkeys(mirror for _, mirrors in spec.mirrors for mirror in mirrors):  # one may stand for several
-        if mirror.startswith(("127.", "localhost", "[::1]")):
-            tables.setdefault(mirror, []).append("http = true")
-    return "".join(f"[registry.{json.dumps(name)}]\n" + "".join(f"  {line}\n" for line in lines) for name, lines in tables.items())
-
-
 def render_create_argv(
     buildx: Sequence[str], spec: BuilderSpec, driver: str, config: Path | None, node: NodeSpec | None = None
 ) -> list[str]:
@@ -202,7 +177,7 @@ def render_create_argv(
     argv += ["--append"] if node else []
     options = driver_options(spec, driver) | (dict(node.options) if node else {})
     if driver == "docker-container":
-        options[MARK] = _mark_of(render_buildkitd_toml(spec))
+        options[MARK] = mark_of(render_buildkitd_toml(spec))
         argv += ["--buildkitd-flags", "--allow-insecure-entitlement network.host"]
     for key, value in options.items():
         argv += ["--driver-opt", f'"{key}={value}"' if "," in value else f"{key}={value}"]
@@ -229,15 +204,20 @@ def _create(engine: Engine, spec: BuilderSpec, driver: str, did: str, cancel: Si
             config.write_text(toml)
         for node in (None, *spec.nodes):
             argv = render_create_argv(engine.buildx_argv, spec, driver, config, node)
-            answer = process.run(argv, timeout_s=_BOOT_S, cancel=cancel)
+            own = options | dict(node.options) if node else options
+            answer = process.run(argv, timeout_s=_boot_s(own), cancel=cancel)
             if not answer.ok:
                 with suppress(EngineError):  # why it could not be made says more
                     remove_builder(engine, spec.name)
-                own = options | dict(node.options) if node else options
-                reason = explain_silence(answer, [((node or spec).endpoint, own)])
+                reason = explain_pods(explain_silence(answer, [((node or spec).endpoint, own)]), own)
                 message = f"builder '{spec.name}' ({driver}) could not be made: {reason}"
                 raise EngineError(message)
-    return _boot(engine, spec.name, driver, did, cancel)
+    return _boot(engine, spec, driver, did, cancel)
+
+
+def _boot_s(options: Mapping[str, str]) -> float:
+    """Give how long a builder may take to start: longer than buildx waits for it, which then says what it has waited for."""
+    return max(_BOOT_S, waiting_s(options) + _GRACE_S)
 
 
 def _check_files(spec: BuilderSpec) -> None:
@@ -250,14 +230,16 @@ def _check_files(spec: BuilderSpec) -> None:
 
 
 def _boot(  # as `ensure_builder`, and what has been done
-    engine: Engine, name: str, driver: str, did: str, cancel: Signal | None, platforms: Collection[str | None] = ()
+    engine: Engine, spec: BuilderSpec, driver: str, did: str, cancel: Signal | None, platforms: Collection[str | None] = ()
 ) -> Builder:
-    answer = process.run([*engine.buildx_argv, "inspect", "--bootstrap", name], timeout_s=_BOOT_S, cancel=cancel)
+    name, options = spec.name, driver_options(spec, driver)
+    answer = process.run([*engine.buildx_argv, "inspect", "--bootstrap", name], timeout_s=_boot_s(options), cancel=cancel)
     existing = inspect_builder(engine, name)
     if not answer.ok and not (existing and not answer.exit.cancelled and _runs(existing, platforms)):
         nodes = needed_nodes(existing, platforms) if existing and driver == "remote" else ()
         advice = "see that its daemon runs" if driver == "remote" else "`matrix clean` removes it"
         reason = explain_silence(answer, [(node.endpoint, node.options) for node in nodes if not node.buildkit])
+        reason = explain_pods(reason, options)
         message = f"builder '{name}' does not start: {reason}; {advice}"
         raise EngineError(message)
     if existing is None:

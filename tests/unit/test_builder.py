@@ -18,10 +18,10 @@ from orchestrator.docker.builder import (
     ensure_builder,
     look_for_builder,
     remove_builder,
-    render_buildkitd_toml,
     render_create_argv,
     was_made_here,
 )
+from orchestrator.docker.buildkitd import render_buildkitd_toml
 from orchestrator.docker.nodes import Existing, parse_inspection
 from orchestrator.docker.process import Exit
 from orchestrator.errors import EngineError

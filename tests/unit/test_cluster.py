@@ -1,28 +1,43 @@
-"""A builder in pods: which of them is asked for a build, and which folder that follows from."""
+"""A builder in pods: whose cluster it is in, how long it is waited for, and which pod is asked for a build."""
 
 from __future__ import annotations
 
 import tempfile
 from contextlib import contextmanager
 from typing import IO, TYPE_CHECKING
+from urllib.parse import quote
 
 import pytest
 from msgspec.structs import replace
 
 from orchestrator.docker import dial as door
-from orchestrator.docker.builder import Builder
-from orchestrator.docker.cluster import RANDOM, STICKY, find_choice, find_routes, make_route
+from orchestrator.docker import process
+from orchestrator.docker.builder import Builder, ensure_builder
+from orchestrator.docker.cluster import RANDOM, STICKY, find_choice, find_other_cluster, find_routes, make_route
 from orchestrator.docker.history import BuilderHistory
 from orchestrator.docker.nodes import Existing
+from orchestrator.docker.process import Exit, Output
 from orchestrator.errors import EngineError
-from orchestrator.model import Cell, Route, Settings
-from tests.unit.docker_fake import make_engine
+from orchestrator.model import BuilderSpec, Cell, Route, Settings
+from tests.unit.docker_fake import Answer, FakeDocker, make_engine
 
 if TYPE_CHECKING:
     import socket
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
+PODS_OF_CI = """\
+Name:          matrix
+Driver:        kubernetes
+
+Nodes:
+Name:                  matrix0
+Endpoint:              kubernetes:///matrix?deployment=buildkit-9760c44e-634fb&kubeconfig=
+Driver Options:        image="moby/buildkit:buildx-stable-1" namespace="ci"
+Status:                running
+BuildKit version:      v0.32.2
+Platforms:             linux/amd64
+"""
 ENGINE = make_engine(storage="", containerd_store=True)
 PODS = Builder("cluster", "kubernetes", "v0.32.2", exports_oci=True, did="", pods=STICKY)
 
@@ -87,3 +102,65 @@ def test_pods_that_are_chosen_by_chance_are_not_asked(monkeypatch: pytest.Monkey
     for ask in (history.connect, lambda: history.trace_of("cluster/cluster0/ref", Route())):
         with pytest.raises(EngineError, match=r"^which of its pods builds is left to chance \(loadbalance: random\)"):
             ask()
+
+
+ABSENT: Answer = (1, 'ERROR: no builder "matrix" found')
+IN_CI = BuilderSpec(driver="kubernetes", options=(("namespace", "ci"), ("timeout", "10m30s")))
+
+
+def test_pods_are_waited_for_as_long_as_buildx_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Or a cluster that has to fetch a machine first would be given up before its time."""
+    limits: list[float] = []
+
+    def run(argv: list[str], *, timeout_s: float = 0.0, **_: object) -> Output:
+        if "create" in argv:
+            limits.append(timeout_s)
+        return Output(Exit(1), "", 'ERROR: no builder "matrix" found' if "inspect" in argv else "ERROR: too late")
+
+    monkeypatch.setattr(process, "run", run)
+    for options in ((), (("timeout", "2m"),), (("timeout", "10m30s"),), (("timeout", "soon"),)):
+        with pytest.raises(EngineError, match=r"could not be made: too late$"):
+            ensure_builder(ENGINE, replace(IN_CI, options=options))
+    assert limits == [180.0, 180.0, 690.0, 180.0]
+
+
+@pytest.mark.parametrize(("namespace", "words"), [("ci", "kubectl --namespace ci get events"), (None, "kubectl get events")])
+def test_pods_that_are_not_ready_have_a_reason_in_the_cluster(
+    namespace: str | None, words: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Buildx counts them, and says no more."""
+    said = "#1 waiting for 1 pods to be ready, timeout: 2 minutes\nERROR: expected 1 replicas to be ready, got 0\n"
+    monkeypatch.setattr(process, "run", FakeDocker(buildx_inspect=ABSENT, buildx_create=(1, said), buildx_rm=""))
+    spec = replace(IN_CI, options=(("namespace", namespace),) if namespace else ())
+    with pytest.raises(EngineError, match=rf"got 0; `{words}` says why, and builder\.options\.timeout waits longer$"):
+        ensure_builder(ENGINE, spec)
+
+
+def test_a_builder_in_another_cluster_is_neither_used_nor_lost(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Buildx keeps to the file that it was made with, whichever is set; one that is gone leads nowhere."""
+    kept, other = tmp_path / "kept", tmp_path / "other"
+    kept.touch()
+    made = PODS_OF_CI.replace("kubeconfig=", f"kubeconfig={quote(str(kept), safe='')}")
+    docker = FakeDocker(buildx_inspect=made, buildx_create="", buildx_rm="", buildx_inspect___bootstrap="")
+    monkeypatch.setattr(process, "run", docker)
+    spec = replace(IN_CI, options=(("namespace", "ci"),))
+    monkeypatch.setenv("KUBECONFIG", str(kept))
+    assert ensure_builder(ENGINE, spec).did == "reused builder 'matrix'"
+    monkeypatch.setenv("KUBECONFIG", str(other))
+    with pytest.raises(EngineError, match=rf"^builder 'matrix' is in the cluster of KUBECONFIG={kept}, which"):
+        ensure_builder(ENGINE, spec)
+    assert docker.did("buildx", "rm") == []
+    assert ensure_builder(ENGINE, spec, force=True).did == "made builder 'matrix' anew: KUBECONFIG differed"
+    kept.unlink()
+    assert ensure_builder(ENGINE, spec).did == "made builder 'matrix' anew: KUBECONFIG differed"
+
+
+def test_a_builder_that_was_made_without_kubeconfig_follows_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """So does one that was made with the file that is taken where none is named."""
+    monkeypatch.setenv("KUBECONFIG", "/x/other")
+    assert find_other_cluster(replace(a_node(), endpoint="kubernetes:///cluster?deployment=x&kubeconfig=")) is None
+    monkeypatch.delenv("KUBECONFIG")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    own = replace(a_node(), endpoint=f"kubernetes:///cluster?kubeconfig={tmp_path}/.kube/config")
+    assert find_other_cluster(own) is None
+    assert find_other_cluster(replace(own, others=(replace(own, endpoint="kubernetes:///c?kubeconfig=%2Fx%2Fy"),))) == "/x/y"

@@ -92,6 +92,17 @@ def test_doctor_misses_a_daemon_that_no_run_can_start(folder: Path, monkeypatch:
     assert examined(folder, monkeypatch, buildx_inspect=stopped)["builder"][0]
 
 
+def test_doctor_misses_a_builder_that_is_in_another_cluster(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its pods answer, but no run would take them."""
+    kept = folder / "kept"
+    kept.touch()
+    monkeypatch.setenv("KUBECONFIG", "/x/other")
+    nodes = f"Driver: kubernetes\n\nName: matrix0\nEndpoint: kubernetes:///matrix?kubeconfig={kept}\nBuildKit version: v0.32.2\n"
+    is_there, words = examined(folder, monkeypatch, buildx_inspect=nodes)["builder"]
+    assert not is_there
+    assert words.startswith(f"builder 'matrix' is in the cluster of KUBECONFIG={kept}, which is not the one that is set; ")
+
+
 def test_doctor_tries_the_daemon_that_a_remote_builder_is_to_reach(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A builder that is not there yet cannot be made where nothing listens; what is not tried is said."""
     text = "version: 1\nname: m\naxes: {a: [x]}\nbuilder: {driver: remote, endpoint: '%s', nodes: [{endpoint: '%s'}]}\n"
