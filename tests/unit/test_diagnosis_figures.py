@@ -72,7 +72,7 @@ def make_image(hidden: int, *, by_layer: int = 2, over_base: int = 61 * MB) -> I
 def test_bytes_that_a_later_layer_hides_are_charged_to_both_steps() -> None:
     """The one that stores, the one that deletes, and what it was."""
     finding = only(passed(make_image(58 * MB)))
-    assert finding.title == "58.0 MB of the image cannot be seen: one step stores what a later one deletes or overwrites"
+    assert finding.title == "58.0 MB of the image cannot be seen: layer 2 stores what layer 3 deletes or overwrites"
     assert finding.evidence == (
         "stored by layer 2: RUN apk add gcc",
         "hidden by layer 3: RUN apk del gcc",
@@ -80,6 +80,29 @@ def test_bytes_that_a_later_layer_hides_are_charged_to_both_steps() -> None:
         "/usr/bin/gcc: 29.0 MB",
     )
     assert "in the same RUN" in finding.remedy
+
+
+def test_two_layers_that_hide_as_many_bytes_are_two_findings() -> None:
+    """A mode that is changed twice stores the same file three times, twice for nothing."""
+    image = replace(make_image(58 * MB), wasted_by=(WastedBy(0, 1, 9 * MB, 1), WastedBy(1, 2, 9 * MB, 1)), wasted_paths=())
+    assert [one.evidence[:2] for one in diagnose(passed(image), Evidence())] == [
+        ("stored by layer 1: ADD base", "hidden by layer 2: RUN apk add gcc"),
+        ("stored by layer 2: RUN apk add gcc", "hidden by layer 3: RUN apk del gcc"),
+    ]
+
+
+def test_a_changed_owner_or_mode_has_a_remedy_of_its_own() -> None:
+    """Nothing is deleted there: the step that stores can give it, and a file that is named like the command is no change."""
+
+    def remedy(instruction: str) -> str:
+        image = make_image(58 * MB)
+        return only(passed(replace(image, layers=(*image.layers[:2], replace(image.layers[2], instruction=instruction))))).remedy
+
+    assert remedy("RUN chown -R app:app /app").startswith(
+        "Give files their mode and owner in the step that stores them (`COPY --ch"
+    )
+    assert remedy("RUN adduser app && chmod 755 /app/x").startswith("Give files their mode")
+    assert remedy("COPY --chmod=755 x /app/x").startswith("Delete in the same RUN")
 
 
 @pytest.mark.parametrize("hidden", [0, 900_000, 2 * MB])
@@ -198,6 +221,8 @@ def test_the_context_before_an_installation_breaks_its_cache() -> None:
         (step("[2/3] COPY . ."), step("[3/3] RUN python -m compileall .", 12.0)),
         (step("[2/3] COPY . ."), step(f"[3/3] {PIP}", 0.5)),
         (step("[app 2/2] COPY . ."), step(f"[deps 2/2] {PIP}", 12.0)),
+        (step("[2/4] RUN uv sync --locked --no-install-project", 9.0), step("[3/4] COPY . /app"), step("[4/4] RUN uv sync", 12.0)),
+        (step("[deps 2/2] RUN poetry install --no-root", 9.0), step("[3/4] COPY . ."), step("[4/4] RUN poetry install", 12.0)),
         (step("[2/3] COPY --from=deps . ."), step(f"[3/3] {PIP}", 12.0)),
         (step("[2/3] COPY ./requirements.txt /x"), step(f"[3/3] {PIP}", 12.0)),
     ],
@@ -215,6 +240,8 @@ def test_a_copy_that_is_rightly_placed_breaks_nothing(steps: tuple[Step, ...]) -
     [
         PIP,
         "RUN npm ci --omit=dev",
+        "RUN uv sync --locked",
+        "RUN poetry install --no-root",
         "RUN apt-get update && apt-get install -y gcc",
         "RUN --mount=type=cache,target=/x uv pip install -r r",
     ],

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 _FLAGS = r"(?:--(?!from=)[a-z]+(?:=\S+)? )*"
 _WHOLE = re.compile(rf"(?:COPY|ADD) {_FLAGS}(?:\./? \S+|\[ ?\"\./?\", ?\"[^\"]+\" ?\])$")
 _OF_THE_CONTEXT = re.compile(r"(?:^|\s)(?:\.(?:\[[^\]]*\])?|\./\S*|-e|--editable)(?=\s|$|&|;)")
+_PROJECT_TOO = {"uv sync", "poetry install", "pdm install", "pdm sync"}  # they install it besides what it depends on
+_PROJECT_LEFT_OUT = re.compile(r"(?:^|\s)--(?:no-install-(?:project|workspace)|no-root|no-self)(?=\s|$|;)")
 _SLOWEST_FREE_S = 2.0  # an installation that is this quick is nobody's worry
 _MOMENT = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d.{0,20}|1[6-9]\d{8}(?:\d{3})?|\d{8}T?\d{6}Z?")
 _COMMIT = re.compile(r"[0-9a-f]{40}|(?=[a-f]*\d)(?=\d*[a-f])[0-9a-f]{7,12}")  # a short one has both letters and digits
@@ -28,12 +30,14 @@ def find_broken_by_context(case: Case) -> Iterator[Finding]:
     build = case.cell.build
     if build is None:
         return
+    before = {_tool_of(step) for step in build.steps if _leaves_project_out(step)}  # what installs the dependencies by themselves
     for stage in dict.fromkeys(step.stage for step in build.steps):
         steps = _in_order(build, stage)
         for at, step in enumerate(steps):
             if not _WHOLE.fullmatch(step.instruction):
                 continue
-            behind = [later for later in steps[at + 1 :] if _is_install(later) and (later.duration_s or 0) >= _SLOWEST_FREE_S]
+            slow = [later for later in steps[at + 1 :] if _is_install(later) and (later.duration_s or 0) >= _SLOWEST_FREE_S]
+            behind = [later for later in slow if _leaves_project_out(later) or _tool_of(later) not in before]
             if behind and step.outcome != "cached" and all(later.outcome != "cached" for later in behind):
                 yield _by_context(build, steps[:at], step, behind[0])
                 return
@@ -103,6 +107,17 @@ def _is_install(step: Step) -> bool:
     return not _OF_THE_CONTEXT.search(step.instruction[found.end() :].partition("&&")[0])
 
 
+def _tool_of(step: Step) -> str:
+    """Name the tool and the verb by which a step installs: `uv sync`."""
+    words = found[0].split() if (found := find_install(step.instruction)) else [""]
+    return f"{words[0]} {words[-1]}"
+
+
+def _leaves_project_out(step: Step) -> bool:
+    """Tell whether what would install the project as well is told to install its dependencies only."""
+    return _tool_of(step) in _PROJECT_TOO and _PROJECT_LEFT_OUT.search(step.instruction) is not None
+
+
 def _in_order(build: Build, stage: str | None) -> list[Step]:
     """Give a stage's steps in the order of the Dockerfile: as their numbers say."""
 
@@ -117,8 +132,8 @@ RULES = (
     Rule(
         "cache-broken-by-context",
         "The whole context is copied before an installation, so any changed file runs it again.",
-        "The steps' order in one stage, both run in this build; that earlier steps came from the cache, and "
-        "`--scenario code`, where known.",
+        "The steps' order in one stage, both run in this build, and no step that installs the dependencies without the project "
+        "(`uv sync --no-install-project`); that earlier steps came from the cache, and `--scenario code`, where known.",
         "Copying what the installation reads first, the rest afterwards.",
         find_broken_by_context,
     ),

@@ -20,6 +20,11 @@ if TYPE_CHECKING:
 
 MOST_HIDDEN_BYTES = 1_000_000  # below that, and below a share of the image, hidden bytes are nobody's worry
 _HIDDEN_SHARE = 0.02
+_CHANGES_RIGHTS = re.compile(r"\bRUN\b.*\b(?:chmod|chown|chgrp)\b", re.DOTALL)
+_RIGHTS_REMEDY = (
+    "Give files their mode and owner in the step that stores them (`COPY --chown=… --chmod=…`, or in the same RUN): changed in a "
+    "later one, each is stored whole once more."
+)
 _COMPILED_S = 5.0
 _SLOW_S = 15.0
 _SLOW_SHARE = 0.5
@@ -71,7 +76,10 @@ def find_hidden_bytes(case: Case) -> Iterator[Finding]:
                 "Delete in the same RUN that stores, or store it in a builder stage and copy what is needed: a later layer "
                 "only hides files, it gives none of their bytes back."
             )
-        title = f"{_mb(pair.bytes)} of the image cannot be seen: one step stores what a later one deletes or overwrites"
+            if _CHANGES_RIGHTS.search(hidden):
+                remedy = f"{_RIGHTS_REMEDY} {remedy}"
+        at = f"layer {pair.layer + 1} stores what layer {pair.by_layer + 1} deletes or overwrites"
+        title = f"{_mb(pair.bytes)} of the image cannot be seen: {at}"
         yield make_finding("hidden-bytes", title, f"stored by {stored}", lines, remedy)
 
 
@@ -163,7 +171,7 @@ RULES = (
         "hidden-bytes",
         "The image carries bytes that nobody can see, because a later layer deletes or overwrites them.",
         "The layers' own entries: at least 1 MB and 2 % of the image, with the step that stores, the one that hides, and paths.",
-        "Deleting in the same RUN, or a builder stage.",
+        "Deleting in the same RUN, mode and owner where a file is stored, or a builder stage.",
         find_hidden_bytes,
     ),
     Rule(
