@@ -19,7 +19,7 @@ from orchestrator.measuring import choose_runners, image_name, look_into, make_c
 from orchestrator.model import STAND_IN_LABEL, Cell, Status
 from orchestrator.record import CellRecord, Smoke
 from orchestrator.smoke.choose import CONTAINER, GRAPH
-from orchestrator.smoke.run import Subject, run_checks
+from orchestrator.smoke.run import Subject, run_checks, say_not_run
 from orchestrator.smoke.runners import ContainerRunner, GraphRunner
 from orchestrator.tracing.attributes import describe_cell, describe_result
 from orchestrator.tracing.names import Part
@@ -210,9 +210,7 @@ def _smoke(tested: _Tested, record: CellRecord, trace: CellTrace) -> CellRecord:
     bad = [check for check in smoke.checks if check.outcome in ("failed", "error", "timeout")]
     worst = min(bad, key=lambda check: ("failed", "error", "timeout").index(check.outcome), default=None)
     status = {"failed": Status.SMOKE_FAILED, "timeout": Status.TIMEOUT}.get(smoke.outcome, Status.PASSED)
-    reason = f"{worst.name}: {worst.reason}" if worst else None
-    if smoke.outcome == "skipped" and smoke.checks:
-        reason = f"no check was run: {smoke.checks[0].name}: {smoke.checks[0].reason}"
+    reason = f"{worst.name}: {worst.reason}" if worst else say_not_run(smoke.checks)
     return replace(record, smoke=smoke, status=status, reason=reason)
 
 

@@ -207,3 +207,15 @@ def summarize(results: Sequence[CheckResult]) -> str:
     if "timeout" in outcomes:
         return "timeout"
     return "passed" if "passed" in outcomes else "skipped"
+
+
+def say_not_run(results: Sequence[CheckResult]) -> str | None:
+    """Say of checks none of which failed how many could not be run, and why the first could not: they have not passed either."""
+    left_out = [result for result in results if result.outcome == "skipped"]
+    if not left_out:
+        return None
+    if len(left_out) == len(results):
+        many = "no check was"
+    else:
+        many = f"{len(left_out)} of {len(results)} checks {'was' if len(left_out) == 1 else 'were'} not"
+    return f"{many} run: {left_out[0].name}: {left_out[0].reason}"

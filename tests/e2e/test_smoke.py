@@ -66,6 +66,16 @@ def test_a_cell_of_which_no_check_could_be_run_says_so(project: Project) -> None
     assert "no check was run" in project.matrix("report").stdout
 
 
+def test_a_cell_of_which_one_check_could_not_be_run_says_so(project: Project) -> None:
+    """It has passed by its other checks, and a table with 1/2 alone leaves people to guess."""
+    checks = [{"run": ["true"]}, {"run": ["true"], "memory": "20MiB"}]
+    project.write(defaults={"smoke": checks}, builder={"driver": "docker", "name": "x", "smoke": "graph"})
+    (cell,) = project.run()["cells"]
+    assert (cell["status"], cell["smoke"]["outcome"]) == ("passed", "passed")
+    assert cell["reason"] == "1 of 2 checks was not run: run true: it needs a container, since it asks for a memory limit"
+    assert "1 of 2 checks was not run" in project.matrix("report").stdout
+
+
 def test_signals_and_lack_of_memory_are_named(project: Project) -> None:
     """137 and 139 say nothing to most people; of memory the engine hears from when it listens to when nothing is left."""
     starved = "sleep 2; dd if=/dev/zero of=/dev/null bs=60M count=1; code=$?; sleep 2; exit $code"

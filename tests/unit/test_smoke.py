@@ -13,7 +13,7 @@ from orchestrator.model import HealthyCheck, HttpCheck, ImportCheck, ProbeCheck,
 from orchestrator.record import CheckResult
 from orchestrator.smoke.commands import explain_end
 from orchestrator.smoke.patterns import Searcher
-from orchestrator.smoke.run import describe, summarize
+from orchestrator.smoke.run import describe, say_not_run, summarize
 from orchestrator.smoke.services import judge_answer
 from orchestrator.smoke.words import explain_code, explain_start, inert, last_line, shorten
 
@@ -166,6 +166,16 @@ def test_an_answer_is_compared_with_what_was_asked_for(
 def test_the_worst_check_is_the_cells_outcome(outcomes: list[str], outcome: str) -> None:
     """One that could not do its work has not passed, and what says most about the image counts."""
     assert summarize([CheckResult("x", found) for found in outcomes]) == outcome
+
+
+def test_checks_that_could_not_be_run_are_counted_and_the_first_says_why() -> None:
+    """A cell that passed by its other checks says so: a service that nobody could ask has not answered."""
+    good, left_out = CheckResult("healthy", "passed"), CheckResult("http :80/", "skipped", "it cannot be asked")
+    assert say_not_run([good]) is None
+    assert say_not_run([]) is None
+    assert say_not_run([left_out]) == "no check was run: http :80/: it cannot be asked"
+    assert say_not_run([good, left_out]) == "1 of 2 checks was not run: http :80/: it cannot be asked"
+    assert say_not_run([left_out, good, left_out]) == "2 of 3 checks were not run: http :80/: it cannot be asked"
 
 
 def test_each_check_has_a_name_for_reports() -> None:
