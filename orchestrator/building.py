@@ -27,6 +27,7 @@ from orchestrator.docker.nodes import tell_emulation
 from orchestrator.events import Event
 from orchestrator.failures import BuildFailure, classify_failure
 from orchestrator.measure.installs import InstallLog, Origin
+from orchestrator.measure.lines import Lines
 from orchestrator.measure.progress import Progress, export_seconds, find_bases, make_steps, pull_seconds
 from orchestrator.measure.usage import with_usage
 from orchestrator.model import Cell, Status
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
 
     from orchestrator.docker.process import Exit
     from orchestrator.events import Emit
+    from orchestrator.measure.progress import LogLine
     from orchestrator.redact import Redactor
     from orchestrator.tracing.collect import TracedBuild
 
@@ -120,7 +122,7 @@ class Following:
     def __init__(self, emit: Emit, cell: str, folder: Path, files: _BuildFiles) -> None:
         """Begin before the first line."""
         self._emit, self._cell, self._folder, self._files = emit, cell, folder, files
-        self._progress, self._installs = Progress(), InstallLog()
+        self._progress, self._lines, self._installs = Progress(), Lines(), InstallLog()
         self._tail = deque[str](maxlen=_TAIL_LINES)
         self._started = time.monotonic()
         self._heard: tuple[float, float] | None = None
@@ -135,22 +137,28 @@ class Following:
         now = time.monotonic()
         self._heard = self._heard[0] if self._heard else now, now
         step = self._progress.current
-        for log in self._progress.feed(line):
-            self._files.log(log.text)
-            self._installs.feed(log)
-            self._tail.extend(inert(log.text).splitlines())
+        for piece in self._progress.feed(line):
+            for printed in self._lines.feed(piece):
+                self._keep(printed)
         self._files.raw(line)
         if self._progress.current and self._progress.current != step:
             self._emit(Event("cell-step", self._cell, {"step": inert(self._progress.current)[:200]}))
 
     def end(self, ended: Exit) -> Followed:
         """Give all that was told, when the build has ended."""
+        for printed in self._lines.end():
+            self._keep(printed)
         for message in self._progress.messages:
             self._files.log(message + "\n")
         if self._files.problem:
             with disk_errors(self._folder):
                 raise self._files.problem
         return Followed(ended, time.monotonic() - self._started, self._progress, self._tail, self._installs.origins)
+
+    def _keep(self, printed: LogLine) -> None:
+        self._files.log(printed.text)
+        self._installs.feed(printed)
+        self._tail.extend(inert(printed.text).splitlines())
 
 
 def take_built(shop: Workshop, cell: Cell, followed: Followed, metadata: BuildMetadata, at_once: int) -> Built:

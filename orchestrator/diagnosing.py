@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
@@ -57,13 +58,14 @@ def _read(run: RunFolder, cell: CellRecord, name: str, tail_bytes: int = _TAIL_B
 
 def _failed_step(progress_text: str) -> tuple[str | None, str | None]:
     """Name the step that failed, or that ran when time was up, and give what it printed: others print at the same time."""
+    from orchestrator.measure.lines import Lines  # noqa: PLC0415  # as above
     from orchestrator.measure.progress import Progress  # noqa: PLC0415  # as above
 
-    progress = Progress()
+    progress, lines = Progress(), Lines()
     printed: dict[str, list[str]] = {}
-    for line in progress_text.splitlines():
-        for log in progress.feed(line.encode()):
-            printed.setdefault(log.vertex, []).append(log.text)
+    pieces = (piece for line in progress_text.splitlines() for piece in progress.feed(line.encode()))
+    for log in chain(chain.from_iterable(map(lines.feed, pieces)), lines.end()):
+        printed.setdefault(log.vertex, []).append(log.text)
     failed = progress.failed_step
     if failed is None:
         return progress.current, None

@@ -40,12 +40,25 @@ _POLICY = re.compile(r"^Policy: (.*)$", re.MULTILINE)  # what a policy says besi
 _BASE = re.compile(r"failed to resolve source metadata for (\S+): ")
 _NOT_THERE = re.compile(r": not found\b|pull access denied|repository does not exist|manifest unknown")
 _CONTEXT = re.compile(r"error from sender: (.*)")
-_MISSING = re.compile(r'failed to compute cache key: (?:failed to calculate checksum of ref \S+: )?"([^"]{1,500})":? not found')
+_MISSING = re.compile(
+    r'failed to compute cache key: (?:failed to calculate checksum of ref \S+: )?"(?P<checked>[^"]{1,500})":? not found'
+    r"|^lstat (?P<copied>\S{1,500}): no such file or directory$"
+)
+_UNREADABLE = re.compile(
+    r"dockerfile parse error|failed to read dockerfile|the Dockerfile cannot be empty|no build stage in current context"
+    r"|base name \(\S{0,200}\) should not be blank|failed to parse stage name"
+)
+_NOT_GIVEN = re.compile(r"^(?:secret (?P<secret>\S{1,200}): not found|unset ssh forward key (?P<agent>\S{1,200}))$")
 _NO_STAGE = re.compile(r'target stage "([^"]{1,200})" could not be found')
 _POINTED = re.compile(r"^ *\d+ \| >>> (.*)$", re.MULTILINE)  # the lines of the Dockerfile that buildx shows
 _CAUSE = re.compile(r"dial tcp: |failed to resolve source metadata for \S+: ")
 _FLAGS = re.compile(r"--(?:mount|network|security)=\S+ ")
 _NAME_LENGTH = 80  # of a step in a reason: what it printed says more than its command
+_TELLING = re.compile(r"error|fatal|not found|no such|failed|denied", re.IGNORECASE)
+_SUMMARY = re.compile(  # what installers say behind the error itself: that there was one
+    r"(?:note|hint): |[\u00d7\u2502\u2570] ?|error: subprocess-exited-with-error|ERROR: ResolutionImpossible: |Failed to build "
+    r"|(?:ERROR: )?(?:Failed building wheel for |Failed to build |Could not build wheels for )"
+)
 _ERROR = re.compile(r"^ERROR: (.*)$", re.MULTILINE)
 
 
@@ -99,13 +112,16 @@ def _find_in_inputs(words: str, asked: str, policy: Sequence[str]) -> str | None
     """Say what is wrong with the Dockerfile, or with what it names, if it is they: by the failed step, and a policy's words."""
     if found := _DENIED.search(words):
         return f"a policy does not allow {shorten(found[1])}: {shorten('; '.join(policy) or 'it gives no reason')}"
-    if "dockerfile parse error" in words or "failed to read dockerfile" in words:
+    if _UNREADABLE.search(words):
         return f"the Dockerfile cannot be read: {shorten(words.removeprefix('dockerfile parse error '))}"
     if found := _NO_STAGE.search(words):
         return f"the Dockerfile has no stage {found[1]!r}, which is the `target`"
+    if found := _NOT_GIVEN.search(words):
+        what = f"the secret {found['secret']}" if found["secret"] else f"the SSH agent {found['agent']}"
+        return f"a step asks for {what}, and the build is not given it"
     if found := _MISSING.search(words):
         place = "the stage or image that it is copied from" if "from=" in asked else "the context"
-        return f"there is no {shorten(found[1])} in {place}"
+        return f"there is no {shorten(found['checked'] or found['copied'])} in {place}"
     return None
 
 
@@ -158,11 +174,9 @@ def plain_step(name: str) -> str:
 
 def _step_reason(step: Vertex | None, code: str | None, log_tail: Sequence[str]) -> str:
     """Name the step, its exit code, and the line that tells most."""
-    telling = [
-        line for line in map(str.strip, log_tail) if re.search(r"error|fatal|not found|no such|failed|denied", line, re.IGNORECASE)
-    ]
     said = [line for line in map(str.strip, log_tail) if line]
-    line = (telling or said or [""])[-1]
+    telling = [line for line in said if _TELLING.search(line)]
+    line = ([line for line in telling if not _SUMMARY.match(line)] or telling or said or [""])[-1]
     name = plain_step(step.name) if step else "a step"
     if len(name) > _NAME_LENGTH:
         name = name[:_NAME_LENGTH] + "…"

@@ -37,11 +37,10 @@ class Origin(Struct, frozen=True):
 
 
 class InstallLog:
-    """Reads what the steps of a build print; lines come in pieces, of several steps at once."""
+    """Reads what the steps of a build print, line by line, of several steps at once."""
 
     def __init__(self) -> None:
         """Start with nothing read."""
-        self._rests: dict[str, str] = {}
         self._begun: dict[tuple[str, str], datetime] = {}
         self._origins: dict[str, Origin] = {}
 
@@ -51,14 +50,10 @@ class InstallLog:
         return self._origins
 
     def feed(self, log: LogLine) -> None:
-        """Take a piece of what a step printed."""
-        if len(self._rests) > _MAX_NAMED:
-            return
-        *lines, rest = (self._rests.get(log.vertex, "") + log.text).split("\n")
-        self._rests[log.vertex] = rest[:_MAX_LINE]
-        for line in lines:
-            if len(line) <= _MAX_LINE and ("uil" in line or ".whl" in line) and len(self._origins) < _MAX_NAMED:
-                self._take(log, _COLOUR.sub("", line.rstrip("\r")))
+        """Take a line that a step printed."""
+        line = log.text
+        if len(line) <= _MAX_LINE and ("uil" in line or ".whl" in line) and len(self._origins) < _MAX_NAMED:
+            self._take(log, _COLOUR.sub("", line.rstrip("\r\n")))
 
     def _take(self, log: LogLine, line: str) -> None:
         if found := _BEGUN.match(line) or _UV_BEGUN.fullmatch(line):

@@ -31,9 +31,10 @@ def line(**progress: object) -> str:
     return json.dumps(progress) + "\n"
 
 
-def printed(vertex: str, text: str) -> str:
+def printed(vertex: str, text: str, stream: int = 1) -> str:
     """Write the line in which a step prints something."""
-    return line(logs=[{"vertex": vertex, "data": base64.b64encode(text.encode()).decode(), "timestamp": "2026-01-01T00:00:00Z"}])
+    data = base64.b64encode(text.encode()).decode()
+    return line(logs=[{"vertex": vertex, "stream": stream, "data": data, "timestamp": "2026-01-01T00:00:00Z"}])
 
 
 @pytest.fixture
@@ -63,6 +64,21 @@ def test_the_progress_tells_which_step_failed_and_what_it_alone_printed(run: Run
     evidence = load_evidence(run, cell_of(run))
     assert (evidence.step, evidence.step_log) == ("[b 2/2] RUN make", "make: *** Error\n")
     assert find_causes(run, cell_of(run)) == ()
+
+
+def test_lines_that_come_in_pieces_of_two_streams_are_read_as_they_were_written(run: RunFolder) -> None:
+    """apt-get writes its `E:`, a blank and the message one by one, and other words to the other stream meanwhile."""
+    step = {"digest": "b", "name": "[b 2/2] RUN apt-get install -y libpq-dev", "error": "exit code: 100"}
+    (run.cell("c") / "progress.jsonl").write_text(
+        line(vertexes=[step])
+        + printed("b", "Building dependency tree...")
+        + printed("b", "E:", 2)
+        + printed("b", "\nReading state information...\n")
+        + printed("b", " ", 2)
+        + printed("b", "Unable to locate package libpq-dev", 2)
+    )
+    (finding,) = find_causes(run, cell_of(run))
+    assert (finding.code, finding.evidence[1:]) == ("no-system-package", ("E: Unable to locate package libpq-dev",))
 
 
 def test_without_progress_the_log_is_what_there_is(run: RunFolder) -> None:

@@ -33,6 +33,7 @@ META = "failed to resolve source metadata for docker.io/library/"
 
 BOOTING = Vertex("sha256:b", "[internal] booting buildkit", 0, error="Error response from daemon: container is marked for removal")
 
+FAILED_PIP = Vertex("sha256:p", "[2/2] RUN pip install x", 1, error='process "x" did not complete successfully: exit code: 1')
 CASES = {
     "a builder that somebody removes just now": Case(
         "ERROR: failed to build: Error response from daemon: container is marked for removal and cannot be started",
@@ -292,6 +293,72 @@ CASES = {
         "there is no /venv in the stage or image that it is copied from",
         ours=True,
         step=Vertex("sha256:c", "[stage-1 2/2] COPY --from=builder /venv /venv", 1, error="not found"),
+    ),
+    "a file that is not in the stage, by the engine's own BuildKit": Case(
+        "Dockerfile:3\n   3 | >>> COPY --from=b /nothing /x\n"
+        "ERROR: failed to build: failed to solve: lstat /nothing: no such file or directory",
+        "there is no /nothing in the stage or image that it is copied from",
+        ours=True,
+    ),
+    "a base whose name is an argument without a value": Case(
+        "ERROR: failed to build: failed to solve: base name (${X}) should not be blank",
+        "the Dockerfile cannot be read: base name (${X}) should not be blank",
+        ours=True,
+    ),
+    "a Dockerfile without a stage": Case(
+        "ERROR: failed to build: failed to solve: no build stage in current context",
+        "the Dockerfile cannot be read: no build stage",
+        ours=True,
+    ),
+    "a Dockerfile with nothing in it": Case(
+        "ERROR: failed to build: failed to solve: the Dockerfile cannot be empty",
+        "the Dockerfile cannot be read: the Dockerfile cannot be empty",
+        ours=True,
+    ),
+    "a base with capitals": Case(
+        'ERROR: failed to build: failed to solve: failed to parse stage name "Python:3.13": invalid reference format: repository '
+        "name (library/Python) must be lowercase",
+        'the Dockerfile cannot be read: failed to parse stage name "Python:3.13"',
+        ours=True,
+    ),
+    "a secret that is not given": Case(
+        "ERROR: failed to build: failed to solve: secret npmrc: not found",
+        "a step asks for the secret npmrc, and the build is not given it",
+        ours=True,
+    ),
+    "an SSH agent that is not given": Case(
+        "ERROR: failed to build: failed to solve: unset ssh forward key default",
+        "a step asks for the SSH agent default, and the build is not given it",
+        ours=True,
+    ),
+    "pip's note behind an error": Case(
+        "",
+        "exit 1: AttributeError: 'build_ext' object has no attribute 'cython_sources'",
+        ours=True,
+        step=FAILED_PIP,
+        log=(
+            "      AttributeError: 'build_ext' object has no attribute 'cython_sources'",
+            "      [end of output]",
+            "  note: This error originates from a subprocess, and is likely not a problem with pip.",
+            "error: subprocess-exited-with-error",
+            "\N{MULTIPLICATION SIGN} Getting requirements to build wheel did not run successfully.",
+            "note: This error originates from a subprocess, and is likely not a problem with pip.",
+        ),
+    ),
+    "pip's summary of what was not built": Case(
+        "",
+        "exit 1: error: command 'gcc' failed: No such file or directory",
+        ours=True,
+        step=FAILED_PIP,
+        log=(
+            "      error: command 'gcc' failed: No such file or directory",
+            "  ERROR: Failed building wheel for psutil",
+            "Failed to build psutil",
+            "ERROR: Could not build wheels for psutil, which is required to install pyproject.toml-based projects",
+        ),
+    ),
+    "a summary that is all there is": Case(
+        "", "exit 1: Failed to build psutil", ours=True, step=FAILED_PIP, log=("Failed to build psutil",)
     ),
     "a stage that is not there": Case(
         'ERROR: failed to solve: target stage "finl" could not be found',
