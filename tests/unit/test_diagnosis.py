@@ -77,6 +77,9 @@ LOGS = {
 }
 
 
+UNREADABLE = "the Dockerfile cannot be read: "
+
+
 def words_of(cell: CellRecord, evidence: Evidence) -> tuple[tuple[str, ...], str]:
     """Diagnose a cell; give the codes, and all words that people read."""
     found = diagnose(cell, evidence)
@@ -272,6 +275,9 @@ def test_dns_is_charged_to_musl_only_by_the_probe() -> None:
         ),
         ('failed to compute cache key: failed to calculate checksum of ref x::y: "/app.py": not found', "source-missing"),
         ('>>> COPY --from=b /venv\nERROR: failed to compute cache key: "/venv" not found', "source-missing"),
+        ("secret npmrc: not found", "secret-missing"),
+        ("unset ssh forward key default", "secret-missing"),
+        ("base name (${X}) should not be blank", "inputs-unreadable"),
         ("write /var/lib/x: no space left on device", "disk-full"),
         ("write /cache/images/x: no space left on device", "disk-full"),
     ],
@@ -285,6 +291,89 @@ def test_a_build_that_ended_before_its_steps_is_explained_by_the_builders_last_e
     assert [one.code for one in found][:1] == [code]
     assert failure.reason in found[0].evidence
     assert ("MATRIX_CACHE_DIR" in found[0].remedy) == ("/cache/" in words)
+
+
+@pytest.mark.parametrize(
+    ("what", "title", "evidence"),
+    [
+        (
+            "pip about versions that exclude one another",
+            "versions that exclude one another are asked for: requests==2.31.0 and urllib3==1.20",
+            "requests 2.31.0 depends on urllib3<3 and >=1.21.1",
+        ),
+        (
+            "uv about versions that exclude one another",
+            "versions that exclude one another are asked for",
+            "And because you require urllib3==1.20, we can conclude that your requirements are unsatisfiable.",
+        ),
+        (
+            "pip about another hash",
+            "the hash of six==1.16.0 is not one of those that are pinned",
+            "Got 8abb2f1d86890a2dfb989f9a77cfcfd3e47c2a354b01111771326f8aa26e0254",
+        ),
+        (
+            "uv about another hash",
+            "the hash of six==1.16.0 is not one of those that are pinned",
+            "Computed: sha256:8abb2f1d86890a2dfb989f9a77cfcfd3e47c2a354b01111771326f8aa26e0254",
+        ),
+        (
+            "pip about a requirement without a hash",
+            "idna==3.7 has no hash, and other requirements have hashes",
+            "Hashes are required in --require-hashes mode",
+        ),
+        ("uv about a lock", "uv.lock does not fit what it locks", "needs to be updated"),
+        ("uv about a version that the index lacks", "the index offers no six==99.0 here", "there is no version of six==99.0"),
+        ("uv about a range in which the index has nothing", "the index offers no six>=99 here", "only six<=1.17.0 is available"),
+        ("uv about a name that the index lacks", "the index has no nobodys-package", "was not found in the package registry"),
+        (
+            "sources older than what builds them",
+            "the sources of PyYAML do not become a wheel here",
+            "AttributeError: 'build_ext' object has no attribute 'cython_sources'",
+        ),
+    ],
+)
+def test_what_installers_say_of_pins_is_the_evidence(what: str, title: str, evidence: str) -> None:
+    """With the names that people have to look at, and not the line alone that it failed."""
+    _, said, system = SAID[what]
+    (found,) = diagnose(*failed_build(said, system))
+    assert found.title == title
+    assert not re.search(r"\| [0-9a-f]+ \|", " | ".join(found.evidence))  # a piece of an address
+    assert evidence in " | ".join(found.evidence)
+
+
+def test_a_library_that_its_wheel_brings_is_in_no_package_of_the_system() -> None:
+    """Its name holds a digest: no package manager knows it, and the folder beside the package was not copied."""
+    line = "ImportError: libpq-a17e3caa.so.5.17: cannot open shared object file: No such file or directory"
+    (found,) = diagnose(*failed_checks(failed_check(line)))
+    assert "copy the whole of site-packages" in found.remedy
+    assert "apt-file" not in found.remedy
+
+
+def test_an_argument_without_a_value_is_given_one() -> None:
+    """The line that names the base is right."""
+    cell = CellRecord(
+        "c", {}, Status.BUILD_FAILED, Status.PASSED, as_expected=False, reason=f"{UNREADABLE}base name (${{X}}) should not be blank"
+    )
+    (found,) = diagnose(cell, Evidence())
+    assert found.remedy.startswith("Give the argument a default")
+
+
+def test_a_script_that_does_not_start_is_not_said_to_be_missing() -> None:
+    """A shell says `not found` of a script that is there and whose first line ends in a carriage return."""
+    (found,) = diagnose(*failed_build("/bin/sh: 1: /entrypoint.sh: not found\n", code=127))
+    assert found.title == "/entrypoint.sh does not start: it is not in the image, or its loader or interpreter is not"
+    assert "carriage return" in found.remedy
+    (found,) = diagnose(*failed_build("/bin/sh: 1: poetry: not found\n", code=127))
+    assert (found.code, found.title) == ("missing-tool", "poetry is not in the image")
+    (found,) = diagnose(*failed_build("/bin/sh: 1: /ok.sh: Permission denied\n", code=126))
+    assert "--chmod=755" in found.remedy
+
+
+def test_who_rules_wheels_out_is_told_to_let_them_in() -> None:
+    """There is a wheel, and the step itself does not want it: another version would not help."""
+    printed = "error: [Errno 2] No such file or directory: 'gcc'\nERROR: Failed building wheel for psutil\n"
+    (found,) = diagnose(*failed_build(printed, step="[2/2] RUN pip install --no-binary psutil psutil==7.0.0"))
+    assert found.remedy.startswith("Leave out `--no-binary`, so that a wheel is taken where there is one, or install a compiler")
 
 
 def test_time_that_was_up_names_the_step_or_the_check() -> None:
@@ -327,6 +416,7 @@ def test_every_rule_is_shown_to_fire() -> None:
         "policy-denied",
         "inputs-unreadable",
         "source-missing",
+        "secret-missing",
         "timed-out",
         "unexpected-pass",
         "missing-module",

@@ -251,6 +251,15 @@ def test_the_whole_context_is_known_in_all_its_forms(copy: str, install: str) ->
     assert codes_of(passed(None, step(f"[2/3] {copy}"), step(f"[3/3] {install}", 12.0))) == ["cache-broken-by-context"]
 
 
+def test_a_slow_installation_of_system_packages_is_not_told_of_wheels() -> None:
+    """There is nothing to copy before it, and nothing to compile."""
+    name = "RUN apt-get update && apt-get install -y --no-install-recommends gcc"
+    found = only(passed(None, step(f"[2/2] {name}", 60.0), wall_s=61.0))
+    assert found.code == "slow-step"
+    assert "base that has them" in found.remedy
+    assert "wheels" not in found.remedy
+
+
 ARGUED = (
     step("[1/3] FROM x", outcome="cached"),
     step("[2/3] COPY requirements.txt /r", outcome="cached"),

@@ -43,12 +43,24 @@ _TOOL = re.compile(
     r"|^[ \t]*(?:ERROR: |Error: )?(?:Did not find |Could not find |Cannot find )?(?P<pkg>pkg-config)(?: not found| binary|$)"
     r"|(?P<python>Could not find any Python installation to use)"
     r"|(?P<cmake>CMake must be installed to build)"
+    r"|^ERROR: Cannot find command '(?P<pip>[\w.+-]{1,60})'"
     r"|env: (?:can't execute )?[\u2018'](?P<env>[\w.+-]{1,60})[\u2019']: No such file or directory"
     r"|^[ \t]*FileNotFoundError: \[Errno 2\] No such file or directory: '(?P<file>[\w.+-]{1,60})'$",
     re.MULTILINE,
 )
 _MODULE = re.compile(
     r"^[ \t]*ModuleNotFoundError: No module named '(?P<module>distutils|imp|pkg_resources|setuptools|Cython|numpy)\b", re.MULTILINE
+)
+_NOT_BUILT = re.compile(
+    r"(?:Getting requirements to build wheel|(?:Preparing metadata|Building wheel for \S{1,100}) \([^)\n]{1,40}\)) did not run "
+    r"successfully|The build backend returned an error|Call to `[^`\n]{1,200}` failed \(exit status: \d+\)"
+)
+_RAISED = re.compile(
+    r"^[ \t]*(?:[\w.]{1,100}\.)?(?:[A-Z]\w{0,60}(?:Error|Exception)|error): (?!subprocess-exited).{1,500}$", re.MULTILINE
+)
+_ARCHIVE = re.compile(
+    r"^[ \t]*(?:Downloading|Using cached) (?:\S{0,300}/)?(?P<package>[A-Za-z0-9][\w.-]{0,100}?)-\d[^\s/]{0,60}\.(?:tar\.\w+|zip)\b",
+    re.MULTILINE,
 )
 _IN_BUILDER = "install it in a builder stage, so that its bytes do not stay in the image"
 
@@ -87,10 +99,11 @@ def find_no_compiler(case: Case) -> Iterator[Finding]:
     what = f"{package or 'a package'} is compiled from its sources"
     title = f"{what}, because there is no wheel{musl}, and there is no compiler" if sources else f"{what}, and there is no compiler"
     provider = CXX_COMPILER if called.endswith("++") else COMPILER
-    remedy = (
-        f"Take a version of {package or 'it'} that has a wheel here (`matrix preflight` lists what has none), or install a "
-        f"compiler: {render_install(provider, case.system)}; {_IN_BUILDER}."
-    )
+    if "--no-binary" in hits[0].said.where:
+        instead = "Leave out `--no-binary`, so that a wheel is taken where there is one"
+    else:
+        instead = f"Take a version of {package or 'it'} that has a wheel here (`matrix preflight` lists what has none)"
+    remedy = f"{instead}, or install a compiler: {render_install(provider, case.system)}; {_IN_BUILDER}."
     yield make_finding("no-compiler", title, hits[0].said.where, [*sources, *lines_of(hits)], remedy)
 
 
@@ -170,6 +183,25 @@ def find_missing_build_module(case: Case) -> Iterator[Finding]:
         yield make_finding_from("missing-build-module", f"{what} needs the Python module {module}", [hit], remedy)
 
 
+def find_not_built(case: Case) -> Iterator[Finding]:
+    """Say that a package's own build ends with an error of which no other rule here knows the cause."""
+    said = case.build
+    if said is None or not _NOT_BUILT.search(said.text) or any(known.search(said.text) for known in (_NO_COMPILER, _HEADER, _CODE)):
+        return
+    if any(known.search(said.text) for known in (_TOOL, _MODULE)):
+        return
+    raised = list(search([said], _RAISED))[-1:]
+    archives = [found["package"] for found in _ARCHIVE.finditer(said.text)]
+    what = _package_of(case) or next(reversed(archives), "a package")
+    if raised:
+        remedy = (
+            f"Take a release of {what} that knows this Python and today's build tools, or one that has a wheel here "
+            "(`matrix preflight`); where it has to be this one, hold its tools back: a file with `Cython<3` or `setuptools<81`, "
+            "named by PIP_CONSTRAINT or `--build-constraint`."
+        )
+        yield make_finding_from("sources-not-built", f"the sources of {what} do not become a wheel here", raised, remedy)
+
+
 RULES = (
     Rule(
         "no-compiler",
@@ -207,5 +239,12 @@ RULES = (
         "The compiler's error with file and line.",
         "A release made for this Python and compiler, or one with a wheel.",
         find_compile_error,
+    ),
+    Rule(
+        "sources-not-built",
+        "A package's own build ends with an error that no rule above knows.",
+        "pip's `did not run successfully` or uv's `build backend returned an error`, with the last exception before it.",
+        "Another release, or older build tools for it.",
+        find_not_built,
     ),
 )

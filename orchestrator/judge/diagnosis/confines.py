@@ -28,7 +28,8 @@ _DENIED = re.compile(
     r"|Could not open lock file (?P<lock>\S{1,200}) - open \(13: Permission denied\)"
     r"|Unable to (?:lock database|open apk database|open log): Permission denied"
     r"|EACCES: permission denied, \w{1,20} '(?P<node>[^'\n]{1,300})'"
-    r"|^/bin/sh: [^\n]{1,200}: Permission denied$"
+    r"|^/bin/sh: (?:(?:line )?\d+: )?(?P<command>\S{1,200}): Permission denied$|^/bin/sh: [^\n]{1,200}: Permission denied$"
+    r"|(?P<bundle>SSLError\(PermissionError\(13), 'Permission denied'\)"
     r"|the command in the image may not be executed \(permission denied\)",
     re.MULTILINE,
 )
@@ -100,9 +101,16 @@ def find_denied(case: Case) -> Iterator[Finding]:
     inside = case.cell.image.inventory if case.cell.image else None
     name = inside.user if inside else ""
     user = [f"the image's user is {name}"] if name else []
-    path = next((value for hit in hits for value in hit.found.groupdict().values() if value), None)
+    found = hits[0].found
+    path = next((value for hit in hits for key, value in hit.found.groupdict().items() if value and key != "bundle"), None)
     title = f"permission denied{f' for {path}' if path else ''}"
-    if "may not be executed" in hits[0].found[0]:
+    if found["bundle"]:
+        title = "permission denied for the CA bundle"
+        remedy = (
+            "Let the step's user read what PIP_CERT, SSL_CERT_FILE or REQUESTS_CA_BUNDLE names: a secret's mount is root's alone "
+            "unless it says otherwise (`--mount=type=secret,id=ca,mode=0444`, or `uid=`)."
+        )
+    elif "may not be executed" in found[0] or found["command"]:
         remedy = "Make the command executable: `COPY --chmod=755`, or `RUN chmod +x` before USER."
     elif hits[0].said is case.build:
         remedy = (
@@ -184,6 +192,7 @@ RULES = (
         "`Permission denied` with the path or the lock in what failed; the image's user where it is known.",
         "The folder's owner, the place of USER, or the command's mode.",
         find_denied,
+        hides=("nothing-offered",),
     ),
     Rule(
         "read-only",

@@ -54,6 +54,13 @@ _ENDINGS = (
     _Ending(
         "inputs-unreadable",
         "the Dockerfile cannot be read: ",
+        "an argument that FROM takes has no value",
+        "Give the argument a default, by an `ARG NAME=…` before the first FROM, or a value in `args` of matrix.yaml.",
+        ends=" should not be blank",
+    ),
+    _Ending(
+        "inputs-unreadable",
+        "the Dockerfile cannot be read: ",
         "the Dockerfile cannot be read",
         "Correct the line that it names; `docker buildx build --check` says more about a Dockerfile without building it.",
     ),
@@ -84,11 +91,24 @@ _ENDINGS = (
         "Correct the path, which begins at the root of what `--from` names; or see that a step there writes it on this base.",
         ends=" in the stage or image that it is copied from",
     ),
+    _Ending(
+        "secret-missing",
+        "a step asks for the secret ",
+        "a secret that a step requires is not given",
+        "Name it in `secrets` of matrix.yaml (`secrets: {ID: {env: VARIABLE}}` or `{file: PATH}`), by the id that the step has.",
+    ),
+    _Ending(
+        "secret-missing",
+        "a step asks for the SSH agent ",
+        "a step requires an SSH agent, and the build has none",
+        "matrix forwards no SSH agent: fetch over https with a token as a secret (`secrets`), and keep `--mount=type=ssh` without "
+        "`required` where the step can do without it.",
+    ),
 )
 
 
 def _find(code: str) -> Callable[[Case], Iterator[Finding]]:
-    """Make the way to find what has this code."""
+    """Make the way to find what has this code: of its endings the first that the reason has."""
     endings = [ending for ending in _ENDINGS if ending.code == code]
 
     def find(case: Case) -> Iterator[Finding]:
@@ -97,6 +117,7 @@ def _find(code: str) -> Callable[[Case], Iterator[Finding]]:
         for ending in endings:
             if reason.startswith(ending.begins) and reason.endswith(ending.ends):
                 yield make_finding(code, ending.title, where, [reason], ending.remedy)
+                return
 
     return find
 
@@ -153,6 +174,13 @@ RULES = (
         "The builder's last error.",
         "The path, a line of .dockerignore, or the step that should have written it.",
         _find("source-missing"),
+    ),
+    Rule(
+        "secret-missing",
+        "A step requires a secret or an SSH agent that the build is not given.",
+        "The builder's last error.",
+        "`secrets` in matrix.yaml.",
+        _find("secret-missing"),
     ),
     Rule(
         "unexpected-pass",

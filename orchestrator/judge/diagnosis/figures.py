@@ -28,6 +28,7 @@ _RIGHTS_REMEDY = (
 _COMPILED_S = 5.0
 _SLOW_S = 15.0
 _SLOW_SHARE = 0.5
+_OF_THE_SYSTEM = {"apt", "apt-get", "apk", "dnf", "microdnf", "yum"}
 _LEFT_BYTES = 2_000_000
 _COMPILERS = {
     "gcc",
@@ -152,7 +153,13 @@ def _speed_up(step: Step) -> str:
     trace = "`matrix trace RUN CELL` shows what it waits for."
     if step.instruction.startswith("FROM "):
         return f"It is the base's pull: a mirror near the builder (`builder: {{mirrors: …}}`), or a smaller base. {trace}"
-    if find_install(step.instruction):
+    found = find_install(step.instruction)
+    if found and found[0].split()[0] in _OF_THE_SYSTEM:
+        return (
+            "Install fewer packages, place the step before what changes often, so that the cache has it, or take a base that has "
+            f"them: one that is built once for all, with what this step installs. {trace}"
+        )
+    if found:
         has_mount = "--mount=type=cache" in step.instruction
         mount = "its cache mount is there already" if has_mount else "give it a cache mount (`--mount=type=cache`)"
         return (

@@ -18,11 +18,14 @@ _LIBRARY = re.compile(
     r"|(?P<glibc>(?<![\w.+/-])[\w.+/-]{1,200}\.so[\w.]{0,20}): cannot open shared object file: No such file or directory"
     r"|Unable to find (?P<named>[\w+-]{1,60}) shared library"
 )
+_FROM_A_WHEEL = re.compile(r"-[0-9a-f]{8}\.so\b")  # as auditwheel names what it puts into a wheel
 _LOADER = re.compile(r"(?:^|/)ld-(?P<kind>linux|musl)-")
 _START = re.compile(
     r"the command in the image needs a loader or interpreter that is not in it"
     r"|^(?:exit \d+: )?exec (?P<program>/\S{1,300}): no such file or directory"
-    r"|^/bin/sh: (?:\d+: )?/\S{1,300}: not found$",
+    r"|^(?:/bin/)?(?:ba|da|a)?sh: (?:(?:line )?\d+: )?(?P<called>\.{0,2}/\S{1,300}): (?:not found|No such file or directory)$"
+    r"|^(?:/bin/)?(?:ba)?sh: (?:line )?(?:\d+: )?(?P<script>/\S{1,300}): \S{1,300}: bad interpreter: No such file or directory$"
+    r"|env: [\u2018'](?P<returned>[\w.+-]{1,60})\\r[\u2019']: No such file or directory",
     re.MULTILINE,
 )
 _PLATFORM = re.compile(r"exec format error|cannot execute binary file", re.IGNORECASE)
@@ -47,7 +50,12 @@ def find_missing_library(case: Case) -> Iterator[Finding]:
             if _LOADER.search(name):
                 continue
             provider = find_library(name)
-            if provider and (case.system is None or provider.on(case.system)):
+            if _FROM_A_WHEEL.search(name):
+                remedy = (
+                    "A wheel brings this file itself, in a folder beside its package (`NAME.libs`): copy the whole of "
+                    "site-packages, not the package alone, and delete nothing in it."
+                )
+            elif provider and (case.system is None or provider.on(case.system)):
                 remedy = f"Install {provider.what} in the stage that runs: {render_install(provider, case.system)}."
             elif provider:
                 remedy = f"There is no package for it here ({provider.what}): take another base, or leave out what needs it."
@@ -95,15 +103,23 @@ def _missing_in(said: Said) -> Iterator[tuple[str, str | None, str]]:
 
 
 def find_no_loader(case: Case) -> Iterator[Finding]:
-    """Say that a program is there and does not start, because what it names as its loader or interpreter is not."""
-    for hit in list(search(case.checks, _START))[:1]:
+    """Say that a program does not start, because what it names as its loader or interpreter is not there; or it is not itself."""
+    for hit in list(search(case.said, _START))[:1]:
         libc = " It may be a glibc program on musl: install one made for this base." if case.system == ALPINE else ""
         remedy = (
             "Look at what it asks for: `readelf -l` shows a program's loader, its first line a script's interpreter "
             f"(and whether that line ends in a carriage return).{libc}"
         )
-        program = hit.found["program"] or "the command"
+        found = hit.found
+        program = found["program"] or found["script"] or found["called"] or "the command"
         title = f"{program} does not start: its loader or interpreter is not in the image"
+        if found["called"]:  # a shell says the same of a program that is not there
+            title = f"{program} does not start: it is not in the image, or its loader or interpreter is not"
+        elif found["returned"]:
+            title = f"a script does not start: its first line ends in a carriage return behind {found['returned']}"
+            remedy = (
+                "Give the script the line ends of Unix: `*.sh text eol=lf` in .gitattributes, or `sed -i 's/\\r$//'` in the build."
+            )
         yield make_finding_from("no-loader", title, [hit], remedy)
 
 
@@ -206,10 +222,11 @@ RULES = (
     ),
     Rule(
         "no-loader",
-        "A program is there and does not start for want of its loader or interpreter.",
-        "The engine's `no such file or directory` for a program that is there.",
+        "A program does not start for want of its loader or interpreter; a shell says the same of one that is not there.",
+        "The engine's or a shell's `no such file or directory` or `not found` for a program called by its path.",
         "A program made for this base; the script's first line.",
         find_no_loader,
+        hides=("missing-tool",),
     ),
     Rule(
         "other-platform",

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from msgspec.structs import replace
 
 from orchestrator.judge.diagnosis.nouns import Case, Rule, make_finding, make_finding_from, search
+from orchestrator.judge.diagnosis.resolving import POETRY_NONE, find_uv_cause
 from orchestrator.providers import ALPINE
 
 if TYPE_CHECKING:
@@ -24,13 +25,20 @@ _PIP = re.compile(
 _OTHER_PYTHON = re.compile(
     r"^[ \t]*ERROR: Ignored the following versions that require a different python version: .{0,1000}$"
     r"|^[ \t]*ERROR: Package '?(?P<package>[^\s']{1,100})'? requires a different Python: .{1,200}$"
+    r"|^error: No interpreter found for (?P<python>Python [\d.]{1,20})"
     r"|requires-python .{0,80} does not satisfy|(?:current|your) Python version \([\d.]+\) does not satisfy Python",
     re.MULTILINE,
 )
 _UV_PLATFORM = re.compile(
     r"(?P<wanted>(?<![\w.-])[A-Za-z0-9][\w.-]{0,100}==[\w.+!-]{1,50}) has no (?:wheels with a matching "
-    r"(?:platform|Python ABI|Python implementation)|source distribution or wheel for the current platform)"
+    r"(?:platform|Python ABI|Python implementation)|source distribution or wheel for the current platform|usable wheels)"
 )
+_UNFIT_WHEEL = re.compile(r"^ERROR: (?P<wheel>\S{1,300}\.whl) is not a supported wheel on this platform\.", re.MULTILINE)
+_UV_NO_VERSION = re.compile(
+    r"there (?:is no version|are no versions) of (?P<none>\S{1,200}) and you"
+    r"|only (?P<newest>\S{1,200}) (?:is|are) available and you require (?P<wanted>\S{1,200}),"
+)
+_UV_NOT_FOUND = re.compile(r"(?P<name>[\w.-]{1,200}) was not found in (?:the package registry|the provided package locations)")
 _APK = re.compile(r"^[ \t]*(?P<package>[\w.+:-]{1,100}) \(no such package\):", re.MULTILINE)
 _APT = re.compile(
     r"^E: (?:Unable to locate package (?P<package>\S{1,100})|Package '(?P<other>\S{1,100})' has no installation candidate)",
@@ -52,6 +60,10 @@ def find_no_distribution(case: Case) -> Iterator[Finding]:
             _remedy(case, ""),
         )
         return
+    for hit in search([case.build] if case.build else [], _UNFIT_WHEEL):
+        title = f"{hit.found['wheel']} is a wheel for another platform or Python"
+        yield make_finding_from("no-distribution", title, [hit], _remedy(case, ""))
+        return
     for hit in _pip_hits(case):
         offered = _offered(hit)
         wanted = hit.found["wanted"].strip()
@@ -72,6 +84,17 @@ def _remedy(case: Case, newer: str) -> str:
 
 def find_no_such_version(case: Case) -> Iterator[Finding]:
     """Say that an index has the project and no version as high as the one that is asked for."""
+    cause = find_uv_cause(case)
+    if cause and (found := _UV_NO_VERSION.search(cause[1])):
+        wanted, newest = found["none"] or found["wanted"], found["newest"]
+        remedy = f"Correct the version{f': what there is here is {newest}' if newest else ''}."
+        yield make_finding(
+            "no-such-version", f"the index offers no {wanted} here", cause[0].said.where, [cause[0].line, cause[1]], remedy
+        )
+    for hit in list(search([case.build] if case.build else [], POETRY_NONE))[:1]:
+        wanted = f"{hit.found['name']} {hit.found['range']}"
+        remedy = "Correct the name or the range; what lies in another index needs that one as a source of the project."
+        yield make_finding_from("no-such-version", f"the index offers no {wanted} here", [hit], remedy)
     for hit in _pip_hits(case):
         offered = _offered(hit)
         wanted = hit.found["wanted"].strip()
@@ -87,12 +110,26 @@ def find_other_python(case: Case) -> Iterator[Finding]:
     if hits:
         wanted = next((one.found["wanted"].strip() for one in _pip_hits(case)), hits[0].found["package"] or "a package")
         lines = [*(hit.line for hit in hits), *(hit.line for hit in _pip_hits(case))]
+        title = f"{wanted} is not for this version of Python"
         remedy = "Take a release made for this Python, or exclude this combination in matrix.yaml with that as its reason."
-        yield make_finding("other-python", f"{wanted} is not for this version of Python", hits[0].said.where, lines, remedy)
+        if python := hits[0].found["python"]:
+            title = f"{python} is asked for, and the image has another one"
+            remedy = (
+                "Let them fit: `requires-python`, .python-version and the option of the step ask for it, the base brings another."
+            )
+        yield make_finding("other-python", title, hits[0].said.where, lines, remedy)
 
 
 def find_nothing_offered(case: Case) -> Iterator[Finding]:
-    """Say that an index offers nothing under a name, and pip does not say why."""
+    """Say that an index offers nothing under a name, and the installer does not say why."""
+    cause = find_uv_cause(case)
+    if cause and (found := _UV_NOT_FOUND.search(cause[1])):
+        remedy = (
+            "Look at the name first. If it is right, it lies in another index than the build asks: name that one "
+            "(UV_INDEX, UV_DEFAULT_INDEX, `tool.uv.index`), with credentials as a build secret."
+        )
+        title = f"the index has no {found['name']}"
+        yield make_finding("nothing-offered", title, cause[0].said.where, [cause[0].line, cause[1]], remedy)
     for hit in _pip_hits(case):
         if not _offered(hit):
             wanted = hit.found["wanted"].strip()
@@ -163,14 +200,15 @@ RULES = (
     Rule(
         "no-distribution",
         "The index has the project, and of this version neither a wheel for this platform nor sources.",
-        "pip's list of what is offered here, with newer versions than the one asked for; or uv's word about the platform.",
+        "pip's list of what is offered here, with newer versions than the one asked for; uv's word about the platform or usable "
+        "wheels; pip's `is not a supported wheel`.",
         "Another version, or a base on another C library.",
         find_no_distribution,
     ),
     Rule(
         "no-such-version",
         "The index has the project and no version as high as the one asked for.",
-        "pip's list of what is offered here, all of it older.",
+        "pip's list of what is offered here, all of it older; uv's `there is no version`; Poetry's `doesn't match any versions`.",
         "The right version.",
         find_no_such_version,
     ),
@@ -184,7 +222,7 @@ RULES = (
     Rule(
         "nothing-offered",
         "The index gave nothing at all for a name, and the installer does not say why.",
-        "pip's `from versions: none`, with no word of a certificate, a refusal or the network.",
+        "pip's `from versions: none`, with no word of a certificate, a refusal or the network; uv's `was not found`.",
         "The name, then what the index answers (`pip -v`).",
         find_nothing_offered,
     ),

@@ -4,7 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from orchestrator.judge.diagnosis import caching, compiling, confines, endings, figures, loading, network, offers, surroundings
+from orchestrator.judge.diagnosis import (
+    caching,
+    compiling,
+    confines,
+    endings,
+    figures,
+    loading,
+    network,
+    offers,
+    resolving,
+    surroundings,
+)
 from orchestrator.judge.diagnosis.case import make_case
 
 if TYPE_CHECKING:
@@ -17,6 +28,7 @@ RULES: tuple[Rule, ...] = (
     *loading.RULES,
     *compiling.RULES,
     *offers.RULES,
+    *resolving.RULES,
     *network.RULES,
     *confines.RULES,
     *surroundings.RULES,
