@@ -175,7 +175,9 @@ def test_one_step_that_is_most_of_the_time_is_named_with_its_share() -> None:
     found = only(cell)
     assert (found.code, found.title) == ("slow-step", "one step is 80% of the build's time")
     assert found.evidence == (f"step [3/3] {PIP}", "80.0 s of 100.0 s (80%)")
-    assert "--mount=type=cache" in found.remedy
+    assert found.remedy.startswith("Give it a cache mount (`--mount=type=cache`); wheels")
+    behind_all = diagnose(passed(None, step("[2/3] COPY . /a"), step(f"[3/3] {PIP}", 80.0)), Evidence())
+    assert behind_all[0].remedy.startswith("Copy only what it needs (the requirements) before it")
     joined = replace(step(f"[3/3] {PIP}", 80.0, "joined"), ran_in="other")
     assert "it was run by other, which this cell waited for" in only(passed(None, joined)).evidence
 

@@ -32,9 +32,9 @@ def find_broken_by_context(case: Case) -> Iterator[Finding]:
         return
     before = {_tool_of(step) for step in build.steps if _leaves_project_out(step)}  # what installs the dependencies by themselves
     for stage in dict.fromkeys(step.stage for step in build.steps):
-        steps = _in_order(build, stage)
+        steps = in_order(build, stage)
         for at, step in enumerate(steps):
-            if not _WHOLE.fullmatch(step.instruction):
+            if not copies_context(step):
                 continue
             slow = [later for later in steps[at + 1 :] if _is_install(later) and (later.duration_s or 0) >= _SLOWEST_FREE_S]
             behind = [later for later in slow if _leaves_project_out(later) or _tool_of(later) not in before]
@@ -73,7 +73,7 @@ def find_broken_by_argument(case: Case) -> Iterator[Finding]:
     if build is None or not changing:
         return
     for stage in dict.fromkeys(step.stage for step in build.steps):
-        steps = _in_order(build, stage)
+        steps = in_order(build, stage)
         for at, step in enumerate(steps):
             before = [one for one in steps[:at] if not one.instruction.startswith("FROM ")]
             again = step.outcome == "executed" and (step.duration_s or 0) >= _SLOWEST_FREE_S
@@ -118,7 +118,12 @@ def _leaves_project_out(step: Step) -> bool:
     return _tool_of(step) in _PROJECT_TOO and _PROJECT_LEFT_OUT.search(step.instruction) is not None
 
 
-def _in_order(build: Build, stage: str | None) -> list[Step]:
+def copies_context(step: Step) -> bool:
+    """Tell whether a step copies the whole context."""
+    return _WHOLE.fullmatch(step.instruction) is not None
+
+
+def in_order(build: Build, stage: str | None) -> list[Step]:
     """Give a stage's steps in the order of the Dockerfile: as their numbers say."""
 
     def number(step: Step) -> int:

@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from orchestrator.failures import plain_step
+from orchestrator.judge.diagnosis.caching import copies_context, in_order
 from orchestrator.judge.diagnosis.nouns import Case, Rule, make_finding
 from orchestrator.measure.image import base_layers_of
 from orchestrator.measure.installing import find_install
@@ -15,7 +16,7 @@ from orchestrator.units import count
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from orchestrator.record import Image, Step
+    from orchestrator.record import Build, Image, Step
     from orchestrator.verdicts import Finding
 
 MOST_HIDDEN_BYTES = 1_000_000  # below that, and below a share of the image, hidden bytes are nobody's worry
@@ -146,10 +147,10 @@ def find_slow_step(case: Case) -> Iterator[Finding]:
     lines = [f"{took_s:.1f} s of {total_s:.1f} s ({share:.0%})"]
     lines += [f"it was run by {slowest.ran_in}, which this cell waited for"] if slowest.outcome == "joined" else []
     title = f"one step is {share:.0%} of the build's time"
-    yield make_finding("slow-step", title, f"step {plain_step(slowest.name)}", lines, _speed_up(slowest))
+    yield make_finding("slow-step", title, f"step {plain_step(slowest.name)}", lines, _speed_up(build, slowest))
 
 
-def _speed_up(step: Step) -> str:
+def _speed_up(build: Build, step: Step) -> str:
     trace = "`matrix trace RUN CELL` shows what it waits for."
     if step.instruction.startswith("FROM "):
         return f"It is the base's pull: a mirror near the builder (`builder: {{mirrors: …}}`), or a smaller base. {trace}"
@@ -162,10 +163,12 @@ def _speed_up(step: Step) -> str:
     if found:
         has_mount = "--mount=type=cache" in step.instruction
         mount = "its cache mount is there already" if has_mount else "give it a cache mount (`--mount=type=cache`)"
-        return (
-            f"Copy only what it needs (the requirements) before it, so that a change of the code does not run it again; {mount}; "
-            f"wheels in place of sources are faster. {trace}"
-        )
+        stage = in_order(build, step.stage)
+        first = ""
+        if step in stage and any(map(copies_context, stage[: stage.index(step)])):
+            first = "Copy only what it needs (the requirements) before it, so that a change of the code does not run it again; "
+        remedy = f"{first}{mount}; wheels in place of sources are faster. {trace}"
+        return f"{remedy[0].upper()}{remedy[1:]}"
     return f"Split it, or place it before what changes often, so that the cache has it. {trace}"
 
 
