@@ -349,6 +349,43 @@ def test_a_library_that_its_wheel_brings_is_in_no_package_of_the_system() -> Non
     assert "apt-file" not in found.remedy
 
 
+def test_a_command_that_ends_and_one_that_listens_elsewhere_are_told_apart() -> None:
+    """Both are services that did not answer; a cause that another rule knows is worth more than that it ended."""
+    words = "the container ended: exit 1: DATABASE_URL is not set"
+    ended = failed_check(words, "reading settings\nDATABASE_URL is not set", name="http :8080/")
+    (found,) = diagnose(*failed_checks(ended, failed_check(f"not healthy within 5 s: {words}", name="healthy")))
+    assert (found.code, found.title) == ("service-ended", "the image's command ends by itself (exit 1)")
+    assert found.evidence == ("check http :8080/", words, "reading settings")
+    (found,) = diagnose(*failed_checks(failed_check("the container ended: exit 0", name="http :80/")))
+    assert "foreground" in found.remedy
+    library = "the container ended: exit 1: ImportError: libpq.so.5: cannot open shared object file: No such file or directory"
+    assert [one.code for one in diagnose(*failed_checks(failed_check(library, name="http :80/")))] == ["missing-library"]
+    cell, evidence = failed_checks(failed_check("after 5 s: nothing listens on port 8080", name="http :8080/"))
+    assert cell.image is not None
+    assert cell.image.inventory is not None
+    image = replace(cell.image, inventory=replace(cell.image.inventory, ports=("9999/tcp",)))
+    (found,) = diagnose(replace(cell, image=image), evidence)
+    assert (found.code, found.evidence[-1]) == ("nothing-listens", "the image exposes 9999/tcp")
+
+
+@pytest.mark.parametrize(
+    "said", ["/bin/sh: 1: curl: not found", 'OCI runtime exec failed: exec: "curl": executable file not found in $PATH: unknown']
+)
+def test_what_a_healthcheck_calls_and_is_not_there_is_named(said: str) -> None:
+    """Curl is what slim images lack, and what health checks call."""
+    (found,) = diagnose(*failed_checks(failed_check(f"not healthy within 5 s: HEALTHCHECK says: {said}", name="healthy")))
+    assert (found.code, found.title) == ("missing-tool", "curl is not in the image")
+
+
+def test_a_service_whose_command_is_not_there_is_not_told_to_correct_its_check() -> None:
+    """The command is the image's own; a check by `run` has one of its own."""
+    reason = "'gunicorn' is not in the image"
+    (found,) = diagnose(*failed_checks(failed_check(reason, name="http :80/")))
+    assert found.remedy.startswith("Correct the image's ENTRYPOINT or CMD")
+    (found,) = diagnose(*failed_checks(failed_check(reason, name="run gunicorn")))
+    assert found.remedy.startswith("Correct the check's command")
+
+
 def test_an_argument_without_a_value_is_given_one() -> None:
     """The line that names the base is right."""
     cell = CellRecord(
@@ -421,6 +458,8 @@ def test_every_rule_is_shown_to_fire() -> None:
         "unexpected-pass",
         "missing-module",
         "telemetry-after-fork",
+        "service-ended",
+        "nothing-listens",
     }
     seen |= {
         "hidden-bytes",

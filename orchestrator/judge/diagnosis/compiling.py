@@ -39,7 +39,9 @@ _CODE = re.compile(
 _TOOL = re.compile(
     r"^[ \t]*(?:Error: )?(?P<config>pg_config|mysql_config)(?: executable|: command)? not found"
     r"|(?P<rust>Cargo, the Rust package manager, is not installed|can't find Rust compiler|Rust not found, installing)"
-    r"|^[ \t]*(?:(?:/\S{1,40}/)?(?:ba|da|a)?sh: )(?:(?:line )?\d+: )?(?P<shell>[\w.+/-]{1,100}): (?:command )?not found[ \t]*$"
+    r"|(?:^[ \t]*|HEALTHCHECK says: )(?:(?:/\S{1,40}/)?(?:ba|da|a)?sh: )(?:(?:line )?\d+: )?"
+    r"(?P<shell>[\w.+/-]{1,100}): (?:command )?not found[ \t]*$"
+    r"|exec: \\?\"(?P<exec>[\w.+/-]{1,100})\\?\": executable file not found in \$PATH"
     r"|^[ \t]*(?:ERROR: |Error: )?(?:Did not find |Could not find |Cannot find )?(?P<pkg>pkg-config)(?: not found| binary|$)"
     r"|(?P<python>Could not find any Python installation to use)"
     r"|(?P<cmake>CMake must be installed to build)"
@@ -186,9 +188,7 @@ def find_missing_build_module(case: Case) -> Iterator[Finding]:
 def find_not_built(case: Case) -> Iterator[Finding]:
     """Say that a package's own build ends with an error of which no other rule here knows the cause."""
     said = case.build
-    if said is None or not _NOT_BUILT.search(said.text) or any(known.search(said.text) for known in (_NO_COMPILER, _HEADER, _CODE)):
-        return
-    if any(known.search(said.text) for known in (_TOOL, _MODULE)):
+    if said is None or not _NOT_BUILT.search(said.text):
         return
     raised = list(search([said], _RAISED))[-1:]
     archives = [found["package"] for found in _ARCHIVE.finditer(said.text)]
@@ -242,9 +242,10 @@ RULES = (
     ),
     Rule(
         "sources-not-built",
-        "A package's own build ends with an error that no rule above knows.",
+        "A package's own build ends with an error that no other rule knows.",
         "pip's `did not run successfully` or uv's `build backend returned an error`, with the last exception before it.",
         "Another release, or older build tools for it.",
         find_not_built,
+        says_least=True,
     ),
 )

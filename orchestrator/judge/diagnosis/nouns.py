@@ -68,6 +68,7 @@ class Rule(Struct, frozen=True):
     remedy: str
     find: Callable[[Case], Iterable[Finding]]
     hides: tuple[str, ...] = ()  # what is only a consequence of it
+    says_least: bool = False  # that something failed, and not why: any other finding about the same step or check says more
 
 
 def search(parts: Iterable[Said], pattern: Pattern[str]) -> Iterator[Hit]:

@@ -14,6 +14,7 @@ from orchestrator.judge.diagnosis import (
     network,
     offers,
     resolving,
+    serving,
     surroundings,
 )
 from orchestrator.judge.diagnosis.case import make_case
@@ -32,6 +33,7 @@ RULES: tuple[Rule, ...] = (
     *network.RULES,
     *confines.RULES,
     *surroundings.RULES,
+    *serving.RULES,
     *figures.RULES,
     *caching.RULES,
 )
@@ -46,11 +48,14 @@ def diagnose(cell: CellRecord, evidence: Evidence) -> tuple[Finding, ...]:
         return ()
     case = make_case(cell, evidence)
     found = [finding for rule in RULES for finding in rule.find(case)]
+    least = {rule.code for rule in RULES if rule.says_least}
+    explained = {finding.evidence[0] for finding in found if finding.code not in least}
     hides = {rule.code: rule.hides for rule in RULES}
     hidden = {(code, finding.evidence[0]) for finding in found for code in hides[finding.code]}
     kept: dict[tuple[str, str], Finding] = {}
     for finding in found:
-        if (finding.code, finding.evidence[0]) not in hidden:
+        is_consequence = (finding.code, finding.evidence[0]) in hidden
+        if not is_consequence and not (finding.code in least and finding.evidence[0] in explained):
             kept.setdefault((finding.code, finding.title), finding)
     return tuple(kept.values())
 

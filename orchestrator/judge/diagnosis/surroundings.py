@@ -129,10 +129,13 @@ def find_missing_command(case: Case) -> Iterator[Finding]:
         reason = (said.check.reason if said.check else None) or ""
         if found := re.match(r"'(?P<command>[^'\n]{1,200})' is not in the image$", reason):
             provider = TOOLS.get(found["command"].rpartition("/")[2])
+            own = said.check is not None and said.check.name.startswith(("run ", "structure "))
             remedy = (
                 f"Install {provider.what}: {render_install(provider, case.system)}."
                 if provider
                 else "Correct the check's command, or install what has it."
+                if own
+                else "Correct the image's ENTRYPOINT or CMD, install what has it, or put its folder on PATH (a venv's `bin`)."
             )
             yield make_finding("missing-command", f"{found['command']} is not in the image", said.where, [reason], remedy)
         elif reason.startswith("there is no Python in the image"):
