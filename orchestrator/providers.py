@@ -122,6 +122,7 @@ TOOLS = {
     "xslt-config": Provider("xslt-config, which comes with libxslt's headers", "libxslt-dev", "libxslt1-dev"),
     "curl-config": Provider("curl-config, which comes with curl's headers", "curl-dev", "libcurl4-openssl-dev"),
     "krb5-config": Provider("krb5-config, which comes with Kerberos' headers", "krb5-dev", "libkrb5-dev"),
+    **dict.fromkeys(("useradd", "groupadd", "usermod"), Provider("shadow's useradd and groupadd", "shadow", "passwd")),
     "git": Provider("git", "git", "git"),
     "curl": Provider("curl", "curl", "curl"),
     "wget": Provider("wget", "wget", "wget"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.machinery
 import importlib.metadata
 import os
+import re
 import signal
 import subprocess
 from concurrent.futures import ThreadPoolExecutor
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 APPLICATION = "application"  # the image's working folder, for files that no package brought
 FILE_LIMIT = 20_000
 IMPORT_LIMIT_S = 10
+_TAGGED = re.compile(r"(?P<module>\w+)(?P<suffix>\.(?:cpython|pypy|graalpy)-?\d[\w-]*\.so)")
 _NOT_NATIVE = {".py", ".pyc", ".pyi", ".txt", ".md", ".json", ".h", ".c", ".pyx"}
 _LOAD = "import ctypes, sys; ctypes.CDLL(sys.argv[1])"
 _IMPORT = "import importlib, sys; importlib.import_module(sys.argv[1])"
@@ -60,6 +62,7 @@ def probe() -> Result:
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         faults = [fault for fault in pool.map(find_import_fault, [one for one in files if one.module]) if fault]
     unresolved = find_unresolved(files)
+    foreign = find_foreign(files)
     crashed = [fault for fault in faults if fault.kind == "crash"]
     broken = [fault for fault in faults if fault.kind == "import"]
     packages = sorted({one.package for one in files})
@@ -71,6 +74,7 @@ def probe() -> Result:
         "not_importable": [fault._asdict() for fault in broken],
         "needs_other_packages": [fault.name for fault in faults if fault.kind == "elsewhere"],
         "unresolved": unresolved,
+        "foreign": foreign,
     }
     if crashed:
         return failed(
@@ -80,6 +84,10 @@ def probe() -> Result:
     if unresolved:
         missing = [f"{package} needs {', '.join(names)}" for package, names in unresolved.items()]
         return failed(f"shared objects that the base lacks: {'; '.join(missing)}", **detail)
+    if foreign:
+        named = [f"{package}: {', '.join(names)}" for package, names in foreign.items()]
+        own = importlib.machinery.EXTENSION_SUFFIXES[0]
+        return failed(f"made for another Python or C library (this one loads {own}): {'; '.join(named)}", **detail)
     if broken:
         return failed(
             f"cannot be imported: {', '.join(f'{one.name} ({one.text})' for one in broken)}",
@@ -138,6 +146,23 @@ def find_import_fault(file: NativeFile) -> Fault | None:
         "elsewhere" if line.startswith("ModuleNotFoundError") else "import",
         line,
     )
+
+
+def find_foreign(files: list[NativeFile]) -> dict[str, list[str]]:
+    """Find by package the extension modules that no import here ever looks at: their names are those of another Python's.
+
+    The loader may find all that they need, and musl's does for glibc's. One that
+    lies beside the same module for this Python is for those who have the other.
+    """
+    found: dict[str, list[str]] = {}
+    for one in files:
+        tagged = _TAGGED.fullmatch(one.path.name)
+        if tagged is None or tagged["suffix"] in importlib.machinery.EXTENSION_SUFFIXES:
+            continue
+        others = [*importlib.machinery.EXTENSION_SUFFIXES, ".py"]
+        if not any(one.path.with_name(f"{tagged['module']}{suffix}").exists() for suffix in others):
+            found.setdefault(one.package, []).append(one.path.name)
+    return found
 
 
 def find_unresolved(files: list[NativeFile]) -> dict[str, list[str]]:

@@ -1,5 +1,6 @@
 """The parts of the probes that need no container."""
 
+import importlib.machinery
 import ssl
 import struct
 import sys
@@ -129,6 +130,23 @@ def test_only_files_with_an_init_function_and_a_name_of_this_python_are_modules(
     library.write_bytes(b"..")
     assert native.module_name(("pkg", "libfast.so"), library) is None
     assert native.module_name(("pkg.libs", "libfast-1.so.1"), library) is None
+
+
+def test_an_extension_of_another_python_or_c_library_is_foreign_unless_this_one_has_its_own(tmp_path: Path) -> None:
+    """An extension of glibc is loaded by musl's loader, and never imported; some packages bring one for each."""
+    own = importlib.machinery.EXTENSION_SUFFIXES[0]
+    names = ["fast.cpython-299-x86_64-linux-gnu.so", f"good{own}", "both.cpython-299-x86_64-linux-gnu.so", f"both{own}"]
+    names += [
+        "slow.pypy310-pp73-x86_64-linux-gnu.so",
+        "pure.cpython-299-darwin.so",
+        "pure.py",
+        "libfast-1234abcd.so",
+        "any.abi3.so",
+    ]
+    for name in names:
+        (tmp_path / name).touch()
+    files = [native.NativeFile(tmp_path / name, "pkg", None) for name in names if name.endswith(".so")]
+    assert native.find_foreign(files) == {"pkg": ["fast.cpython-299-x86_64-linux-gnu.so", "slow.pypy310-pp73-x86_64-linux-gnu.so"]}
 
 
 def test_the_loader_is_asked_whether_a_library_can_be_found() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from dataclasses import dataclass
 
@@ -12,7 +13,7 @@ from orchestrator.failures import classify_failure
 from orchestrator.judge.diagnosis.nouns import Evidence
 from orchestrator.judge.diagnosis.rules import RULES, diagnose
 from orchestrator.model import Status
-from orchestrator.record import CellRecord
+from orchestrator.record import CellRecord, Step
 from tests.unit.logs import FOLDER, failed_build, failed_check, failed_checks, load_case, read_golden
 
 
@@ -384,6 +385,43 @@ def test_a_service_whose_command_is_not_there_is_not_told_to_correct_its_check()
     assert found.remedy.startswith("Correct the image's ENTRYPOINT or CMD")
     (found,) = diagnose(*failed_checks(failed_check(reason, name="run gunicorn")))
     assert found.remedy.startswith("Correct the check's command")
+
+
+def test_a_part_that_is_missing_from_a_package_is_told_from_a_package_that_is_missing() -> None:
+    """What was compiled for glibc lies there on musl, and Python does not look at it: requirements are not what is wrong."""
+    (found,) = diagnose(*failed_checks(failed_check("ModuleNotFoundError: No module named 'orjson.orjson'", name="import orjson")))
+    assert found.title == "orjson is in the image, and its part orjson is not, or is for another Python or C library"
+    assert found.remedy.startswith("Install orjson on this base and with this Python")
+
+
+def test_extensions_that_no_import_looks_at_are_named_by_package() -> None:
+    """What the probe native found by their names."""
+    detail = json.dumps({"probe": "native", "foreign": {"orjson": ["orjson.cpython-313-x86_64-linux-gnu.so"]}})
+    (found,) = diagnose(*failed_checks(failed_check("made for another Python", detail, name="probe native"), system="alpine"))
+    assert (found.code, found.title) == ("other-libc", "orjson was made for another Python or C library than this base has")
+    assert found.evidence[-1] == "orjson.cpython-313-x86_64-linux-gnu.so"
+
+
+def test_a_program_that_was_copied_and_does_not_start_is_not_said_to_be_missing() -> None:
+    """Busybox says `not found` of a glibc program on musl; where only another stage copies it, it is missing."""
+    cell, evidence = failed_build("/bin/sh: uv: not found\n", "alpine", code=127, step="[stage-1 3/3] RUN uv --version")
+    copied = Step("[stage-1 2/3] COPY --from=uv /uv /bin/uv", "stage-1", "COPY --from=uv /uv /bin/uv", None, 0.1, "executed")
+    assert cell.build is not None
+    (found,) = diagnose(replace(cell, build=replace(cell.build, steps=(*cell.build.steps, copied))), evidence)
+    assert (found.code, found.title.partition(":")[0]) == ("no-loader", "uv is copied into the image and does not start")
+    elsewhere = replace(copied, stage="builder")
+    (found,) = diagnose(replace(cell, build=replace(cell.build, steps=(*cell.build.steps, elsewhere))), evidence)
+    assert (found.code, found.title) == ("missing-tool", "uv is not in the image")
+
+
+def test_another_systems_package_manager_is_not_to_be_installed() -> None:
+    """The step is what has to be another one."""
+    (found,) = diagnose(*failed_build("/bin/sh: apt-get: not found\n", "alpine", code=127))
+    assert found.remedy.startswith("apt-get is another system's")
+    (found,) = diagnose(*failed_build("/bin/sh: 1: apk: not found\n", "debian", code=127))
+    assert found.remedy.startswith("apk is another system's")
+    (found,) = diagnose(*failed_build("/bin/sh: groupadd: not found\n", "alpine", code=127))
+    assert "`apk add --no-cache shadow`" in found.remedy
 
 
 def test_an_argument_without_a_value_is_given_one() -> None:

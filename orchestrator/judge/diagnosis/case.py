@@ -91,3 +91,9 @@ def find_system(cell: CellRecord, evidence: Evidence) -> str | None:
         if len(found) == 1:
             return found.pop()
     return None
+
+
+def find_stage(step: str) -> str | None:
+    """Give the stage that a step's name has; a Dockerfile of one stage that has no name has none."""
+    found = _STAGE.match(step)
+    return found["stage"] if found else None

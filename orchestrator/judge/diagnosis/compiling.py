@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from orchestrator.judge.diagnosis.nouns import Case, Hit, Rule, first, lines_of, make_finding, make_finding_from, search
-from orchestrator.providers import ALPINE, COMPILER, CXX_COMPILER, DEBIAN, TOOLS, find_header, render_install
+from orchestrator.providers import ALPINE, COMPILER, CXX_COMPILER, DEBIAN, TOOLS, WOLFI, find_header, render_install
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -41,7 +41,8 @@ _TOOL = re.compile(
     r"|(?P<rust>Cargo, the Rust package manager, is not installed|can't find Rust compiler|Rust not found, installing)"
     r"|(?:^[ \t]*|HEALTHCHECK says: )(?:(?:/\S{1,40}/)?(?:ba|da|a)?sh: )(?:(?:line )?\d+: )?"
     r"(?P<shell>[\w.+/-]{1,100}): (?:command )?not found[ \t]*$"
-    r"|exec: \\?\"(?P<exec>[\w.+/-]{1,100})\\?\": executable file not found in \$PATH"
+    r"|(?:HEALTHCHECK says: |runc run failed: )[^\n]{0,200}exec: \"(?P<exec>[\w.+/-]{1,100})\": "
+    r"(?:executable file not found in \$PATH|stat \S{1,100}: no such file or directory)"
     r"|^[ \t]*(?:ERROR: |Error: )?(?:Did not find |Could not find |Cannot find )?(?P<pkg>pkg-config)(?: not found| binary|$)"
     r"|(?P<python>Could not find any Python installation to use)"
     r"|(?P<cmake>CMake must be installed to build)"
@@ -64,6 +65,15 @@ _ARCHIVE = re.compile(
     r"^[ \t]*(?:Downloading|Using cached) (?:\S{0,300}/)?(?P<package>[A-Za-z0-9][\w.-]{0,100}?)-\d[^\s/]{0,60}\.(?:tar\.\w+|zip)\b",
     re.MULTILINE,
 )
+_MANAGERS = {
+    "apt-get": (DEBIAN,),
+    "apt": (DEBIAN,),
+    "dpkg": (DEBIAN,),
+    "apk": (ALPINE, WOLFI),
+    "dnf": (),
+    "yum": (),
+    "microdnf": (),
+}
 _IN_BUILDER = "install it in a builder stage, so that its bytes do not stay in the image"
 
 
@@ -161,6 +171,8 @@ def find_missing_tool(case: Case) -> Iterator[Finding]:
             if provider
             else f"Install what has {tool}, correct its name, or put its folder on PATH."
         )
+        if tool in _MANAGERS and case.system not in _MANAGERS[tool]:
+            remedy = f"{tool} is another system's: write this step for the one of this base, in a Dockerfile or a stage of its own."
         yield make_finding_from("missing-tool", f"{tool} is not in the image", [hit], remedy)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from orchestrator.judge.diagnosis.case import find_stage
 from orchestrator.judge.diagnosis.nouns import Case, Rule, Said, first, make_finding, make_finding_from, search
 from orchestrator.providers import ALPINE, DEBIAN, find_library, render_install
 
@@ -25,6 +26,7 @@ _START = re.compile(
     r"|^(?:exit \d+: )?exec (?P<program>/\S{1,300}): no such file or directory"
     r"|^(?:/bin/)?(?:ba|da|a)?sh: (?:(?:line )?\d+: )?(?P<called>\.{0,2}/\S{1,300}): (?:not found|No such file or directory)$"
     r"|^(?:/bin/)?(?:ba)?sh: (?:line )?(?:\d+: )?(?P<script>/\S{1,300}): \S{1,300}: bad interpreter: No such file or directory$"
+    r"|^(?:/bin/)?(?:ba|da|a)?sh: (?:(?:line )?\d+: )?(?P<named>[\w.+-]{1,100}): (?:command )?not found$"
     r"|env: [\u2018'](?P<returned>[\w.+-]{1,60})\\r[\u2019']: No such file or directory",
     re.MULTILINE,
 )
@@ -84,6 +86,12 @@ def find_other_libc(case: Case) -> Iterator[Finding]:
             )
             title = f"{by or 'a file in the image'} was made for {made_for}, and this base has {base}"
             yield make_finding("other-libc", title, said.where, [line, f"{name} is {made_for}'s loader"], remedy)
+        foreign = said.detail.get("foreign")
+        for package, names in foreign.items() if isinstance(foreign, dict) else ():
+            remedy = "Install it on this base and with this Python; do not copy site-packages from a stage that has another."
+            title = f"{package} was made for another Python or C library than this base has"
+            lines = [str(name) for name in names] if isinstance(names, list) else []
+            yield make_finding("other-libc", title, said.where, [said.check.reason or "" if said.check else "", *lines], remedy)
 
 
 def _missing_in(said: Said) -> Iterator[tuple[str, str | None, str]]:
@@ -104,7 +112,8 @@ def _missing_in(said: Said) -> Iterator[tuple[str, str | None, str]]:
 
 def find_no_loader(case: Case) -> Iterator[Finding]:
     """Say that a program does not start, because what it names as its loader or interpreter is not there; or it is not itself."""
-    for hit in list(search(case.said, _START))[:1]:
+    hits = [hit for hit in search(case.said, _START) if not hit.found["named"] or _was_copied(case, hit.said, hit.found["named"])]
+    for hit in hits[:1]:
         libc = " It may be a glibc program on musl: install one made for this base." if case.system == ALPINE else ""
         remedy = (
             "Look at what it asks for: `readelf -l` shows a program's loader, its first line a script's interpreter "
@@ -113,7 +122,9 @@ def find_no_loader(case: Case) -> Iterator[Finding]:
         found = hit.found
         program = found["program"] or found["script"] or found["called"] or "the command"
         title = f"{program} does not start: its loader or interpreter is not in the image"
-        if found["called"]:  # a shell says the same of a program that is not there
+        if found["named"]:
+            title = f"{found['named']} is copied into the image and does not start: its loader or interpreter is not there"
+        elif found["called"]:  # a shell says the same of a program that is not there
             title = f"{program} does not start: it is not in the image, or its loader or interpreter is not"
         elif found["returned"]:
             title = f"a script does not start: its first line ends in a carriage return behind {found['returned']}"
@@ -121,6 +132,14 @@ def find_no_loader(case: Case) -> Iterator[Finding]:
                 "Give the script the line ends of Unix: `*.sh text eol=lf` in .gitattributes, or `sed -i 's/\\r$//'` in the build."
             )
         yield make_finding_from("no-loader", title, [hit], remedy)
+
+
+def _was_copied(case: Case, said: Said, name: str) -> bool:
+    """Tell whether the stage of the step that failed copies a program of that name: a shell does not find one that cannot start."""
+    stage = find_stage(said.where.removeprefix("step "))
+    steps = case.cell.build.steps if said is case.build and case.cell.build else ()
+    copies = re.compile(rf"(?:COPY|ADD) .*(?:^|[\s/]){re.escape(name)}(?:\s|$)")
+    return any(step.stage == stage and copies.match(step.instruction) for step in steps)
 
 
 def find_other_platform(case: Case) -> Iterator[Finding]:
@@ -214,8 +233,8 @@ RULES = (
     ),
     Rule(
         "other-libc",
-        "A file was made for glibc and lies on musl, or the other way round.",
-        "`ld-linux-…` or `ld-musl-…` named as missing by the loader or the probe native.",
+        "A file was made for glibc and lies on musl, or the other way round; or for another Python.",
+        "`ld-linux-…` or `ld-musl-…` named as missing by the loader or the probe native; an extension's name, by that probe.",
         "Installing it on this base instead of copying it.",
         find_other_libc,
         hides=("no-loader",),

@@ -40,7 +40,7 @@ def find_silent(case: Case) -> Iterator[Finding]:
         if found := _SILENT.search(said.text):
             exposed = [f"the image exposes {', '.join(inside.ports)}"] if inside and inside.ports else []
             remedy = (
-                "Let the service listen at that port on all addresses (0.0.0.0, not 127.0.0.1 or localhost), or correct the "
+                "Let the service listen at that port on all addresses and not on the loopback alone, or correct the "
                 "check's `port`; where it only starts slowly, raise `within`."
             )
             title = f"nothing listens on port {found['port']}"

@@ -120,7 +120,15 @@ def find_missing_module(case: Case) -> Iterator[Finding]:
                 f"Add what has {module} to the requirements, or see that the stage that runs gets the environment of the one that "
                 "installs, with the same version of Python and on PATH or PYTHONPATH."
             )
-            yield make_finding("missing-module", f"the Python module {module} is not in the image", said.where, [found[0]], remedy)
+            title = f"the Python module {module} is not in the image"
+            parent, _, part = module.rpartition(".")
+            if parent:  # else that one would be named
+                title = f"{parent} is in the image, and its part {part} is not, or is for another Python or C library"
+                remedy = (
+                    f"Install {parent.partition('.')[0]} on this base and with this Python: an extension that was compiled for "
+                    "glibc is not looked at on musl, nor is one of another Python; do not copy site-packages from another base."
+                )
+            yield make_finding("missing-module", title, said.where, [found[0]], remedy)
 
 
 def find_missing_command(case: Case) -> Iterator[Finding]:
