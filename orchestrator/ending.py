@@ -33,9 +33,12 @@ def finish_record(record: RunRecord, plan: Plan, cells: dict[str, CellRecord], a
 
 
 def _stand_ins_of(cells: list[CellRecord]) -> tuple[str, ...]:
-    """Name the bases that only stood for the real ones, by the label that they carry."""
-    found = {(base.ref, cell.inputs.stand_in) for cell in cells for base in cell.inputs.base if cell.inputs.stand_in}
-    return tuple(f"{ref} ({made_from})" for ref, made_from in sorted(found))
+    """Name the bases that only stood for the real ones, by the label that an image has from the one that it starts with.
+
+    Which of several that is, the label does not say.
+    """
+    found = {(tuple(base.ref for base in cell.inputs.base), cell.inputs.stand_in) for cell in cells if cell.inputs.stand_in}
+    return tuple(f"{'one of ' * (len(refs) > 1)}{', '.join(refs)} ({made_from})" for refs, made_from in sorted(found) if refs)
 
 
 def exit_code_of(record: RunRecord) -> ExitCode:

@@ -8,11 +8,28 @@ import pytest
 from msgspec.structs import replace
 
 from orchestrator import pipeline
+from orchestrator.ending import finish_record
+from orchestrator.model import Cell, Plan, Settings
+from orchestrator.record import Base, CellInputs
 from orchestrator.store import Reports
 from tests.unit.records import make_record
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+
+def test_a_stand_in_among_several_bases_is_not_said_to_be_each_of_them() -> None:
+    """The label comes with the image that a cell starts with; a tool that is copied from another one is the real one."""
+    record = make_record()
+    first, second = record.cells[:2]
+    tool, debian = Base("tool:1", "sha256:t"), "Debian 13 packages"
+    cells = (
+        replace(first, inputs=CellInputs(base=(Base("python:3.13-slim", "sha256:a"), tool), stand_in=debian)),
+        replace(second, inputs=CellInputs(base=(Base("python:3.13-alpine", "sha256:b"),), stand_in=debian)),
+    )
+    plan = Plan(record.name, (), tuple(Cell(cell.id, (), Settings()) for cell in cells), ())
+    ended = finish_record(record, plan, {cell.id: cell for cell in cells}, record.started_at, interrupted=False)
+    assert ended.environment.stand_in_bases == (f"python:3.13-alpine ({debian})", f"one of python:3.13-slim, tool:1 ({debian})")
 
 
 class Killed:
