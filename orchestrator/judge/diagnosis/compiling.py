@@ -65,6 +65,8 @@ _ARCHIVE = re.compile(
     r"^[ \t]*(?:Downloading|Using cached) (?:\S{0,300}/)?(?P<package>[A-Za-z0-9][\w.-]{0,100}?)-\d[^\s/]{0,60}\.(?:tar\.\w+|zip)\b",
     re.MULTILINE,
 )
+_USERS = {"useradd", "groupadd", "usermod"}
+_FOR_RUNNING = {*_USERS, "bash", "curl", "wget", "node", "python", "python3", "tini", "update-ca-certificates"}
 _MANAGERS = {
     "apt-get": (DEBIAN,),
     "apt": (DEBIAN,),
@@ -167,10 +169,12 @@ def find_missing_tool(case: Case) -> Iterator[Finding]:
         provider = TOOLS.get(tool.rpartition("/")[2])
         remedy = (
             f"Install {provider.what}: {render_install(provider, case.system)}"
-            + (f"; {_IN_BUILDER}." if hit.said is case.build else ".")
+            + (f"; {_IN_BUILDER}." if hit.said is case.build and tool not in _FOR_RUNNING else ".")
             if provider
             else f"Install what has {tool}, correct its name, or put its folder on PATH."
         )
+        if tool in _USERS and case.system == ALPINE:
+            remedy = f"Use what the base has, `addgroup -S GROUP && adduser -S -G GROUP USER`, or: {remedy[0].lower()}{remedy[1:]}"
         if tool in _MANAGERS and case.system not in _MANAGERS[tool]:
             remedy = f"{tool} is another system's: write this step for the one of this base, in a Dockerfile or a stage of its own."
         yield make_finding_from("missing-tool", f"{tool} is not in the image", [hit], remedy)
