@@ -10,7 +10,7 @@ from orchestrator.judge.attribution import attribute
 from orchestrator.judge.differences import SCHEMA, Cause, CellChange, CellSeen, Comparison, Difference, RunSeen
 from orchestrator.judge.noise import size_noise
 from orchestrator.judge.surroundings import TIMED, WEIGHED, differing, environment_of
-from orchestrator.judge.times import medians_of, noises_of
+from orchestrator.judge.times import floor_of, medians_of, noises_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -138,7 +138,7 @@ def _medians(old: CellRecord, new: CellRecord) -> Iterator[tuple[str, float, flo
 
 def _compare_times(old: CellRecord, new: CellRecord, noises: Mapping[str, float | None]) -> Iterator[Difference]:
     for name, before, after in _medians(old, new):
-        share = noises.get(name)
+        share = floor_of(noises.get(name), name, old, new)
         noise = None if share is None else share * before
         real = None if noise is None else abs(after - before) > noise
         yield Difference(name, "s", before, after, noise, real, "the noise is not known" if noise is None else None)

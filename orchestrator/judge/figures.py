@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from orchestrator.judge.packages import find_compiled
-from orchestrator.judge.times import is_figure, medians_of
+from orchestrator.judge.times import floor_of, is_figure, medians_of
 from orchestrator.model import Status
 from orchestrator.rules import BYTES, COUNT, METRICS, OUTCOME, SECONDS, SHARE
 from orchestrator.smoke.words import shorten
@@ -31,6 +31,7 @@ class Figure(Struct, frozen=True):
     note: str | None = None
     estimated: bool = False
     part: str | None = None  # of a merged run, where its machines were unlike
+    width: float = 0.0  # of a time: how far its samples lie apart, as a share of it
 
 
 def figure_of(cell: CellRecord, metric: str) -> Figure:
@@ -83,7 +84,7 @@ def _time_of(cell: CellRecord, metric: str) -> Figure:
     how = "median of isolated builds"
     if not cell.as_expected:
         return Figure(value, SECONDS, how, ranked=False, note=f"{describe_end(cell)}; how fast it failed is nothing to compare")
-    return Figure(value, SECONDS, how, ranked=True, part=cell.part)
+    return Figure(value, SECONDS, how, ranked=True, part=cell.part, width=floor_of(0.0, name, cell) or 0.0)
 
 
 def _share_of(cell: CellRecord) -> Figure:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from orchestrator.judge.compare import noise_floors
 from orchestrator.judge.noise import size_noise
 from orchestrator.judge.surroundings import differing, environment_of
-from orchestrator.judge.times import COLD, cold_median_of
+from orchestrator.judge.times import COLD, cold_median_of, floor_of
 from orchestrator.verdicts import Gate
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ def _judge_time(gate: Gate, old: tuple[RunRecord, CellRecord], new: tuple[RunRec
         return _unknown(gate, f"{which} has no isolated time (`matrix run --measure 7`)")
     if fields := differing(environment_of(*old), environment_of(*new)):
         return _unknown(gate, f"times of unlike machines or tools say nothing; {baseline.id} differs in {'; '.join(fields)}")
-    floor = noise_floors(baseline, new[0]).get(COLD)
+    floor = floor_of(noise_floors(baseline, new[0]).get(COLD), COLD, old[1], new[1])
     if floor is None:
         return _unknown(gate, f"the noise of this run, or of the baseline {baseline.id}, is not known")
     grown = (after - before) / before if before else 0.0

@@ -40,13 +40,19 @@ def floor_between(record: RunRecord, metric: str, one: Figure, other: Figure) ->
     if one.part != other.part and one.part and other.part:
         return Floor(None, f"they were timed on unlike machines, in runs {one.part} and {other.part}")
     if METRICS.get(metric) == SECONDS:
-        share = noises_of(record).get(scenario_of(metric))
-        return Floor(share, None if share is not None else f"the noise of {scenario_of(metric)} builds was not measured")
+        return _floor_of_times(noises_of(record).get(scenario_of(metric)), metric, one, other)
     if metric == "vulnerabilities" and one.how != other.how:
         return Floor(None, f"they were counted with different knowledge: {one.how}, and {other.how}")
     if one.estimated != other.estimated:
         return Floor(ESTIMATE_SHARE)
     return Floor(_SIZE_NOISE_SHARE if METRICS.get(metric) == BYTES else 0.0)
+
+
+def _floor_of_times(noise: float | None, metric: str, one: Figure, other: Figure) -> Floor:
+    """Take the run's noise, or how far the samples of one lie apart: another cell may have been disturbed more than the control."""
+    if noise is None:
+        return Floor(None, f"the noise of {scenario_of(metric)} builds was not measured")
+    return Floor(max(noise, one.width, other.width))
 
 
 def render_noise(record: RunRecord) -> str:
@@ -58,4 +64,5 @@ def render_noise(record: RunRecord) -> str:
     known = [f"{scenario} {share:.1%}" for scenario, share in noises_of(record).items() if share is not None]
     if not known:
         return f"No times can be compared: `matrix run --measure 5` times builds by themselves. {sizes}"
-    return f"Differences of times up to the noise decide nothing ({', '.join(known)}). {sizes}"
+    words = "Differences of times up to the noise, or within the middle half of a cell's samples, decide nothing"
+    return f"{words} ({', '.join(known)}). {sizes}"

@@ -38,6 +38,22 @@ def noises_of(run: RunRecord) -> dict[str, float | None]:
     return {noise.scenario: noise.share if is_figure(noise.share) else None for noise in found}
 
 
+def floor_of(noise: float | None, scenario: str, *cells: CellRecord) -> float | None:
+    """Give the share up to which two cells' medians do not differ: the run's noise, or how far the samples of one lie apart.
+
+    The noise is measured with one cell, and another may have been disturbed more.
+    """
+    return None if noise is None else max([noise, *(_width_of(cell, scenario) for cell in cells)])
+
+
+def _width_of(cell: CellRecord, scenario: str) -> float:
+    """Give the width of the middle half of a cell's samples, as a share of their median."""
+    found = next((one for one in (cell.build.scenarios if cell.build else ()) if one.name == scenario), None)
+    if found is None or not is_figure(found.median_s) or not is_figure(found.spread_s) or not found.median_s:
+        return 0.0
+    return found.spread_s / found.median_s
+
+
 def is_figure(figure: float | None) -> TypeGuard[float]:
     """Tell whether a figure is one at all, and not below zero."""
     return figure is not None and math.isfinite(figure) and figure >= 0

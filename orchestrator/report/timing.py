@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from orchestrator.judge.times import floor_of
 from orchestrator.units import UNKNOWN
 
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ def timing_notes(record: RunRecord) -> Iterator[str]:
         else:
             yield (
                 f"Noise of {noise.scenario}: {noise.share:.1%} ({how.control} measured as if it were two cells); "
-                f"smaller differences are none, and marked {CHANCE}."
+                f"smaller differences, and those within the middle half of a cell's own samples, are none, and marked {CHANCE}."
             )
     yield from (f"CAUTION: {warning}." for warning in how.warnings)
 
@@ -70,17 +71,19 @@ def _rank(record: RunRecord, scenario: str) -> Mapping[str, str]:
     """Rank the cells of each group by their medians; what is within the noise is no difference, and no machine is like another."""
     noise = next((one.share for one in record.measurement.noise if one.scenario == scenario), None) if record.measurement else None
     medians = _medians(record, scenario)
-    groups: dict[tuple[object, ...], dict[str, float]] = {}
+    groups: dict[tuple[object, ...], list[CellRecord]] = {}
     for cell in record.cells:
         if cell.id in medians:
             rest = tuple(sorted((axis, value) for axis, value in cell.axes.items() if axis != record.compare))
-            groups.setdefault((cell.part, *rest), {})[cell.id] = medians[cell.id]
+            groups.setdefault((cell.part, *rest), []).append(cell)
     found = {}
     for group in groups.values():
-        best = min(group.values())
-        for cell_id, mine in group.items() if best else ():
-            is_chance = mine > best and (noise is None or mine / best - 1 <= noise)
-            found[cell_id] = f"{CHANCE if is_chance else ''}{mine / best:.2f}"
+        first = min(group, key=lambda cell: medians[cell.id])
+        best = medians[first.id]
+        for cell in group if best else ():
+            mine, floor = medians[cell.id], floor_of(noise, scenario, first, cell)
+            is_chance = mine > best and (floor is None or mine / best - 1 <= floor)
+            found[cell.id] = f"{CHANCE if is_chance else ''}{mine / best:.2f}"
     return found
 
 

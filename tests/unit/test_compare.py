@@ -95,6 +95,16 @@ def test_times_count_beyond_the_noise_of_both_runs_only() -> None:
     assert comparison.notes == ("times are not compared: both runs need isolated ones (`matrix run --measure 7`)",)
 
 
+def test_times_whose_samples_lie_farther_apart_than_that_do_not_count() -> None:
+    """Half of these builds took ten seconds more or less than the others."""
+    old, new = timed(new=50.0)
+    build = new.cells[0].build
+    assert build is not None
+    restless = replace(build, scenarios=tuple(replace(one, spread_s=20.0) for one in build.scenarios))
+    (cell,) = compare_runs(old, replace(new, cells=(replace(new.cells[0], build=restless),))).cells
+    assert [time.is_real for time in cell.times] == [False]
+
+
 @pytest.mark.parametrize("broken", [float("nan"), float("inf"), -1.0])
 def test_what_is_no_time_is_not_compared(broken: float) -> None:
     """A damaged record has anything in place of a figure."""

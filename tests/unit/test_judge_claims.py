@@ -7,9 +7,12 @@ from typing import TYPE_CHECKING
 from msgspec.structs import replace
 
 from orchestrator.judge.claims import judge_claims
+from orchestrator.judge.decision import decide
 from orchestrator.judge.run import judge_record
+from orchestrator.measure.statistics import median_of, spread_of
 from orchestrator.model import Status
-from orchestrator.record import CellRecord, Environment, Smoke
+from orchestrator.record import Build, CellRecord, Environment, Scenario, Smoke
+from orchestrator.rules import Choice, Preference
 from orchestrator.verdicts import Verdict
 from tests.unit.judged import MB, cell, claim, failed, make_image, run
 
@@ -124,6 +127,24 @@ def test_a_difference_within_the_noise_confirms_and_refutes_nothing() -> None:
         assert verdict.evidence[1].endswith("too near to tell (differences up to 3.0% are chance).")
     assert judged(claim("faster", "build_time"), cell("alpine", 1, 90), cell("slim", 1, 100)).verdict == "confirmed"
     assert judged(claim("faster", "build_time", 0.09), cell("alpine", 1, 90), cell("slim", 1, 100)).verdict == "unknown"
+
+
+def test_samples_that_lie_far_apart_decide_no_time_whatever_the_control_was_like() -> None:
+    """Of three builds one took twice the time: a median of those is faster than another by chance. The control was another cell."""
+
+    def timed(base: str, *samples: float) -> CellRecord:
+        scenario = Scenario("cold", samples, median_of(samples), spread_of(samples))
+        return replace(cell(base, 1), build=Build("isolated", 2, 9.9, scenarios=(scenario,)))
+
+    alpine, slim = timed("alpine", 12.467, 30.348, 14.193), timed("slim", 22.031, 13.37, 22.272)
+    verdict = judged(claim("faster", "build_time"), alpine, slim, noise=0.49)
+    assert verdict.verdict == "unknown"
+    assert verdict.evidence[1].endswith("too near to tell (differences up to 126.0% are chance).")
+    steady = timed("alpine", 12.5, 12.4, 12.6), timed("slim", 22.0, 22.1, 21.9)
+    assert judged(claim("faster", "build_time"), *steady).verdict == "confirmed"
+    found = decide(run(alpine, slim, choice=Choice("base", ("smoke",), (Preference("build_time"),)), noise=0.49))
+    assert found is not None
+    assert found.winner is None
 
 
 def test_most_pairs_within_the_noise_leave_a_claim_unknown() -> None:

@@ -273,7 +273,7 @@ def test_the_overall_winner_is_ahead_on_average_and_no_group_is_hidden() -> None
     )
     assert found.unknown == ("build_time decided nothing: slim-a was not timed by itself: `matrix run --measure 5` does that.",)
     assert found.noise is not None
-    assert found.noise.startswith("Differences of times up to the noise decide nothing (cold 3.0%).")
+    assert found.noise.startswith("Differences of times up to the noise, or within the middle half of a cell's samples, ")
 
 
 def test_a_value_that_fails_in_a_group_does_not_win_overall() -> None:

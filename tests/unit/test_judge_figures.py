@@ -190,7 +190,8 @@ def test_the_noise_is_said_in_a_sentence() -> None:
         "Sizes differ from 0.05% on, since a build that is repeated differs by its times and logs; "
         "an estimated size differs from an exact one from 5% on."
     )
-    assert render_noise(run()) == f"Differences of times up to the noise decide nothing (cold 3.0%). {sizes}"
+    times = "Differences of times up to the noise, or within the middle half of a cell's samples, decide nothing (cold 3.0%)."
+    assert render_noise(run()) == f"{times} {sizes}"
     assert (
         render_noise(run(noise=None)) == f"No times can be compared: `matrix run --measure 5` times builds by themselves. {sizes}"
     )

@@ -42,6 +42,16 @@ def test_times_are_ranked_where_the_difference_is_more_than_noise() -> None:
     assert column(record, "relative time") == ["1.00", "≈1.04", "1.40"]
 
 
+def test_what_lies_within_a_cells_own_samples_is_marked_as_chance() -> None:
+    """The control was steady, and this cell was not."""
+    record = measured(10.0, 14.0)
+    build = record.cells[1].build
+    assert build is not None
+    restless = replace(build, scenarios=(replace(build.scenarios[0], spread_s=9.0),))
+    cells = (record.cells[0], replace(record.cells[1], build=restless))
+    assert column(replace(record, cells=cells), "relative time") == ["1.00", "≈1.40"]
+
+
 def test_times_of_unlike_machines_stand_in_no_ranking() -> None:
     """Parts of a merged run whose machines differ: each part has a fastest of its own."""
     record = measured(10.0, 14.0, 20.0, 30.0)
