@@ -81,10 +81,21 @@ def find_images(
     return tuple(sorted(found.values(), key=lambda image: (image.line, image.ref)))
 
 
-def find_build_tools(text: str) -> tuple[str, ...]:
-    """Name the compilers and their kin that the RUN lines of a Dockerfile mention, most often to install them."""
-    runs = (rest for _, word, rest in read_instructions(text) if word == "RUN")
-    return tuple(sorted({tool for rest in runs for tool in _TOOLS.findall(rest)}))
+def find_build_tools(text: str, args: Iterable[str] = ()) -> tuple[str, ...]:
+    """Name the compilers and their kin that a Dockerfile mentions, most often to install them.
+
+    Lists of packages often stand in an ARG or an ENV, or are the value of an argument.
+    """
+    lines = text.removeprefix("\ufeff").split("\n")
+    found = list(read_instructions(text))
+    said = list(args)
+    following_lines = [*(line for line, _, _ in found[1:]), len(lines) + 1]
+    for (line, word, rest), following in zip(found, following_lines, strict=False):
+        if word in ("RUN", "ARG", "ENV"):
+            said.append(rest)
+        if word == "RUN" and "<<" in rest:  # what a here-document holds lies before the next instruction
+            said += [one for one in lines[line : following - 1] if not one.lstrip().startswith("#")]
+    return tuple(sorted({tool for words in said for tool in _TOOLS.findall(words)}))
 
 
 def takes_from_context(text: str, path: str) -> bool:

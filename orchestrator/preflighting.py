@@ -175,7 +175,7 @@ def images_of(cell: Cell, folder: Path) -> tuple[tuple[Image, ...], tuple[str, .
         images = find_images(text, dict(settings.args), target=settings.target, platform=platform, here=here, contexts=names)
     except (OSError, DockerfileError):
         return (), None
-    tools = find_build_tools(text)
+    tools = find_build_tools(text, [value for _, value in settings.args])
     return images, (*tools, "gcc") if has_compiler(images, ()) else tools
 
 

@@ -181,9 +181,15 @@ def test_any_text_is_read_or_refused(text: str, args: dict[str, str]) -> None:
 
 
 def test_compilers_are_found_where_they_are_installed() -> None:
-    """In RUN lines, as words of their own; not in comments."""
+    """In RUN lines, the lists that ARG and ENV hold for them, and arguments, as words of their own; not in comments."""
     text = "FROM a\n# gcc\nRUN apk add gcc \\\n  g++ # rust\nRUN echo libgcc gcc-doc\nCOPY cargo /x\n"
     assert find_build_tools(text) == ("g++", "gcc", "rust")
+    assert find_build_tools('FROM a\nARG APT="gcc libc6-dev"\nENV MORE=cmake\nRUN apt-get install -y $APT $MORE\n') == (
+        "cmake",
+        "gcc",
+    )
+    assert find_build_tools("FROM a\nARG APT\nRUN apt-get install -y $APT\n", ["build-essential libpq-dev"]) == ("build-essential",)
+    assert find_build_tools("FROM a\nRUN <<EOF\napk add build-base\nEOF\n") == ("build-base",)
 
 
 def test_references_are_compared_as_buildx_does() -> None:

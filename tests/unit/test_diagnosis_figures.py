@@ -101,6 +101,8 @@ def test_a_changed_owner_or_mode_has_a_remedy_of_its_own() -> None:
     assert remedy("RUN chown -R app:app /app").startswith(
         "Give files their mode and owner in the step that stores them (`COPY --ch"
     )
+    assert "Delete in the same RUN" not in remedy("RUN chown -R app:app /app")
+    assert "Delete in the same RUN" in remedy("RUN rm -rf /src && chown -R app:app /app")
     assert remedy("RUN adduser app && chmod 755 /app/x").startswith("Give files their mode")
     assert remedy("COPY --chmod=755 x /app/x").startswith("Delete in the same RUN")
 

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 MOST_HIDDEN_BYTES = 1_000_000  # below that, and below a share of the image, hidden bytes are nobody's worry
 _HIDDEN_SHARE = 0.02
 _CHANGES_RIGHTS = re.compile(r"\bRUN\b.*\b(?:chmod|chown|chgrp)\b", re.DOTALL)
+_DELETES = re.compile(r"\b(?:rm|rmdir|find|del|remove|purge|autoremove|uninstall|clean|mv)\b")
 _RIGHTS_REMEDY = (
     "Give files their mode and owner in the step that stores them (`COPY --chown=… --chmod=…`, or in the same RUN): changed in a "
     "later one, each is stored whole once more."
@@ -79,7 +80,7 @@ def find_hidden_bytes(case: Case) -> Iterator[Finding]:
                 "only hides files, it gives none of their bytes back."
             )
             if _CHANGES_RIGHTS.search(hidden):
-                remedy = f"{_RIGHTS_REMEDY} {remedy}"
+                remedy = _RIGHTS_REMEDY if not _DELETES.search(hidden) else f"{_RIGHTS_REMEDY} {remedy}"
         at = f"layer {pair.layer + 1} stores what layer {pair.by_layer + 1} deletes or overwrites"
         title = f"{_mb(pair.bytes)} of the image cannot be seen: {at}"
         yield make_finding("hidden-bytes", title, f"stored by {stored}", lines, remedy)
