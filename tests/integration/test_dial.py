@@ -16,6 +16,7 @@ from msgspec.structs import replace
 from orchestrator.docker.builder import Builder
 from orchestrator.docker.dial import HELLO, dial
 from orchestrator.errors import EngineError
+from orchestrator.model import Route
 from tests.unit.docker_fake import make_engine
 
 if TYPE_CHECKING:
@@ -95,11 +96,11 @@ def serving(folder: Path, answer: bytes) -> Iterator[Engine]:
 @pytest.mark.parametrize("answer", [UPGRADE, REFUSAL % 404], ids=["changes", "speaks"])
 def test_an_engine_changes_a_connection_or_speaks_grpc_on_any(answer: bytes, tmp_path: Path) -> None:
     """The one is how it was up to Engine 29, which knows the other as well and says that it alone will stay."""
-    with serving(tmp_path, answer) as engine, dial(engine, OWN, None) as line:
+    with serving(tmp_path, answer) as engine, dial(engine, OWN, Route()) as line:
         assert len(list(line.ask(HELLO, "Nothing", "Nothing"))) == 1
 
 
 def test_an_engine_that_will_not_is_taken_at_its_word(tmp_path: Path) -> None:
     """Only what it does not know is tried in another way."""
-    with serving(tmp_path, REFUSAL % 403) as engine, pytest.raises(EngineError, match="page not found"), dial(engine, OWN, None):
+    with serving(tmp_path, REFUSAL % 403) as engine, pytest.raises(EngineError, match="page not found"), dial(engine, OWN, Route()):
         pass
