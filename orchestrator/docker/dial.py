@@ -28,6 +28,8 @@ HELLO = "/moby.buildkit.v1.Control/Info"
 _ANSWER_S = 30.0
 _CONNECT_S = 3.0
 _CHUNK = 64 * 1024
+_FRAME, _SETTINGS = 9, b"\x04"  # how long a frame's head is, and the kind that comes first
+_HTTP2 = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes(3) + _SETTINGS + bytes(5)
 _MOST_WORDS = 1000  # of what buildx says of a builder that it cannot reach
 
 
@@ -110,6 +112,8 @@ def check_own_buildkit(engine: Engine, why: str) -> None:
         with talking(engine) as talk:
             talk.upgrade("/grpc", "h2c")
     except RefusedError as error:
+        if error.status == HTTPStatus.NOT_FOUND and _speaks_http2(engine):
+            return
         message = (
             f"the engine at {engine.endpoint} ({engine.product} {engine.version}) has no BuildKit of its own that can be reached, "
             f"which was to build ({why}); it takes a builder in a container, of an image that can be had, or builder.driver: remote"
@@ -170,6 +174,14 @@ def _reach(engine: Engine, stack: ExitStack) -> socket.socket:
         if error.status != HTTPStatus.NOT_FOUND:
             raise
     return stack.enter_context(talking(engine)).sock
+
+
+def _speaks_http2(engine: Engine) -> bool:
+    """Tell whether an engine answers in gRPC's own protocol, which begins with a word of either side."""
+    with talking(engine) as talk, suppress(OSError):
+        talk.sock.sendall(_HTTP2)
+        return talk.sock.recv(_FRAME, socket.MSG_WAITALL)[3:4] == _SETTINGS
+    return False
 
 
 def _pour(source: socket.socket, sink: socket.socket) -> None:

@@ -14,7 +14,7 @@ import pytest
 from msgspec.structs import replace
 
 from orchestrator.docker.builder import Builder
-from orchestrator.docker.dial import HELLO, dial
+from orchestrator.docker.dial import HELLO, check_own_buildkit, dial
 from orchestrator.errors import EngineError
 from orchestrator.model import Route
 from tests.unit.docker_fake import make_engine
@@ -98,6 +98,7 @@ def test_an_engine_changes_a_connection_or_speaks_grpc_on_any(answer: bytes, tmp
     """The one is how it was up to Engine 29, which knows the other as well and says that it alone will stay."""
     with serving(tmp_path, answer) as engine, dial(engine, OWN, Route()) as line:
         assert len(list(line.ask(HELLO, "Nothing", "Nothing"))) == 1
+        check_own_buildkit(engine, "it was asked for")
 
 
 def test_an_engine_that_will_not_is_taken_at_its_word(tmp_path: Path) -> None:
