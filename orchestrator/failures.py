@@ -37,6 +37,7 @@ _BOOTING = "[internal] booting buildkit"  # buildx starts a builder in a contain
 _DAMAGED = re.compile(r"unexpected commit (?:digest|size)|failed size validation")
 _DENIED = re.compile(r'source "([^"]{1,500})" not allowed by policy')
 _POLICY = re.compile(r"^Policy: (.*)$", re.MULTILINE)  # what a policy says beside, in the words of whoever wrote it
+_FRONTEND = "resolve image config for docker-image://"  # what reads the Dockerfile, where its first line names an image for that
 _BASE = re.compile(r"failed to resolve source metadata for (\S+): ")
 _NOT_THERE = re.compile(r": not found\b|pull access denied|repository does not exist|manifest unknown")
 _CONTEXT = re.compile(r"error from sender: (.*)")
@@ -102,7 +103,7 @@ def classify_failure(  # noqa: PLR0911  # one for each kind of cause
         reason = f"what a registry sent is not what its digest says: {shorten(words)}"
         return BuildFailure(reason, is_ours=False, passing=True)
     if "failed to resolve source metadata" in error or "pull access denied" in error:
-        return _base_failure(words)
+        return _base_failure(words, is_frontend=step is not None and step.name.startswith(_FRONTEND))
     if _PASSING.search(error):
         return BuildFailure(shorten(words), is_ours=False, passing=True, spoilt=bool(_SPOILT.search(error)))
     return BuildFailure(shorten(words) or "buildx gave no reason", is_ours=bool(words), passing=False)
@@ -155,16 +156,17 @@ def _unstarted(step: Vertex | None, error: str, words: str) -> BuildFailure | No
     return BuildFailure(reason, is_ours=False, passing=False)
 
 
-def _base_failure(words: str) -> BuildFailure:
+def _base_failure(words: str, *, is_frontend: bool) -> BuildFailure:
     found = _BASE.search(words)
     name = found[1].removeprefix("docker.io/library/") if found else "a base image"
+    what = f"the frontend {name}, which the line `# syntax=` names," if is_frontend else f"the base image {name}"
     cause = shorten(_CAUSE.split(words)[-1])
     if "error getting credentials" in words:
-        return BuildFailure(f"no login to the registry of the base image {name}: {cause}", is_ours=False, passing=False)
+        return BuildFailure(f"no login to the registry of {what.rstrip(',')}: {cause}", is_ours=False, passing=False)
     if _NOT_THERE.search(words):
-        return BuildFailure(f"the base image {name} does not exist, or may not be pulled: {cause}", is_ours=True, passing=False)
+        return BuildFailure(f"{what} does not exist, or may not be pulled: {cause}", is_ours=True, passing=False)
     passing = bool(_PASSING.search(words))
-    return BuildFailure(f"the registry of the base image {name} cannot be reached: {cause}", is_ours=False, passing=passing)
+    return BuildFailure(f"the registry of {what} cannot be reached: {cause}", is_ours=False, passing=passing)
 
 
 def plain_step(name: str) -> str:

@@ -12,6 +12,7 @@ from msgspec.structs import replace
 from orchestrator.failures import classify_failure
 from orchestrator.judge.diagnosis.nouns import Evidence
 from orchestrator.judge.diagnosis.rules import RULES, diagnose
+from orchestrator.measure.progress import Vertex
 from orchestrator.model import Status
 from orchestrator.record import CellRecord, Step
 from tests.unit.logs import FOLDER, failed_build, failed_check, failed_checks, load_case, read_golden
@@ -277,6 +278,8 @@ def test_dns_is_charged_to_musl_only_by_the_probe() -> None:
         ('failed to compute cache key: failed to calculate checksum of ref x::y: "/app.py": not found', "source-missing"),
         ('>>> COPY --from=b /venv\nERROR: failed to compute cache key: "/venv" not found', "source-missing"),
         ("secret npmrc: not found", "secret-missing"),
+        ('failed to load cache key: Get "https://x.example/f": dial tcp: lookup x.example: no such host', "address-unreachable"),
+        ("failed to load cache key: invalid response status 404", "address-unreachable"),
         ("unset ssh forward key default", "secret-missing"),
         ("base name (${X}) should not be blank", "inputs-unreadable"),
         ("write /var/lib/x: no space left on device", "disk-full"),
@@ -425,6 +428,27 @@ def test_another_systems_package_manager_is_not_to_be_installed() -> None:
     assert "builder stage" not in found.remedy
 
 
+def test_an_image_that_reads_the_dockerfile_is_no_base() -> None:
+    """Nobody finds it in a FROM; the builder can do without it."""
+    asked = "resolve image config for docker-image://docker.io/docker/dockerfile:1.7"
+    words = "failed to resolve source metadata for docker.io/docker/dockerfile:1.7"
+    for cause in ("dial tcp: lookup r: no such host", "docker.io/docker/dockerfile:1.7: not found"):
+        failure = classify_failure(Vertex("sha256:f", asked, 1, error="x"), [f"ERROR: failed to solve: {words}: {cause}"], ())
+        status = Status.BUILD_FAILED if failure.is_ours else Status.ERROR
+        cell = CellRecord("c", {}, status, Status.PASSED, as_expected=False, reason=failure.reason)
+        (found,) = diagnose(cell, Evidence(asked))
+        assert "the frontend docker.io/docker/dockerfile:1.7, which the line `# syntax=` names," in failure.reason
+        assert found.code == "frontend-missing"
+        assert found.remedy.startswith("Take the line `# syntax=…` out of the Dockerfile")
+
+
+def test_a_step_that_asks_no_index_is_not_told_of_one() -> None:
+    """There is no name to correct and no answer to look at."""
+    printed = "ERROR: Could not find a version that satisfies the requirement six (from versions: none)\n"
+    (found,) = diagnose(*failed_build(printed, step="[2/2] RUN pip install --no-index --find-links /wheels six"))
+    assert found.remedy.startswith("The step asks no index")
+
+
 def test_an_argument_without_a_value_is_given_one() -> None:
     """The line that names the base is right."""
     cell = CellRecord(
@@ -493,6 +517,8 @@ def test_every_rule_is_shown_to_fire() -> None:
         "inputs-unreadable",
         "source-missing",
         "secret-missing",
+        "address-unreachable",
+        "frontend-missing",
         "timed-out",
         "unexpected-pass",
         "missing-module",

@@ -17,7 +17,7 @@ class _Ending(NamedTuple):
     """What the builder's last error comes to: how the reason begins and ends, and what it means."""
 
     code: str
-    begins: str
+    begins: str | tuple[str, ...]
     title: str
     remedy: str
     ends: str = ""
@@ -43,6 +43,20 @@ _ENDINGS = (
         "no login to the registry of ",
         "there is no login to a base image's registry",
         "Log in with `docker login`, or mend the credential helper that Docker's configuration names; then `matrix run --resume`.",
+    ),
+    _Ending(
+        "frontend-missing",
+        ("the frontend ", "the registry of the frontend "),
+        "the image that `# syntax=` names, which reads the Dockerfile, cannot be had",
+        "Take the line `# syntax=…` out of the Dockerfile: the builder reads it by itself, as far as its own version goes. Or name "
+        "an image that can be reached (a mirror: `builder: {mirrors: …}`, the build argument BUILDKIT_SYNTAX).",
+    ),
+    _Ending(
+        "address-unreachable",
+        "failed to load cache key: ",
+        "what ADD names cannot be fetched",
+        "See that the builder itself reaches the address, and that something is there: ADD is done by the builder, with its "
+        "network and proxy, not by a step; `RUN curl` with a secret is what an address that wants a login needs.",
     ),
     _Ending(
         "policy-denied",
@@ -152,6 +166,20 @@ RULES = (
         "Network, proxy, mirror or login; then `matrix run --resume`.",
         _find("registry-unreachable"),
         hides=("name-not-resolved", "network-unreachable", "index-refuses"),
+    ),
+    Rule(
+        "frontend-missing",
+        "The image that `# syntax=` names cannot be had.",
+        "The builder's last error, about that image.",
+        "The Dockerfile without that line, or a mirror.",
+        _find("frontend-missing"),
+    ),
+    Rule(
+        "address-unreachable",
+        "What ADD names cannot be fetched.",
+        "The builder's last error: `failed to load cache key`.",
+        "The address, or the builder's network.",
+        _find("address-unreachable"),
     ),
     Rule(
         "policy-denied",

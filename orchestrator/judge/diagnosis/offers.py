@@ -25,6 +25,7 @@ _PIP = re.compile(
 _OTHER_PYTHON = re.compile(
     r"^[ \t]*ERROR: Ignored the following versions that require a different python version: .{0,1000}$"
     r"|^[ \t]*ERROR: Package '?(?P<package>[^\s']{1,100})'? requires a different Python: .{1,200}$"
+    r"|^[ \t]*SyntaxError: (?P<two>Missing parentheses in call to 'print')"
     r"|^error: No interpreter found for (?P<python>Python [\d.]{1,20})"
     r"|requires-python .{0,80} does not satisfy|(?:current|your) Python version \([\d.]+\) does not satisfy Python",
     re.MULTILINE,
@@ -112,7 +113,9 @@ def find_other_python(case: Case) -> Iterator[Finding]:
         lines = [*(hit.line for hit in hits), *(hit.line for hit in _pip_hits(case))]
         title = f"{wanted} is not for this version of Python"
         remedy = "Take a release made for this Python, or exclude this combination in matrix.yaml with that as its reason."
-        if python := hits[0].found["python"]:
+        if hits[0].found["two"]:
+            title = "what is run here is written for Python 2"
+        elif python := hits[0].found["python"]:
             title = f"{python} is asked for, and the image has another one"
             remedy = (
                 "Let them fit: `requires-python`, .python-version and the option of the step ask for it, the base brings another."
@@ -138,6 +141,11 @@ def find_nothing_offered(case: Case) -> Iterator[Finding]:
                 "with fewer retries pip is silent about 403, 404 and a missing network alike; `pip -v` in this step "
                 "shows the answer."
             )
+            if "--no-index" in hit.said.where:
+                remedy = (
+                    "The step asks no index (`--no-index`): see that the folder of its `--find-links` is there, and holds a wheel "
+                    "of it for this platform and Python, and of all that it depends on."
+                )
             yield make_finding_from("nothing-offered", f"the index gave nothing for {wanted}", [hit], remedy)
 
 
