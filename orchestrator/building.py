@@ -25,7 +25,7 @@ from orchestrator.docker.build import (
 from orchestrator.docker.cluster import make_route
 from orchestrator.docker.nodes import tell_emulation
 from orchestrator.events import Event
-from orchestrator.failures import BuildFailure, classify_failure
+from orchestrator.failures import BuildFailure, classify_failure, find_foreign_base
 from orchestrator.measure.installs import InstallLog, Origin
 from orchestrator.measure.lines import Lines
 from orchestrator.measure.progress import Progress, export_seconds, find_bases, make_steps, pull_seconds
@@ -166,7 +166,10 @@ def take_built(shop: Workshop, cell: Cell, followed: Followed, metadata: BuildMe
     build = replace(_make_build(followed.progress, at_once, followed.wall_s), **_platform(shop, cell))
     if metadata.bases is None:
         metadata = replace(metadata, bases=find_bases(followed.progress))
-    return Built(with_usage(build, metadata.usage), metadata, None, None, followed.origins)
+    build = with_usage(build, metadata.usage)
+    refs = [base.ref for base in metadata.bases or ()]
+    build = replace(build, foreign_base=find_foreign_base(followed.progress.warnings, build.platform, refs))
+    return Built(build, metadata, None, None, followed.origins)
 
 
 def _judge(shop: Workshop, cell: Cell, followed: Followed, metadata_file: Path) -> Built:

@@ -133,8 +133,9 @@ def _try_cell(  # noqa: PLR0913  # a cell, what is known of it, where it is, and
                 raise CancelledError
             if not shop.keep:
                 stack.callback(_forget_image, shop, image, trace)
+        foreign = f"the base image {built.build.foreign_base}" if built.build.foreign_base else None
         if not asked:
-            return replace(record, status=Status.PASSED, reason=None, smoke=Smoke("skipped")), None
+            return replace(record, status=Status.PASSED, reason=foreign, smoke=Smoke("skipped")), None
         graph = group.take_graph(cell) if group else None
         if graph:
             stack.callback(graph.close)
@@ -144,6 +145,7 @@ def _try_cell(  # noqa: PLR0913  # a cell, what is known of it, where it is, and
             record = _smoke(_Tested(shop, cell, image, known, graph, asked), record, trace)
             if record.status is not Status.PASSED:
                 span.fail(record.reason or "", record.status.value)
+        record = replace(record, reason="; ".join(filter(None, (record.reason, foreign))) or None)
         return record, None
 
 

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
+from orchestrator.dockerfile import plain_ref
 from orchestrator.measure.progress import BEHIND_A_COMMAND
+from orchestrator.platforms import normal_platform
 from orchestrator.smoke.words import inert, one_line, shorten
 
 if TYPE_CHECKING:
@@ -53,6 +55,10 @@ _NOT_GIVEN = re.compile(r"^(?:secret (?P<secret>\S{1,200}): not found|unset ssh 
 _NO_STAGE = re.compile(r'target stage "([^"]{1,200})" could not be found')
 _POINTED = re.compile(r"^ *\d+ \| >>> (.*)$", re.MULTILINE)  # the lines of the Dockerfile that buildx shows
 _CAUSE = re.compile(r"dial tcp: |failed to resolve source metadata for \S+: ")
+_FOREIGN = re.compile(
+    r"^InvalidBaseImagePlatform: Base image (?P<ref>\S{1,300}) was pulled with platform \"(?P<has>[^\"]{1,60})\", "
+    r"expected \"(?P<asked>[^\"]{1,60})\""
+)
 _FLAGS = re.compile(r"--(?:mount|network|security)=\S+ ")
 _NAME_LENGTH = 80  # of a step in a reason: what it printed says more than its command
 _TELLING = re.compile(r"error|fatal|not found|no such|failed|denied", re.IGNORECASE)
@@ -167,6 +173,20 @@ def _base_failure(words: str, *, is_frontend: bool) -> BuildFailure:
         return BuildFailure(f"{what} does not exist, or may not be pulled: {cause}", is_ours=True, passing=False)
     passing = bool(_PASSING.search(words))
     return BuildFailure(f"the registry of {what} cannot be reached: {cause}", is_ours=False, passing=passing)
+
+
+def find_foreign_base(warnings: Sequence[str], platform: str | None, refs: Sequence[str]) -> str | None:
+    """Say which base is for another platform than the one that is built for: a builder only warns of it, and goes on.
+
+    What a builder says of a Dockerfile it says to all builds that it reads it
+    for at once: only what fits this one's platform and bases is about it.
+    """
+    own = {plain_ref(ref) for ref in refs}
+    for found in filter(None, map(_FOREIGN.match, warnings)):
+        is_ours = not own or plain_ref(found["ref"]) in own
+        if is_ours and platform and normal_platform(found["asked"]) == normal_platform(platform):
+            return f"{inert(found['ref'])} is for {inert(found['has'])}, and {inert(found['asked'])} was asked for"
+    return None
 
 
 def plain_step(name: str) -> str:

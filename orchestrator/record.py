@@ -159,6 +159,7 @@ class Build(Struct, frozen=True):
     cpu_s: float | None = None  # of all steps that ran, here or in a cell that was joined
     platform: str | None = None  # the one asked for, or the builder's own
     emulated: bool | None = None
+    foreign_base: str | None = None  # one that is for another platform than the build, of which the builder only warns
 
 
 class CheckResult(Struct, frozen=True):

@@ -14,7 +14,7 @@ from orchestrator.judge.diagnosis.nouns import Evidence
 from orchestrator.judge.diagnosis.rules import RULES, diagnose
 from orchestrator.measure.progress import Vertex
 from orchestrator.model import Status
-from orchestrator.record import CellRecord, Step
+from orchestrator.record import Build, CellRecord, Image, Step
 from tests.unit.logs import FOLDER, failed_build, failed_check, failed_checks, load_case, read_golden
 
 
@@ -428,6 +428,15 @@ def test_another_systems_package_manager_is_not_to_be_installed() -> None:
     assert "builder stage" not in found.remedy
 
 
+def test_a_base_for_another_platform_is_said_though_the_cell_passed() -> None:
+    """The builder takes an image that has one platform only whatever is asked for, and writes the other name on what comes out."""
+    build = Build("shared", 1, 9.0, foreign_base="corp/base:1 is for linux/amd64, and linux/arm64 was asked for")
+    cell = CellRecord("c", {}, Status.PASSED, Status.PASSED, as_expected=True, image=Image("sha256:0"), build=build)
+    (found,) = diagnose(cell, Evidence())
+    assert found.code == "base-of-another-platform"
+    assert found.evidence == ("the build", "the base image corp/base:1 is for linux/amd64, and linux/arm64 was asked for")
+
+
 def test_an_image_that_reads_the_dockerfile_is_no_base() -> None:
     """Nobody finds it in a FROM; the builder can do without it."""
     asked = "resolve image config for docker-image://docker.io/docker/dockerfile:1.7"
@@ -519,6 +528,7 @@ def test_every_rule_is_shown_to_fire() -> None:
         "secret-missing",
         "address-unreachable",
         "frontend-missing",
+        "base-of-another-platform",
         "timed-out",
         "unexpected-pass",
         "missing-module",

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from orchestrator.failures import classify_failure
+from orchestrator.failures import classify_failure, find_foreign_base
 from orchestrator.judge.diagnosis.nouns import Evidence
 from orchestrator.judge.diagnosis.rules import diagnose
 from orchestrator.measure.progress import Vertex
@@ -425,3 +425,20 @@ def test_a_reason_is_one_harmless_line_of_bounded_length() -> None:
         failure = classify_failure(case.step, [*case.error.split("\n"), "see: \x1b[2J"], [*case.log, hostile])
         assert not {"\x1b", "\u202e", "\n"} & set(failure.reason)
         assert len(failure.reason) < 800
+
+
+@pytest.mark.parametrize(
+    ("platform", "refs", "found"),
+    [
+        ("linux/arm64", ["docker.io/corp/base:1"], "corp/base:1 is for linux/amd64, and linux/arm64 was asked for"),
+        ("linux/arm64/v8", [], "corp/base:1 is for linux/amd64, and linux/arm64 was asked for"),
+        ("linux/amd64", ["corp/base:1"], None),
+        ("linux/arm64", ["corp/other:1"], None),
+        (None, ["corp/base:1"], None),
+    ],
+)
+def test_a_base_for_another_platform_is_one_that_this_build_has(platform: str | None, refs: list[str], found: str | None) -> None:
+    """Cells that are asked for together all hear what is said of a Dockerfile that they have in common."""
+    said = 'was pulled with platform "linux/amd64", expected "linux/arm64" for current build (line 1)'
+    warnings = ["JSONArgsRecommended: JSON arguments", f"InvalidBaseImagePlatform: Base image corp/base:1 {said}"]
+    assert find_foreign_base(warnings, platform, refs) == found

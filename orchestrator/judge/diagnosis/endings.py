@@ -136,6 +136,18 @@ def _find(code: str) -> Callable[[Case], Iterator[Finding]]:
     return find
 
 
+def find_wrong_platform(case: Case) -> Iterator[Finding]:
+    """Say that an image was built on a base for another platform, and says nothing of the one that was asked for."""
+    foreign = case.cell.build.foreign_base if case.cell.build else None
+    if foreign:
+        remedy = (
+            "Take a base that has this platform: its size, its packages and what its checks found are those of the other one. A "
+            "stage that only lends files which are the same everywhere begins with `FROM --platform=$BUILDPLATFORM`."
+        )
+        title = "a base is for another platform than the image says"
+        yield make_finding("base-of-another-platform", title, "the build", [f"the base image {foreign}"], remedy)
+
+
 def find_unexpected_pass(case: Case) -> Iterator[Finding]:
     """Say that a failure was expected, and the cell passed: what was true no longer is."""
     cell = case.cell
@@ -202,6 +214,13 @@ RULES = (
         "The builder's last error.",
         "The path, a line of .dockerignore, or the step that should have written it.",
         _find("source-missing"),
+    ),
+    Rule(
+        "base-of-another-platform",
+        "A base is for another platform than the one that is built for: the image is that one's, whatever it says.",
+        "The builder's warning `InvalidBaseImagePlatform`.",
+        "A base with this platform; `$BUILDPLATFORM` for a stage that only lends files.",
+        find_wrong_platform,
     ),
     Rule(
         "secret-missing",
