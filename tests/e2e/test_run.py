@@ -401,3 +401,19 @@ def test_what_a_cell_follows_from_beside_its_context_builds_it_anew(project: Pro
     write(axis="sort", image=f"{base}-2")
     assert carried() == [False, False]
     assert carried() == [True, True]
+
+
+def test_a_base_for_another_platform_is_said_of_the_cells_that_asked_for_that_alone(project: Project) -> None:
+    """An image of one platform is taken whatever is asked for; cells that are asked for together all hear of it."""
+    base = f"matrix-tests/one-platform-{time.time_ns()}:1"
+    move_base(project, base)
+    native = project.docker("image", "inspect", "--format", "{{.Os}}/{{.Architecture}}", base).strip()
+    project.folder.joinpath("Dockerfile").write_text(f"FROM {base}\nCOPY Dockerfile /x\n")
+    project.write(axes={"platform": [native, "linux/riscv64"]}, defaults={"platform": "{platform}"})
+    for _ in range(2):
+        own, other = project.run("--jobs", "2")["cells"]
+        assert (own["reason"], own["build"]["foreign_base"], own["diagnosis"]) == (None, None, [])
+        words = f"{base} is for {native}, and linux/riscv64 was asked for"
+        assert (other["status"], other["reason"], other["build"]["foreign_base"]) == ("passed", f"the base image {words}", words)
+        assert [one["code"] for one in other["diagnosis"]] == ["base-of-another-platform"]
+    project.docker("image", "rm", base)
