@@ -451,6 +451,13 @@ def test_an_image_that_reads_the_dockerfile_is_no_base() -> None:
         assert found.remedy.startswith("Take the line `# syntax=…` out of the Dockerfile")
 
 
+def test_of_an_installers_retries_the_first_is_evidence() -> None:
+    """They say the same five times over, and leave no room for anything else."""
+    line = "WARNING: Retrying (Retry(total={}, connect=None)) after 'SSLError(PermissionError(13, 'Permission denied'))'"
+    (found,) = diagnose(*failed_build("\n".join(line.format(left) for left in (4, 3, 2, 1, 0)) + "\n"))
+    assert found.evidence == ("step [2/2] RUN make", line.format(4))
+
+
 def test_a_step_that_asks_no_index_is_not_told_of_one() -> None:
     """There is no name to correct and no answer to look at."""
     printed = "ERROR: Could not find a version that satisfies the requirement six (from versions: none)\n"

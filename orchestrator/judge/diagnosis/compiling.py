@@ -173,7 +173,7 @@ def find_missing_tool(case: Case) -> Iterator[Finding]:
             if provider
             else f"Install what has {tool}, correct its name, or put its folder on PATH."
         )
-        if tool in _USERS and case.system == ALPINE:
+        if tool in _USERS and case.system in (ALPINE, WOLFI):
             remedy = f"Use what the base has, `addgroup -S GROUP && adduser -S -G GROUP USER`, or: {remedy[0].lower()}{remedy[1:]}"
         if tool in _MANAGERS and case.system not in _MANAGERS[tool]:
             remedy = f"{tool} is another system's: write this step for the one of this base, in a Dockerfile or a stage of its own."

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct, field
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from orchestrator.record import CellRecord, CheckResult
 
 _MOST_EVIDENCE = 6
+_RETRY = re.compile(r"\(Retry\(total=\d+|object at 0x[0-9a-f]+")  # in which pip's words about its tries differ
 
 
 class Evidence(Struct, frozen=True):
@@ -81,9 +83,11 @@ def search(parts: Iterable[Said], pattern: Pattern[str]) -> Iterator[Hit]:
 
 
 def make_finding(code: str, title: str, where: str, lines: Iterable[str], remedy: str) -> Finding:
-    """Make a finding: its evidence begins with the step or the check, each line once."""
-    words = [shorten(line) for line in (where, *lines)]
-    return Finding(code, shorten(title), tuple(dict.fromkeys(word for word in words if word))[:_MOST_EVIDENCE], remedy)
+    """Make a finding: its evidence begins with the step or the check, each line once, and of an installer's retries the first."""
+    words: dict[str, str] = {}
+    for line in filter(None, map(shorten, (where, *lines))):
+        words.setdefault(_RETRY.sub("", line), line)
+    return Finding(code, shorten(title), tuple(words.values())[:_MOST_EVIDENCE], remedy)
 
 
 def make_finding_from(code: str, title: str, hits: Sequence[Hit], remedy: str) -> Finding:
