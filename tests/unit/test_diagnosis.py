@@ -479,6 +479,9 @@ def test_a_script_that_does_not_start_is_not_said_to_be_missing() -> None:
     (found,) = diagnose(*failed_build("/bin/sh: 1: /entrypoint.sh: not found\n", code=127))
     assert found.title == "/entrypoint.sh does not start: it is not in the image, or its loader or interpreter is not"
     assert "carriage return" in found.remedy
+    passed_over = "/bin/sh: 1: /usr/bin/file: not found\n"
+    both = diagnose(*failed_build(f"{passed_over}/bin/sh: 1: /entrypoint.sh: not found\n/bin/sh: 1: git: not found\n", code=127))
+    assert [one.title.partition(" ")[0] for one in both] == ["/entrypoint.sh", "git"]
     (found,) = diagnose(*failed_build("/bin/sh: 1: poetry: not found\n", code=127))
     assert (found.code, found.title) == ("missing-tool", "poetry is not in the image")
     (found,) = diagnose(*failed_build("/bin/sh: 1: /ok.sh: Permission denied\n", code=126))

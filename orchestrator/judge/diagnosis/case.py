@@ -93,7 +93,9 @@ def find_system(cell: CellRecord, evidence: Evidence) -> str | None:
     return None
 
 
-def find_stage(step: str) -> str | None:
-    """Give the stage that a step's name has; a Dockerfile of one stage that has no name has none."""
-    found = _STAGE.match(step)
-    return found["stage"] if found else None
+def was_copied(case: Case, said: Said, name: str) -> bool:
+    """Tell whether the stage of the step that failed copies a program of that name: a shell does not find one that cannot start."""
+    stage = _STAGE.match(said.where.removeprefix("step "))
+    steps = case.cell.build.steps if said is case.build and case.cell.build else ()
+    copies = re.compile(rf"(?:COPY|ADD) .*(?:^|[\s/]){re.escape(name)}(?:\s|$)")
+    return any(step.stage == (stage and stage["stage"]) and copies.match(step.instruction) for step in steps)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from orchestrator.judge.diagnosis.case import was_copied
 from orchestrator.judge.diagnosis.nouns import Case, Hit, Rule, first, lines_of, make_finding, make_finding_from, search
 from orchestrator.providers import ALPINE, COMPILER, CXX_COMPILER, DEBIAN, TOOLS, WOLFI, find_header, render_install
 
@@ -163,7 +164,8 @@ def find_missing_tool(case: Case) -> Iterator[Finding]:
         named = {key: value for key, value in hit.found.groupdict().items() if value}
         key, value = next(iter(named.items()), ("pkg", "pkg-config"))
         tool = {"rust": "cargo", "python": "python3", "cmake": "cmake"}.get(key, value)
-        if tool in seen or (key == "file" and tool not in TOOLS):
+        starts_not = key == "shell" and ("/" in tool or was_copied(case, hit.said, tool))  # a matter of its loader
+        if tool in seen or starts_not or (key == "file" and tool not in TOOLS):
             continue
         seen.add(tool)
         provider = TOOLS.get(tool.rpartition("/")[2])

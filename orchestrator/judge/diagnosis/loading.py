@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from orchestrator.judge.diagnosis.case import find_stage
+from orchestrator.judge.diagnosis.case import was_copied
 from orchestrator.judge.diagnosis.nouns import Case, Rule, Said, first, make_finding, make_finding_from, search
 from orchestrator.providers import ALPINE, DEBIAN, find_library, render_install
 
@@ -112,8 +112,8 @@ def _missing_in(said: Said) -> Iterator[tuple[str, str | None, str]]:
 
 def find_no_loader(case: Case) -> Iterator[Finding]:
     """Say that a program does not start, because what it names as its loader or interpreter is not there; or it is not itself."""
-    hits = [hit for hit in search(case.said, _START) if not hit.found["named"] or _was_copied(case, hit.said, hit.found["named"])]
-    for hit in hits[:1]:
+    hits = [hit for hit in search(case.said, _START) if not hit.found["named"] or was_copied(case, hit.said, hit.found["named"])]
+    for hit in hits[-1:]:  # what a step goes on after is not what ended it
         libc = " It may be a glibc program on musl: install one made for this base." if case.system == ALPINE else ""
         remedy = (
             "Look at what it asks for: `readelf -l` shows a program's loader, its first line a script's interpreter "
@@ -132,14 +132,6 @@ def find_no_loader(case: Case) -> Iterator[Finding]:
                 "Give the script the line ends of Unix: `*.sh text eol=lf` in .gitattributes, or `sed -i 's/\\r$//'` in the build."
             )
         yield make_finding_from("no-loader", title, [hit], remedy)
-
-
-def _was_copied(case: Case, said: Said, name: str) -> bool:
-    """Tell whether the stage of the step that failed copies a program of that name: a shell does not find one that cannot start."""
-    stage = find_stage(said.where.removeprefix("step "))
-    steps = case.cell.build.steps if said is case.build and case.cell.build else ()
-    copies = re.compile(rf"(?:COPY|ADD) .*(?:^|[\s/]){re.escape(name)}(?:\s|$)")
-    return any(step.stage == stage and copies.match(step.instruction) for step in steps)
 
 
 def find_other_platform(case: Case) -> Iterator[Finding]:
@@ -245,7 +237,6 @@ RULES = (
         "The engine's or a shell's `no such file or directory` or `not found` for a program called by its path.",
         "A program made for this base; the script's first line.",
         find_no_loader,
-        hides=("missing-tool",),
     ),
     Rule(
         "other-platform",
