@@ -488,6 +488,14 @@ def test_a_script_that_does_not_start_is_not_said_to_be_missing() -> None:
     assert "--chmod=755" in found.remedy
 
 
+def test_a_file_that_a_shell_is_to_read_is_no_program() -> None:
+    """A shell has the same words for both; only of a command does it end with 127."""
+    printed = "/bin/bash: line 1: /etc/app.conf: No such file or directory\n"
+    assert diagnose(*failed_build(printed, code=1)) == ()
+    (found,) = diagnose(*failed_build(printed.replace("app.conf", "run.sh"), code=127))
+    assert (found.code, found.title.partition(":")[0]) == ("no-loader", "/etc/run.sh does not start")
+
+
 def test_who_rules_wheels_out_is_told_to_let_them_in() -> None:
     """There is a wheel, and the step itself does not want it: another version would not help."""
     printed = "error: [Errno 2] No such file or directory: 'gcc'\nERROR: Failed building wheel for psutil\n"

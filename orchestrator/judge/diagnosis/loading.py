@@ -12,6 +12,7 @@ from orchestrator.providers import ALPINE, DEBIAN, find_library, render_install
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from orchestrator.judge.diagnosis.nouns import Hit
     from orchestrator.verdicts import Finding
 
 _LIBRARY = re.compile(
@@ -30,6 +31,7 @@ _START = re.compile(
     r"|env: [\u2018'](?P<returned>[\w.+-]{1,60})\\r[\u2019']: No such file or directory",
     re.MULTILINE,
 )
+_COMMAND_LACKS = re.compile(r": exit 127\b")
 _PLATFORM = re.compile(r"exec format error|cannot execute binary file", re.IGNORECASE)
 _SYMBOL = re.compile(r"Error relocating (?P<by>[^\s:]{1,300}): (?P<symbol>[\w.@]{1,200}): symbol not found")
 _VERSION = re.compile(
@@ -112,7 +114,7 @@ def _missing_in(said: Said) -> Iterator[tuple[str, str | None, str]]:
 
 def find_no_loader(case: Case) -> Iterator[Finding]:
     """Say that a program does not start, because what it names as its loader or interpreter is not there; or it is not itself."""
-    hits = [hit for hit in search(case.said, _START) if not hit.found["named"] or was_copied(case, hit.said, hit.found["named"])]
+    hits = [hit for hit in search(case.said, _START) if _is_a_start(case, hit)]
     for hit in hits[-1:]:  # what a step goes on after is not what ended it
         libc = " It may be a glibc program on musl: install one made for this base." if case.system == ALPINE else ""
         remedy = (
@@ -132,6 +134,13 @@ def find_no_loader(case: Case) -> Iterator[Finding]:
                 "Give the script the line ends of Unix: `*.sh text eol=lf` in .gitattributes, or `sed -i 's/\\r$//'` in the build."
             )
         yield make_finding_from("no-loader", title, [hit], remedy)
+
+
+def _is_a_start(case: Case, hit: Hit) -> bool:
+    """Tell whether a line is about a program: a name is, if it was copied; bash says the same of a file that it is to read."""
+    if hit.found["named"]:
+        return was_copied(case, hit.said, hit.found["named"])
+    return not hit.found["called"] or not hit.line.endswith("directory") or bool(_COMMAND_LACKS.search(case.cell.reason or ""))
 
 
 def find_other_platform(case: Case) -> Iterator[Finding]:
