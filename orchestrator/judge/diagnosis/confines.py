@@ -33,6 +33,9 @@ _DENIED = re.compile(
     r"|the command in the image may not be executed \(permission denied\)",
     re.MULTILINE,
 )
+_NOT_BEGUN = re.compile(
+    r"^runc run failed: unable to start container process: error during container init: error mounting [^\n]{1,500}", re.MULTILINE
+)
 _READ_ONLY = re.compile(r"Read-only file system(?:: '(?P<path>[^'\n]{1,300})')?")
 
 
@@ -91,6 +94,17 @@ def find_no_room(case: Case) -> Iterator[Finding]:
             "`writable: true` on the check."
         )
         yield make_finding_from("disk-full", "no room is left where this writes", hits, remedy)
+
+
+def find_not_begun(case: Case) -> Iterator[Finding]:
+    """Say that a builder cannot begin a step, of which nothing has run."""
+    if case.build and (hits := first(search([case.build], _NOT_BEGUN))):
+        remedy = (
+            "It is the builder's machine, not the Dockerfile: it may not mount what a step needs. Inside a container it needs more "
+            "rights; an engine with `userns-remap` and the containerd image store has to do without one of them, or take "
+            "`builder: {driver: docker-container}`."
+        )
+        yield make_finding_from("step-not-begun", "the builder cannot begin a step", hits, remedy)
 
 
 def find_denied(case: Case) -> Iterator[Finding]:
@@ -185,6 +199,14 @@ RULES = (
         "`No space left on device` in what failed, or the engine's error.",
         "`docker buildx prune`, or less to write.",
         find_no_room,
+    ),
+    Rule(
+        "step-not-begun",
+        "The builder cannot begin a step: nothing of it has run.",
+        "The runtime's word that it cannot mount what a step needs, in the step that failed.",
+        "The builder's rights, or another builder.",
+        find_not_begun,
+        hides=("permission-denied",),
     ),
     Rule(
         "permission-denied",
