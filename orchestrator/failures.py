@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from orchestrator.measure.progress import Vertex
 
 _OF_THE_DOCKERFILE = re.compile(rf"{BEHIND_A_COMMAND}(?:exit code: (\d+)|cancell?ed)(?!.*{BEHIND_A_COMMAND})", re.DOTALL)
+_UNREACHED = re.compile(r"client version \S+ is too (?:new|old)|driver not connecting")
 _NO_NETWORK = re.compile(rf"{BEHIND_A_COMMAND}network (\S+) not found")
 _NO_MOUNT = re.compile(rf"{BEHIND_A_COMMAND}(using mount program .*)", re.DOTALL)
 _PASSING = re.compile(
@@ -148,6 +149,8 @@ def _disk_failure(words: str, cache: str | None, builder: str | None, *, is_full
 
 def _unstarted(step: Vertex | None, error: str, words: str) -> BuildFailure | None:
     """Say what kept a builder, or a step of it, from being started at all, where that is what stopped a build."""
+    if _UNREACHED.search(error):
+        return BuildFailure(f"buildx does not reach the builder: {shorten(words)}", is_ours=False, passing=False)
     if step is not None and step.name == _BOOTING:
         return BuildFailure(f"the builder did not start: {shorten(words)}", is_ours=False, passing=True)
     if found := _NO_NETWORK.search(error):

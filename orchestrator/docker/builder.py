@@ -15,7 +15,7 @@ from orchestrator.docker import process
 from orchestrator.docker.buildkitd import has_mirrors, mark_of, render_buildkitd_toml
 from orchestrator.docker.cluster import explain_other_cluster, explain_pods, find_choice, find_other_cluster, waiting_s
 from orchestrator.docker.dial import check_own_buildkit
-from orchestrator.docker.engine import connect
+from orchestrator.docker.engine import child_environment, connect
 from orchestrator.docker.marks import MARK, is_marked, remove_mark, write_mark
 from orchestrator.docker.nodes import Existing, native_platforms, needed_nodes, other_platforms, parse_inspection
 from orchestrator.docker.silence import CERTIFICATES, explain_silence
@@ -287,4 +287,4 @@ def _builder_image_is_there(engine: Engine, image: str) -> bool:
     """Look in the engine first, then ask the registry."""
     if process.run([engine.docker, "image", "inspect", "--format", "{{.Id}}", image]).ok:
         return True
-    return process.run([engine.docker, "pull", "--quiet", image], timeout_s=_BOOT_S).ok
+    return process.run([engine.docker, "pull", "--quiet", image], env=child_environment(), timeout_s=_BOOT_S).ok

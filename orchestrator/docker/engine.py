@@ -27,8 +27,9 @@ _QUICK_S = 10.0
 _USUAL_ENDPOINT = "unix:///var/run/docker.sock"
 _LIMITS = {"MemoryLimit": "memory", "PidsLimit": "processes", "CpuCfsQuota": "processors"}  # by what an engine says of them
 _PODMANS_LOG = "k8s-file"  # the way to keep a container's output that Podman alone has: it does not give its name
-_OF_TRACING = ("OTEL_", "DOCKER_CLI_OTEL_", "TRACEPARENT", "TRACESTATE")
+_OURS_TO_SAY = ("OTEL_", "DOCKER_CLI_OTEL_", "TRACEPARENT", "TRACESTATE", "DOCKER_DEFAULT_PLATFORM")  # how their names begin
 _NO_CONTEXT = re.compile(r'context "([^"]+)": context not found')
+_NO_VERSION = re.compile(r"client version \S+ is too (?:new|old)")
 _OF_TLS = re.compile(r"\btls: |\bx509: |HTTPS server|HTTP response to HTTPS|resolve docker endpoint: open \S+\.pem")
 _OF_SSH = "stderr="  # behind it is what ssh, or docker at its other end, has said
 _VERSION = re.compile(r"v?(\d+)\.(\d+)(?:\.(\d+))?\S*")
@@ -198,7 +199,7 @@ def describe_unlimited(engine: Engine) -> str:
     return f"this engine cannot limit {words}: checks in containers run without" if words else ""
 
 
-def explain_silence(words: str, endpoint: str, *, timed_out: bool = False) -> str:
+def explain_silence(words: str, endpoint: str, *, timed_out: bool = False) -> str:  # noqa: PLR0911  # one for each kind of cause
     """Say why no engine answers and what to do about it."""
     if timed_out:
         return f"the engine at {endpoint} did not answer within {_ANSWER_S:.0f} s; restart it and try again"
@@ -207,6 +208,8 @@ def explain_silence(words: str, endpoint: str, *, timed_out: bool = False) -> st
             f"docker's context '{found[1]}' does not exist; `docker context ls` lists those that do, "
             "DOCKER_CONTEXT or `docker context use` chooses one"
         )
+    if _NO_VERSION.search(words):
+        return f"the engine at {endpoint} and docker speak no version of its API in common: {words}; see DOCKER_API_VERSION"
     if endpoint.startswith("ssh://"):
         said = process.last_line(words.rpartition(_OF_SSH)[2]) or "no reason given"
         cure = "see that ssh gets there without a question, and that `docker version` answers there"
@@ -250,11 +253,12 @@ def _platform(system: str, machine: str) -> str:
 
 
 def child_environment(**extra: str) -> Mapping[str, str]:
-    """Give the environment of a buildx child: ours, without OpenTelemetry's variables.
+    """Give the environment of a buildx child: ours, without OpenTelemetry's variables and another platform.
 
     With an exporter in both buildx's and the builder's environment, every span
-    of the client would arrive twice. It lives for a moment: to look for garbage
+    of the client would arrive twice. For which platform a cell is built its
+    settings say, or its builder is. It lives for a moment: to look for garbage
     as often as Go does by itself takes an eighth of its processor time.
     """
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(_OF_TRACING)}
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(_OURS_TO_SAY)}
     return {"GOGC": "400", **kept, **extra}

@@ -235,6 +235,12 @@ def test_a_builds_spans_do_not_arrive_twice(monkeypatch: pytest.MonkeyPatch) -> 
     assert not [name for name in found if name.startswith("OTEL_") or name == "TRACEPARENT"]
 
 
+def test_only_matrix_yaml_says_for_which_platform_is_built(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The record says what a cell asks for, or what its builder is; buildx would take another one from its environment."""
+    monkeypatch.setenv("DOCKER_DEFAULT_PLATFORM", "linux/arm64")
+    assert "DOCKER_DEFAULT_PLATFORM" not in child_environment()
+
+
 def test_buildx_seldom_looks_for_garbage_unless_somebody_says_how_often(monkeypatch: pytest.MonkeyPatch) -> None:
     """It has ended before there is much of it."""
     monkeypatch.delenv("GOGC", raising=False)

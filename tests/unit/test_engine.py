@@ -204,6 +204,10 @@ def test_an_engine_that_hangs_is_told_from_one_that_refuses(monkeypatch: pytest.
         ),
         ("  ", "no engine answers at unix:///s: no reason given; start it"),
         (
+            "Error response from daemon: client version 1.24 is too old. Minimum supported API version is 1.44",
+            "the engine at unix:///s and docker speak no version of its API in common: Error response from daemon: client version",
+        ),
+        (
             "Cannot connect to the Docker daemon at unix:///s. Is the docker daemon running?",
             "no engine answers at unix:///s: Cannot connect to the Docker daemon at unix:///s; start it",
         ),

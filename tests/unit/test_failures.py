@@ -92,6 +92,11 @@ CASES = {
         step=STEP,
         log=("touch: /proc/x: Read-only file system",),
     ),
+    "a version of the API that the engine does not speak": Case(
+        "ERROR: failed to build: Error response from daemon: client version 1.99 is too new. Maximum supported API version is "
+        "1.51: driver not connecting",
+        "buildx does not reach the builder: Error response from daemon: client version 1.99 is too new. Maximum supported API",
+    ),
     "an engine without a bridge": Case(
         'ERROR: failed to solve: process "/bin/sh -c true" did not complete successfully: network bridge not found',
         "the engine has no network 'bridge' for steps of a build; give it one, or the cell the setting `network: none` or `host`",
