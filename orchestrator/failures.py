@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from orchestrator.measure.progress import Vertex
 
 _OF_THE_DOCKERFILE = re.compile(rf"{BEHIND_A_COMMAND}(?:exit code: (\d+)|cancell?ed)(?!.*{BEHIND_A_COMMAND})", re.DOTALL)
+_BUILDX_FOLDER = re.compile(r"(?:mkdir|open) \S*/buildx(?:/\S*)?: (?:permission denied|read-only file system)")
 _UNREACHED = re.compile(r"client version \S+ is too (?:new|old)|driver not connecting")
 _NO_NETWORK = re.compile(rf"{BEHIND_A_COMMAND}network (\S+) not found")
 _NO_MOUNT = re.compile(rf"{BEHIND_A_COMMAND}(using mount program .*)", re.DOTALL)
@@ -93,6 +94,8 @@ def classify_failure(  # noqa: PLR0911  # one for each kind of cause
     words = error.removeprefix("failed to build: ").removeprefix("failed to solve: ")
     if found := _OF_THE_DOCKERFILE.search(error):
         return BuildFailure(_step_reason(step, found[1], log_tail), is_ours=True, passing=False)
+    if failure := _unstarted(step, error, words):
+        return failure
     if found := _CONTEXT.search(error):
         return BuildFailure(
             f"the context cannot be read: {shorten(found[1])}; make it readable, or leave it out by a line in .dockerignore",
@@ -101,8 +104,6 @@ def classify_failure(  # noqa: PLR0911  # one for each kind of cause
         )
     if (found := _DISK.search(error)) and "dockerfile parse error" not in error:
         return _disk_failure(words, cache, builder, is_full=not found[1])
-    if failure := _unstarted(step, error, words):
-        return failure
     asked = " ".join([step.name if step else "", *_POINTED.findall(text)])
     if reason := _find_in_inputs(words, asked, _POLICY.findall(text)):
         return BuildFailure(reason, is_ours=True, passing=False)
@@ -148,10 +149,13 @@ def _disk_failure(words: str, cache: str | None, builder: str | None, *, is_full
 
 
 def _unstarted(step: Vertex | None, error: str, words: str) -> BuildFailure | None:
-    """Say what kept a builder, or a step of it, from being started at all, where that is what stopped a build."""
+    """Say what kept buildx, a builder, or a step of it from being begun at all, where that is what stopped a build."""
+    if _BUILDX_FOLDER.match(words):
+        reason = f"buildx cannot keep its own files: {shorten(words)}; BUILDX_CONFIG names another folder for them"
+        return BuildFailure(reason, is_ours=False, passing=False)
     if _UNREACHED.search(error):
         return BuildFailure(f"buildx does not reach the builder: {shorten(words)}", is_ours=False, passing=False)
-    if step is not None and step.name == _BOOTING:
+    if step is not None and step.name == _BOOTING and not _DISK.search(error):
         return BuildFailure(f"the builder did not start: {shorten(words)}", is_ours=False, passing=True)
     if found := _NO_NETWORK.search(error):
         reason = (

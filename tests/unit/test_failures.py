@@ -92,6 +92,14 @@ CASES = {
         step=STEP,
         log=("touch: /proc/x: Read-only file system",),
     ),
+    "a folder of docker's settings that buildx may not write to": Case(
+        "ERROR: mkdir /etc/docker-config/buildx: permission denied",
+        "buildx cannot keep its own files: mkdir /etc/docker-config/buildx: permission denied; BUILDX_CONFIG names another folder",
+    ),
+    "a folder of docker's settings that is mounted read-only": Case(
+        "ERROR: mkdir /etc/docker-config/buildx: read-only file system",
+        "buildx cannot keep its own files: mkdir /etc/docker-config/buildx: read-only file system; BUILDX_CONFIG",
+    ),
     "a version of the API that the engine does not speak": Case(
         "ERROR: failed to build: Error response from daemon: client version 1.99 is too new. Maximum supported API version is "
         "1.51: driver not connecting",
