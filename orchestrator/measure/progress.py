@@ -24,6 +24,7 @@ _STEP = re.compile(r"^\[(?:(?P<stage>[^\]]{0,300}?) {1,9})?(?P<at>\d{1,9})/(?P<o
 _FETCHED = re.compile(r"FROM (?P<image>\S+)|\[context (?P<context>[^\]\s]+)\] (?:OCI load from client|(?P<instead>\S+))")
 _FETCHES = ("FROM ", "[context ")
 _RESOLVED = re.compile(rf"FROM (?:docker\.io/(?:library/)?)?(?P<ref>\S+)@(?P<digest>{DIGEST})")
+_OF_BUILDX = ("[internal] booting buildkit", "loading policies ")  # what it does itself, and tells by the clock of its own machine
 _EXPORT = re.compile(r"exporting (?!cache)")
 _FRACTION = re.compile(r"\.(\d{1,6})\d*")
 _STDERR = 2
@@ -142,7 +143,8 @@ class Progress(Struct):
 
         No other build does that for it, unless it comes from a repository.
         """
-        return next((vertex.started for vertex in self.vertices.values() if vertex.started), None)
+        told = (vertex for vertex in self.vertices.values() if not vertex.name.startswith(_OF_BUILDX))
+        return next((vertex.started for vertex in told if vertex.started), None)
 
     @property
     def told(self) -> list[Vertex]:

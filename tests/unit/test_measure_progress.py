@@ -139,6 +139,17 @@ def test_what_another_build_had_done_before_this_one_began_was_there() -> None:
     assert pull_seconds(joined) == 3.0, "no build pulls before it begins"
 
 
+@pytest.mark.parametrize("name", ["[internal] booting buildkit", "loading policies Dockerfile.rego"])
+def test_a_build_begins_by_the_builders_clock(name: str) -> None:
+    """What buildx does before is told by the clock of its own machine, which may be ahead of the builder's."""
+    ran = vertex("[1/1] RUN make", 1, 3)
+    progress = progress_of(
+        vertices(vertex(name, 5, 6)), vertices(vertex("[internal] load build definition from Dockerfile", 0, 0.1), ran)
+    )
+    assert progress.begun == START
+    assert [(step.outcome, step.duration_s) for step in make_steps(progress)] == [("executed", 2.0)]
+
+
 def test_a_step_that_did_not_end_has_no_duration() -> None:
     """What is not known is None; and a step that never started, since one before it failed, was not executed."""
     progress = progress_of(vertices(vertex("[1/3] FROM x", 0), vertex("[2/3] RUN never")))
