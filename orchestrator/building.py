@@ -49,6 +49,7 @@ if TYPE_CHECKING:
     from orchestrator.tracing.collect import TracedBuild
 
 _TAIL_LINES = 200
+_GONE = "the pod that built it is gone, for which buildx would have waited on"
 _MAX_FILE = 64 * 1024 * 1024  # of a log or of raw progress; past it a build's chatter is counted, not kept
 
 
@@ -86,7 +87,7 @@ def _build(  # a cell, what is known of it, and where its build's files go
     followed = follow_build(shop, cell, argv, shop.run.cell(cell.id), {"TRACEPARENT": write_traceparent(traced.span)})
     traced.vertices = followed.progress.told
     traced.route = make_route(shop.builder, cell.settings.platform, context=argv[-1])
-    if followed.ended.cancelled:
+    if shop.cancel.is_set() and followed.ended.cancelled:
         raise CancelledError
     built = _judge(shop, cell, followed, metadata_file)
     traced.ref = built.metadata.ref
@@ -96,12 +97,12 @@ def _build(  # a cell, what is known of it, and where its build's files go
 def follow_build(shop: Workshop, cell: Cell, argv: list[str], folder: Path, environment: Mapping[str, str]) -> Followed:
     """Run a build to its end, with its log and its raw progress in a folder."""
     secrets = read_secret_args(cell)
-    with following(shop, cell, folder) as build:
+    with following(shop, cell, folder) as build, shop.watch(cell.settings.platform) as cancel:
         ended = run_build(
             argv,
             on_progress=build.take,
             timeout_s=cell.settings.timeout.build_s,
-            cancel=shop.cancel,
+            cancel=cancel,
             environment={**environment, **secrets},
         )
         return build.end(ended)
@@ -187,6 +188,8 @@ def _judge(shop: Workshop, cell: Cell, followed: Followed, metadata_file: Path) 
             BuildFailure(f"build: still running after {render_limit(limit)}{where}", is_ours=True, passing=False),
             Status.TIMEOUT,
         )
+    if ended.cancelled:
+        return Built(build, BuildMetadata(), BuildFailure(_GONE, is_ours=False, passing=True), Status.ERROR)
     if ended.code is not None and ended.code < 0:
         name = signal.Signals(-ended.code).name
         return Built(build, BuildMetadata(), BuildFailure(f"buildx was ended by {name}", is_ours=False, passing=True), Status.ERROR)

@@ -20,6 +20,7 @@ from orchestrator.docker.cluster import find_routes
 from orchestrator.docker.engine import connect, describe_unlimited
 from orchestrator.docker.history import BuilderHistory
 from orchestrator.docker.images import open_store
+from orchestrator.docker.pulse import open_pulse
 from orchestrator.durations import last_seconds, longest_first
 from orchestrator.ending import finish_record
 from orchestrator.environment import builder_spec, make_environment
@@ -116,6 +117,7 @@ def run_matrix(
                 cancel=cancel,
                 healer=Healer(partial(_bring_back, tools, cancel, traces), emit),
                 contexts=_contexts(matrix, reports, emit),
+                pulse=open_pulse(tools.engine, tools.builder),
                 scanner=find_scanner(),
                 runner=tools.spec.smoke,
             )

@@ -201,7 +201,7 @@ def _build(bench: _Bench, cell: Cell, variation: Variation, name: str) -> float 
         shutil.rmtree(target.oci, ignore_errors=True)
     if image:
         _remove(shop, image)
-    if followed.ended.cancelled:
+    if shop.cancel.is_set() and followed.ended.cancelled:
         bench.is_cut_short = True
         return None
     if followed.ended.code != 0:

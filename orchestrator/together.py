@@ -159,13 +159,16 @@ class Group:
                     if name in builds:
                         builds[name].take(part)
 
-            ended = run_build(
-                render_bake_argv(shop.engine.buildx_argv, shop.builder, file, metadata, list(orders), find_ways_on(shop.engine)),
-                on_progress=take,
-                timeout_s=min(order.cell.settings.timeout.build_s for order in orders.values()),
-                cancel=_Limit(shop.cancel, sorter, shop.jobs),
-                environment={"TRACEPARENT": make_untraced_parent()},
-            )
+            with shop.watch(next(iter(orders.values())).cell.settings.platform) as cancel:
+                ended = run_build(
+                    render_bake_argv(
+                        shop.engine.buildx_argv, shop.builder, file, metadata, list(orders), find_ways_on(shop.engine)
+                    ),
+                    on_progress=take,
+                    timeout_s=min(order.cell.settings.timeout.build_s for order in orders.values()),
+                    cancel=_Limit(cancel, sorter, shop.jobs),
+                    environment={"TRACEPARENT": make_untraced_parent()},
+                )
             told = load_all_metadata(metadata)
             left = [order.cell.id for name, order in orders.items() if name not in told]
             if left and not shop.cancel.is_set():

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
 if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
     from pathlib import Path
     from threading import BoundedSemaphore
     from threading import Event as Signal
@@ -16,6 +18,8 @@ if TYPE_CHECKING:
     from orchestrator.docker.builder import Builder
     from orchestrator.docker.engine import Engine
     from orchestrator.docker.images import ImageStore
+    from orchestrator.docker.process import Signal as AnySignal
+    from orchestrator.docker.pulse import Pulse
     from orchestrator.events import Emit
     from orchestrator.healing import Healer
     from orchestrator.scanners import Scanner
@@ -43,8 +47,13 @@ class Workshop(Struct, frozen=True):
     cancel: Signal
     healer: Healer
     contexts: Contexts
+    pulse: Pulse | None = None
     scanner: Scanner | None = None
     runner: str = "auto"
+
+    def watch(self, platform: str | None) -> AbstractContextManager[AnySignal]:
+        """Give what ends a build for a platform: that the run is cancelled, or that nobody builds any more."""
+        return self.pulse.watch(platform, self.cancel) if self.pulse else nullcontext(self.cancel)
 
 
 class Seat:

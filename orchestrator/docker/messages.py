@@ -33,6 +33,8 @@ _FIELDS: dict[str, dict[str, tuple[int, Any]]] = {
     "UpdateBuildHistoryRequest": {"ref": (1, _TEXT), "finalize": (4, _FLAG)},
     "ReadContentRequest": {"digest": (1, _TEXT)},
     "ReadContentResponse": {"data": (2, _BYTES)},
+    "Workers": {"record": (1, ["Worker"])},
+    "Worker": {"id": (1, _TEXT)},
 }
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from pathlib import Path
 from threading import Event
 from types import SimpleNamespace
@@ -72,6 +73,7 @@ class Stage:
             store=SimpleNamespace(folder=folder / "images"),
             run=RunFolder(folder / "run"),
             emit=self.events.append,
+            watch=lambda _: nullcontext(self.cancel),
         )
 
     def bake(self, argv: list[str], **_: object) -> Exit:
