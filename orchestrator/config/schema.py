@@ -226,7 +226,9 @@ class Builder(Noun):
     image: str = Field("moby/buildkit:buildx-stable-1", description="BuildKit's image, with docker-container and kubernetes")
     network: str = Field("host", description="the network of its container, with docker-container")
     endpoint: str | None = Field(None, description="of a remote builder, as buildx takes it")
-    env: dict[str, Text] = Field(default_factory=dict, description="variables of its container, with docker-container")
+    env: dict[str, Text] = Field(
+        default_factory=dict, description="variables of its container, with docker-container, or of its pods, with kubernetes"
+    )
     options: dict[str, Text] = Field(default_factory=dict, description="further driver options, as buildx takes them")
     mirrors: dict[str, list[str]] = Field(
         default_factory=dict, description="mirrors by registry, with docker-container and kubernetes: docker.io: [mirror.example]"

@@ -163,9 +163,10 @@ def driver_options(spec: BuilderSpec, driver: str) -> dict[str, str]:
     options = dict(spec.options)
     if driver == "docker-container":
         options |= {"image": spec.image, "network": spec.network}
-        options |= {f"env.{name}": value for name, value in spec.env}
     elif driver == "kubernetes":
         options.setdefault("image", spec.image)
+    if driver in ("docker-container", "kubernetes"):
+        options |= {f"env.{name}": value for name, value in spec.env}
     return options
 
 

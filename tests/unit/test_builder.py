@@ -125,8 +125,8 @@ def test_options_follow_from_the_file_and_the_driver() -> None:
     """Each driver is given what it understands."""
     spec = replace(SPEC, options=(("memory", "4g"),))
     assert driver_options(spec, "docker-container") == {"memory": "4g", "image": spec.image, "network": "host", "env.A": "b"}
-    assert driver_options(spec, "kubernetes") == {"memory": "4g", "image": spec.image}
-    assert driver_options(replace(spec, options=(("image", "x"),)), "kubernetes") == {"image": "x"}
+    assert driver_options(spec, "kubernetes") == {"memory": "4g", "image": spec.image, "env.A": "b"}
+    assert driver_options(replace(spec, options=(("image", "x"),)), "kubernetes") == {"image": "x", "env.A": "b"}
     assert driver_options(spec, "remote") == {"memory": "4g"}
 
 
