@@ -17,7 +17,7 @@ from orchestrator.diagnosing import with_diagnosis
 from orchestrator.docker.bases import BaseReader
 from orchestrator.docker.builder import ensure_builder
 from orchestrator.docker.cluster import find_routes
-from orchestrator.docker.engine import connect, describe_unlimited
+from orchestrator.docker.engine import connect, describe_passed_over, describe_unlimited
 from orchestrator.docker.history import BuilderHistory
 from orchestrator.docker.images import open_store
 from orchestrator.docker.pulse import open_pulse
@@ -240,7 +240,8 @@ def _announce(shop: Workshop, settled: Settled, reports: Reports) -> None:
     kind = "run-resumed" if settled.earlier else "run-started"
     ids = [cell.id for cell in settled.plan.cells]
     shop.emit(Event(kind, None, {"run": shop.run.id, "cells": len(ids), "builder": shop.builder.did, "ids": ids}))
-    for text in filter(None, (*find_exposed(settled.plan.cells, shop.folder, reports.path), describe_unlimited(shop.engine))):
+    exposed = find_exposed(settled.plan.cells, shop.folder, reports.path)
+    for text in filter(None, (*exposed, describe_unlimited(shop.engine), describe_passed_over())):
         shop.emit(Event("warning", None, {"text": text}))
 
 

@@ -27,7 +27,8 @@ _QUICK_S = 10.0
 _USUAL_ENDPOINT = "unix:///var/run/docker.sock"
 _LIMITS = {"MemoryLimit": "memory", "PidsLimit": "processes", "CpuCfsQuota": "processors"}  # by what an engine says of them
 _PODMANS_LOG = "k8s-file"  # the way to keep a container's output that Podman alone has: it does not give its name
-_OURS_TO_SAY = ("OTEL_", "DOCKER_CLI_OTEL_", "TRACEPARENT", "TRACESTATE", "DOCKER_DEFAULT_PLATFORM")  # how their names begin
+_PLATFORM = "DOCKER_DEFAULT_PLATFORM"
+_OURS_TO_SAY = ("OTEL_", "DOCKER_CLI_OTEL_", "TRACEPARENT", "TRACESTATE", _PLATFORM)  # how their names begin
 _NO_CONTEXT = re.compile(r'context "([^"]+)": context not found')
 _NO_VERSION = re.compile(r"client version \S+ is too (?:new|old)")
 _OF_TLS = re.compile(r"\btls: |\bx509: |HTTPS server|HTTP response to HTTPS|resolve docker endpoint: open \S+\.pem")
@@ -250,6 +251,13 @@ def _known_endpoint(client: dict[str, Any]) -> str:
 def _platform(system: str, machine: str) -> str:
     names = {"x86_64": "amd64", "aarch64": "arm64", "armv7l": "arm/v7"}
     return f"{system}/{names.get(machine, machine)}"
+
+
+def describe_passed_over() -> str:
+    """Say that docker's own choice of a platform is not ours; nothing where there is none."""
+    found = os.environ.get(_PLATFORM)
+    words = "where matrix.yaml says no `platform`, a cell is built for what its builder is"
+    return f"{_PLATFORM}={found} is passed over: {words}" if found else ""
 
 
 def child_environment(**extra: str) -> Mapping[str, str]:

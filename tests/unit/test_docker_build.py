@@ -18,7 +18,7 @@ from orchestrator.docker.build import (
     render_secret_argv,
 )
 from orchestrator.docker.builder import Builder
-from orchestrator.docker.engine import child_environment
+from orchestrator.docker.engine import child_environment, describe_passed_over
 from orchestrator.errors import UsageError
 from orchestrator.model import Cell, Secret, Settings
 from orchestrator.record import Base
@@ -239,6 +239,9 @@ def test_only_matrix_yaml_says_for_which_platform_is_built(monkeypatch: pytest.M
     """The record says what a cell asks for, or what its builder is; buildx would take another one from its environment."""
     monkeypatch.setenv("DOCKER_DEFAULT_PLATFORM", "linux/arm64")
     assert "DOCKER_DEFAULT_PLATFORM" not in child_environment()
+    assert describe_passed_over().startswith("DOCKER_DEFAULT_PLATFORM=linux/arm64 is passed over: ")
+    monkeypatch.delenv("DOCKER_DEFAULT_PLATFORM")
+    assert describe_passed_over() == ""
 
 
 def test_buildx_seldom_looks_for_garbage_unless_somebody_says_how_often(monkeypatch: pytest.MonkeyPatch) -> None:
