@@ -11,7 +11,7 @@ from msgspec import Struct, field
 from msgspec.structs import replace
 
 from orchestrator.disk import passing_folder
-from orchestrator.docker.build import run_build
+from orchestrator.docker.build import own_environment, run_build
 from orchestrator.docker.containers import KEEP_BYTES, Ended
 from orchestrator.docker.stages import find_step, is_clipped, make_end
 from orchestrator.errors import EngineError
@@ -127,7 +127,7 @@ class Batch:
                     on_progress=self._take,
                     timeout_s=float("inf"),
                     cancel=self,
-                    environment={"TMPDIR": str(passing)},
+                    environment=own_environment(passing),
                     dockerfile=dockerfile,
                 )
             self._finish(ended)

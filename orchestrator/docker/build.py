@@ -216,6 +216,15 @@ def build_environment(more: Mapping[str, str]) -> Mapping[str, str]:
     return child_environment(**found, **more)
 
 
+def own_environment(folder: Path) -> dict[str, str]:
+    """Give the variables of a build that only looks into a cell's image, with a folder for what buildx lays aside.
+
+    The image was built as policies allow. buildx's default one, which a variable
+    asks for, knows no OCI layout, and would end each such build.
+    """
+    return {"TMPDIR": str(folder), "BUILDX_DEFAULT_POLICY": "false"}
+
+
 class Source(Struct, frozen=True):
     """A base as a build asked for it: for which platform, and whether by its digest."""
 

@@ -13,7 +13,7 @@ from msgspec import Struct
 
 from orchestrator.disk import passing_folder
 from orchestrator.docker.batch import Batch, Share
-from orchestrator.docker.build import run_unfollowed
+from orchestrator.docker.build import own_environment, run_unfollowed
 from orchestrator.docker.stages import Task, Timed, render_dockerfile
 from orchestrator.docker.tree import Tree
 from orchestrator.docker.variants import make_variant, save_variant
@@ -117,7 +117,7 @@ class Graph:
                 argv,
                 timeout_s=_FILES_S,
                 cancel=self.place.cancel,
-                environment={"TMPDIR": str(folder)},
+                environment=own_environment(folder),
                 dockerfile=b"FROM cell\n",
             )
             if ended.code != 0:

@@ -38,6 +38,7 @@ class FakeBuilder:
         self.builds: list[list[list[str]]] = []
         self.argvs: list[list[str]] = []
         self.folders: list[Path] = []  # where each lays files aside
+        self.policies: list[str] = []  # whether each asks buildx's default one
         self.says: list[str] = []
         self.most: float = float("inf")  # tasks in a build that it does not refuse
         self.lists_no_users = False  # in the image's /etc/passwd
@@ -55,6 +56,7 @@ class FakeBuilder:
     ) -> Exit:
         """Stand in the place of run_build."""
         self.folders.append(Path(environment["TMPDIR"]))
+        self.policies.append(build.build_environment(environment).get("BUILDX_DEFAULT_POLICY", ""))
         self.folders[-1].joinpath("dockerfile1").mkdir()  # which buildx itself leaves when it is killed
         steps = [line for line in dockerfile.decode().splitlines() if line.startswith("RUN ")]
         self.argvs.append(argv)
@@ -151,6 +153,13 @@ def test_what_buildx_lays_aside_lies_with_the_images_of_the_run(builder: FakeBui
     run_all(make_graph(layout), [task("a")])
     assert [folder.parent for folder in builder.folders] == [tmp_path / "run"]
     assert [path.name for path in (tmp_path / "run").iterdir()] == ["cell"]
+
+
+def test_no_default_policy_is_asked(builder: FakeBuilder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It knows no OCI layout; what was built as it allows is only looked into."""
+    monkeypatch.setenv("BUILDX_DEFAULT_POLICY", "1")
+    run_all(make_graph(tmp_path), [task("exit", "3"), task("a")])
+    assert builder.policies == ["false", "false"]
 
 
 def test_one_that_fails_stops_no_other(builder: FakeBuilder, tmp_path: Path) -> None:
