@@ -12,6 +12,7 @@ from msgspec.structs import replace
 
 from orchestrator.disk import passing_folder
 from orchestrator.docker.build import ONCE_MORE, Target, read_secret_args, render_build_argv, run_unfollowed, sources_of
+from orchestrator.docker.cluster import cell_route
 from orchestrator.docker.graph import Graph, Place
 from orchestrator.docker.saved import read_from_engine
 from orchestrator.errors import EngineError
@@ -90,6 +91,7 @@ def open_graph(shop: Workshop, cell: Cell, target: Target, known: KnownImage) ->
         config=json.loads(known.config),
         cancel=shop.cancel,
         export=None if target.oci else partial(_export, shop, cell),
+        folder=cell_route(shop.builder, cell, shop.folder).folder,
     )
     return Graph(place)
 

@@ -50,9 +50,10 @@ _MOMENT_S = 1.0  # until the cache has said that it holds a step
 def find_groups(shop: Workshop, cells: Sequence[Cell]) -> dict[str, Group]:
     """Put cells of which nothing is likely to have changed into groups; give each such cell's.
 
-    With one job nothing goes on beside a build, so none has a group.
+    With one job nothing goes on beside a build, so none has a group. Nor has any where
+    there are several pods: bake sends all to one, which may not be where they were built.
     """
-    can_group = shop.jobs > 1 and shop.engine.can_bake
+    can_group = shop.jobs > 1 and shop.engine.can_bake and not shop.builder.pods
     found = [(cell.id, _find_likely(shop, cell)) for cell in cells if _is_plain(cell)] if can_group else []
     known = [(cell, digest) for cell, digest in found if digest]
     pieces = [dict(known[at : at + GROUP]) for at in range(0, len(known), GROUP)]

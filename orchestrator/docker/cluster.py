@@ -70,8 +70,13 @@ def make_route(builder: Builder, platform: str | None, context: str) -> Route:
 
 def find_routes(builder: Builder, cells: Iterable[Cell], folder: Path) -> frozenset[Route]:
     """Give every way that builds of these cells go."""
-    asked = {(cell.settings.platform, cell.settings.context) for cell in cells}
-    return frozenset(make_route(builder, way, name if is_remote(name) else str(folder / name)) for way, name in asked)
+    return frozenset(cell_route(builder, cell, folder) for cell in cells)
+
+
+def cell_route(builder: Builder, cell: Cell, folder: Path) -> Route:
+    """Say which way a cell's builds go, and what is to find its image where it was built."""
+    context = cell.settings.context
+    return make_route(builder, cell.settings.platform, context if is_remote(context) else str(folder / context))
 
 
 def _absolute(context: str) -> str:

@@ -43,6 +43,7 @@ class Place(Struct, frozen=True):
     config: dict[str, Any]
     cancel: Event
     export: Callable[[], object] | None = None  # brings the layers into the layout, should the builder have lost them
+    folder: str | None = None  # of the context, where that leads to the pod that has the image
 
 
 class Graph:
@@ -184,4 +185,5 @@ def render_argv(place: Place, contexts: Mapping[str, tuple[str, Path]], output: 
     argv += ["--platform", place.platform] if place.platform else []
     for digest, (name, layout) in contexts.items():
         argv += ["--build-context", f"{name}=oci-layout://{layout}@{digest}"]
-    return [*argv, "--output", output, "-"]
+    argv += ["--output", output]
+    return [*argv, "--file", "-", place.folder] if place.folder else [*argv, "-"]

@@ -12,6 +12,7 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from msgspec.structs import replace
 
 from orchestrator.docker import batch as door
 from orchestrator.docker import build
@@ -377,3 +378,11 @@ def test_files_that_are_not_handed_out_are_missed_in_the_builders_last_words(
     words = "the builder did not hand out the files of the image: ERROR: no room"
     with pytest.raises(EngineError, match=words), make_graph(tmp_path).files():
         pass
+
+
+def test_an_image_is_tested_where_it_was_built(builder: FakeBuilder, tmp_path: Path) -> None:
+    """Of several pods buildx takes one by the folder of the context, of which nothing is read here."""
+    for folder, last in ((None, ["type=cacheonly", "-"]), ("/x/context", ["type=cacheonly", "--file", "-", "/x/context"])):
+        place = replace(make_graph(tmp_path).place, folder=folder)
+        assert Graph(place).run(task("a"), 5.0)[-1].code == 0
+        assert builder.argvs[-1][-len(last) :] == last

@@ -11,6 +11,7 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from msgspec.structs import replace
 
 from orchestrator import together
 from orchestrator.docker.build import Target
@@ -248,3 +249,12 @@ def test_half_the_jobs_test_where_another_group_is_built_meanwhile(
     monkeypatch.setattr(together, "Group", Counting)
     assert len(find_groups(stage.shop, cells)) == grouped
     assert set(made) == {rows}
+
+
+def test_cells_of_several_pods_are_in_no_group(stage: Stage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Bake sends all of them to one pod, whichever has built them."""
+    cells = plan_of("axes: {base: [a, b]}\n", make_files(tmp_path, "Dockerfile")).cells
+    monkeypatch.setattr(together, "_find_likely", lambda *_: LIKELY)
+    assert len(find_groups(stage.shop, cells)) == 2
+    stage.shop.builder = replace(stage.shop.builder, driver="kubernetes", pods="sticky")
+    assert find_groups(stage.shop, cells) == {}
