@@ -238,7 +238,6 @@ class BuildMetadata(Struct, frozen=True):
 
     ref: str | None = None
     digest: str | None = None
-    config_digest: str | None = None
     bases: tuple[Base, ...] | None = None  # unknown where no provenance is told, as by buildx 0.13
     usage: Mapping[str, Usage] = field(default_factory=dict)
     sources: tuple[Source, ...] = ()
@@ -261,7 +260,6 @@ def make_metadata(data: dict[str, Any]) -> BuildMetadata:
     return BuildMetadata(
         ref=data.get("buildx.build.ref"),
         digest=data.get("containerimage.digest"),
-        config_digest=data.get("containerimage.config.digest"),
         bases=tuple(dict.fromkeys(source.base for source in sources)) if is_known else None,
         usage=parse_usage(provenance),
         sources=sources,
