@@ -181,14 +181,12 @@ def test_buildx_says_which_bases_a_build_resolved(shape: str, tmp_path: Path) ->
     data = {
         "buildx.build.ref": "matrix/matrix0/abc",
         "containerimage.digest": "sha256:d",
-        "containerimage.config.digest": "sha256:c",
         "buildx.build.provenance": provenance,
     }
     path.write_text(json.dumps(data))
     assert replace(load_metadata(path), sources=()) == BuildMetadata(
         "matrix/matrix0/abc",
         "sha256:d",
-        "sha256:c",
         (Base("python:3.13-slim", "sha256:ab"), Base("127.0.0.1:5000/team/app:1+2", "sha256:ab"), Base("busybox", "sha256:ab")),
     )
 
