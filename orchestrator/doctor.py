@@ -113,6 +113,9 @@ def _find_builder(engine: Engine, spec: BuilderSpec) -> _Looked:
         answers = {endpoint: listens(endpoint) for endpoint in _endpoints(spec)}
     elif trouble := explain_other_cluster(spec.name, found):
         raise EngineError(trouble)
+    elif found.driver == "kubernetes" and found.error:
+        message = f"'{spec.name}': {found.error}"
+        raise EngineError(message)
     else:
         answers = {node.endpoint: bool(node.buildkit) for node in found.nodes if found.driver == "remote"}
     if silent := [endpoint for endpoint, answer in answers.items() if answer is False]:

@@ -31,7 +31,7 @@ _PASSING = re.compile(
     r"|Cannot connect to the Docker daemon|failed to connect to the docker API|error during connect"
     r"|failed to dial|no active session|failed to receive status"
     r"|failed to list workers|error reading server preface|use of closed network connection"  # a builder that goes away
-    r"|failed to (?:create|find) (?:endpoint|builder)|no builder \"|closing transport"
+    r"|failed to (?:create|find) (?:endpoint|builder)|no builder \"|no valid drivers found|closing transport"
     r"|snapshot (?:\S+ )?does not exist",  # the engine tidied up under the build, or lost what a full disk could not take
     re.IGNORECASE,
 )

@@ -13,7 +13,14 @@ from msgspec import Struct
 from orchestrator.asking import beside
 from orchestrator.docker import process
 from orchestrator.docker.buildkitd import has_mirrors, mark_of, render_buildkitd_toml
-from orchestrator.docker.cluster import explain_other_cluster, explain_pods, find_choice, find_other_cluster, waiting_s
+from orchestrator.docker.cluster import (
+    explain_other_cluster,
+    explain_pods,
+    explain_rest,
+    find_choice,
+    find_other_cluster,
+    waiting_s,
+)
 from orchestrator.docker.dial import check_own_buildkit
 from orchestrator.docker.engine import child_environment, connect
 from orchestrator.docker.marks import MARK, is_marked, remove_mark, write_mark
@@ -245,6 +252,9 @@ def _boot(  # as `ensure_builder`, and what has been done
         raise EngineError(message)
     if existing is None:
         return Builder(name, driver, None, exports_oci=True, did=did)
+    if lost := next((node.error for node in needed_nodes(existing, platforms) if node.error and not node.buildkit), None):
+        message = f"builder '{name}' cannot be reached: {lost}"
+        raise EngineError(message)
     return _describe(name, driver, existing, did, platforms)
 
 
@@ -262,7 +272,8 @@ def remove_builder(engine: Engine, name: str) -> None:
     answer = process.run([*engine.buildx_argv, "rm", "--force", name], timeout_s=_BOOT_S)
     if not answer.ok and "no builder" not in answer.stderr:
         said = answer.stderr.rpartition(f"failed to remove {name}: ")[2].strip().splitlines()  # then, that it has failed
-        message = f"the builder {name} could not be removed: {said[0] if said else 'no reason given'}"
+        reason = said[0] if said else "no reason given"
+        message = f"the builder {name} could not be removed: {reason}{explain_rest(reason)}"
         raise EngineError(message)
     remove_mark(name)
 

@@ -22,6 +22,7 @@ STICKY, RANDOM = "sticky", "random"  # buildx's loadbalance: by the context's fo
 
 
 _NOT_READY = re.compile(r"expected \d+ replicas to be ready, got \d+$")
+_NOT_DELETED = re.compile(r'deploymentClient\.Delete for "([^"\s]+)"')
 _UNITS_S = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 1e-3}
 _TIME = re.compile(r"(\d+(?:\.\d+)?)(h|ms|m|s)")
 
@@ -55,6 +56,12 @@ def explain_pods(reason: str, options: Mapping[str, str]) -> str:
         return reason
     where = f" --namespace {options['namespace']}" if "namespace" in options else ""
     return f"{reason}; `kubectl{where} get events` says why, and builder.options.timeout waits longer"
+
+
+def explain_rest(said: str) -> str:
+    """Say what is left in the cluster of a builder that could not be removed: buildx forgets it all the same."""
+    found = _NOT_DELETED.search(said)
+    return f"; buildx has forgotten it, and `kubectl delete deployment {found[1]}` removes what is left of it" if found else ""
 
 
 def find_choice(existing: Existing) -> str | None:

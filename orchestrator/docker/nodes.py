@@ -14,7 +14,7 @@ from orchestrator.platforms import normal_platform
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
-_FIELD = re.compile(r"(Driver|Endpoint|Driver Options|BuildKit version|Platforms):\s*(.*)")
+_FIELD = re.compile(r"(Driver|Endpoint|Driver Options|BuildKit version|Platforms|Error):\s*(.*)")
 
 
 class Existing(Struct, frozen=True):
@@ -28,6 +28,7 @@ class Existing(Struct, frozen=True):
     platforms: tuple[str, ...] = ()
     pinned: tuple[str, ...] = ()  # of these, what it was told to build for
     others: tuple[Existing, ...] = ()
+    error: str | None = None  # why nothing can be known of it
 
     @property
     def nodes(self) -> tuple[Existing, ...]:
@@ -70,7 +71,8 @@ def _parse_node(lines: Sequence[str], driver: str) -> Existing:
     named = [name for name in re.split(r",\s*", fields.get("Platforms", "")) if name]
     pinned = tuple(name.rstrip("*") for name in named if name.endswith("*"))
     platforms = tuple(name.rstrip("*") for name in named)
-    return Existing(driver, options, "\n".join(config), fields.get("Endpoint", ""), known, platforms, pinned)
+    endpoint, error = fields.get("Endpoint", ""), fields.get("Error")
+    return Existing(driver, options, "\n".join(config), endpoint, known, platforms, pinned, error=error)
 
 
 def needed_nodes(existing: Existing, platforms: Collection[str | None]) -> tuple[Existing, ...]:

@@ -12,12 +12,13 @@ from msgspec.structs import replace
 
 from orchestrator.docker import dial as door
 from orchestrator.docker import process
-from orchestrator.docker.builder import Builder, ensure_builder
+from orchestrator.docker.builder import Builder, ensure_builder, remove_builder
 from orchestrator.docker.cluster import RANDOM, STICKY, find_choice, find_other_cluster, find_routes, make_route
 from orchestrator.docker.history import BuilderHistory
 from orchestrator.docker.nodes import Existing
 from orchestrator.docker.process import Exit, Output
 from orchestrator.errors import EngineError
+from orchestrator.failures import classify_failure
 from orchestrator.model import BuilderSpec, Cell, Route, Settings
 from tests.unit.docker_fake import Answer, FakeDocker, make_engine
 
@@ -164,3 +165,27 @@ def test_a_builder_that_was_made_without_kubeconfig_follows_it(monkeypatch: pyte
     own = replace(a_node(), endpoint=f"kubernetes:///cluster?kubeconfig={tmp_path}/.kube/config")
     assert find_other_cluster(own) is None
     assert find_other_cluster(replace(own, others=(replace(own, endpoint="kubernetes:///c?kubeconfig=%2Fx%2Fy"),))) == "/x/y"
+
+
+def test_a_builder_that_cannot_be_asked_for_is_not_reused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Buildx prints why, and succeeds; cells would be said to have failed by their own doing."""
+    lost = "cannot determine Kubernetes namespace, specify manually: stat ../kubeconfig: no such file or directory"
+    made = PODS_OF_CI.partition("Status:")[0] + f"Error:          {lost}\n"
+    monkeypatch.setattr(process, "run", FakeDocker(buildx_inspect=made))
+    with pytest.raises(EngineError, match=f"^builder 'matrix' cannot be reached: {lost}$"):
+        ensure_builder(ENGINE, replace(IN_CI, options=(("namespace", "ci"),)))
+    failure = classify_failure(None, [f"ERROR: no valid drivers found: {lost}"], [])
+    assert (failure.is_ours, failure.passing) == (False, True)
+
+
+def test_what_is_left_of_a_builder_in_the_cluster_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Buildx forgets a builder whose deployment it could not delete, so nobody would find it again."""
+    said = (
+        'ERROR: failed to remove matrix: error while calling deploymentClient.Delete for "matrix0": Delete '
+        '"https://127.0.0.1/apis/apps/v1/namespaces/ci/deployments/matrix0": dial tcp 127.0.0.1:6443: connection refused\n'
+    )
+    monkeypatch.setattr(process, "run", FakeDocker(buildx_rm=(1, said)))
+    with pytest.raises(
+        EngineError, match=r"refused; buildx has forgotten it, and `kubectl delete deployment matrix0` removes what is left of"
+    ):
+        remove_builder(ENGINE, "matrix")

@@ -103,6 +103,13 @@ def test_doctor_misses_a_builder_that_is_in_another_cluster(folder: Path, monkey
     assert words.startswith(f"builder 'matrix' is in the cluster of KUBECONFIG={kept}, which is not the one that is set; ")
 
 
+def test_doctor_says_why_a_cluster_cannot_be_asked(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its pods may run all the same."""
+    nodes = "Driver: kubernetes\n\nName: matrix0\nEndpoint: kubernetes:///matrix\nError: stat x: no such file or directory\n"
+    words = "'matrix': stat x: no such file or directory"
+    assert examined(folder, monkeypatch, buildx_inspect=nodes)["builder"] == (False, words)
+
+
 def test_doctor_tries_the_daemon_that_a_remote_builder_is_to_reach(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A builder that is not there yet cannot be made where nothing listens; what is not tried is said."""
     text = "version: 1\nname: m\naxes: {a: [x]}\nbuilder: {driver: remote, endpoint: '%s', nodes: [{endpoint: '%s'}]}\n"
