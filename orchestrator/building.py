@@ -24,6 +24,7 @@ from orchestrator.docker.build import (
 )
 from orchestrator.docker.cluster import make_route
 from orchestrator.docker.nodes import tell_emulation
+from orchestrator.docker.pulse import GONE
 from orchestrator.events import Event
 from orchestrator.failures import BuildFailure, classify_failure, find_foreign_base
 from orchestrator.measure.installs import InstallLog, Origin
@@ -49,7 +50,6 @@ if TYPE_CHECKING:
     from orchestrator.tracing.collect import TracedBuild
 
 _TAIL_LINES = 200
-_GONE = "the pod that built it is gone, for which buildx would have waited on"
 _MAX_FILE = 64 * 1024 * 1024  # of a log or of raw progress; past it a build's chatter is counted, not kept
 
 
@@ -189,7 +189,7 @@ def _judge(shop: Workshop, cell: Cell, followed: Followed, metadata_file: Path) 
             Status.TIMEOUT,
         )
     if ended.cancelled:
-        return Built(build, BuildMetadata(), BuildFailure(_GONE, is_ours=False, passing=True), Status.ERROR)
+        return Built(build, BuildMetadata(), BuildFailure(GONE, is_ours=False, passing=True), Status.ERROR)
     if ended.code is not None and ended.code < 0:
         name = signal.Signals(-ended.code).name
         return Built(build, BuildMetadata(), BuildFailure(f"buildx was ended by {name}", is_ours=False, passing=True), Status.ERROR)

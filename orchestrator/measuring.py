@@ -92,6 +92,7 @@ def open_graph(shop: Workshop, cell: Cell, target: Target, known: KnownImage) ->
         cancel=shop.cancel,
         export=None if target.oci else partial(_export, shop, cell),
         folder=cell_route(shop.builder, cell, shop.folder).folder,
+        pulse=shop.pulse,
     )
     return Graph(place)
 

@@ -13,16 +13,19 @@ from msgspec.structs import replace
 from orchestrator.disk import passing_folder
 from orchestrator.docker.build import own_environment, run_build
 from orchestrator.docker.containers import KEEP_BYTES, Ended
+from orchestrator.docker.pulse import GONE
 from orchestrator.docker.stages import find_step, is_clipped, make_end
 from orchestrator.errors import EngineError
 from orchestrator.measure.progress import Progress
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
+    from contextlib import AbstractContextManager
     from pathlib import Path
     from threading import Event
 
     from orchestrator.docker.process import Exit
+    from orchestrator.docker.pulse import Watched
     from orchestrator.docker.stages import Task, Timed
 
 Ends = tuple[Ended, ...]
@@ -44,13 +47,23 @@ class Batch:
     """A build with several tasks, each with its time limit."""
 
     def __init__(  # noqa: PLR0913  # what is run, how and where, what ends it, and for how many images it is
-        self, tasks: Sequence[Timed], nonce: str, argv: list[str], dockerfile: bytes, folder: Path, cancel: Event, shares: int
+        self,
+        tasks: Sequence[Timed],
+        nonce: str,
+        argv: list[str],
+        dockerfile: bytes,
+        folder: Path,
+        cancel: Event,
+        shares: int,
+        watching: AbstractContextManager[Watched | None],
     ) -> None:
         """Begin at once."""
         self._tasks = [task for task, _ in tasks]
         self._shares = shares
         self._limits_s = [limit_s for _, limit_s in tasks]
         self._nonce, self._cancel = nonce, cancel
+        self._watching = watching
+        self._watched: Watched | None = None
         self._progress = Progress()
         self._steps = [[_Step() for _ in task.argvs] for task, _ in tasks]
         self._moment = time.monotonic()  # when a task ended, or the build began
@@ -101,7 +114,8 @@ class Batch:
 
     def is_set(self) -> bool:
         """Tell whether the build is to be ended: the run is cancelled, or the task under way has had its time."""
-        return self._abandoned or self._cancel.is_set() or self._is_late()
+        is_lost = self._watched is not None and self._watched.is_set()
+        return self._abandoned or self._cancel.is_set() or is_lost or self._is_late()
 
     def _is_late(self) -> bool:
         at = self._at()
@@ -121,7 +135,7 @@ class Batch:
     def _run(self, argv: list[str], dockerfile: bytes, folder: Path) -> None:
         """Run the build; what buildx lays aside of a Dockerfile that it is handed goes with the folder's own if it is killed."""
         try:
-            with passing_folder(folder) as passing:
+            with passing_folder(folder) as passing, self._watching as self._watched:
                 ended = run_build(
                     argv,
                     on_progress=self._take,
@@ -130,7 +144,7 @@ class Batch:
                     environment=own_environment(passing),
                     dockerfile=dockerfile,
                 )
-            self._finish(ended)
+                self._finish(ended)
         except BaseException as error:  # noqa: BLE001  # handed to who waits for it
             self._problem = error
         with self._news:
@@ -164,6 +178,8 @@ class Batch:
         at = self._at()
         if at is None or not ended.cancelled or self._abandoned:
             return
+        if self._watched is not None and not self._cancel.is_set() and self._watched.is_lost():
+            raise EngineError(GONE)
         if self._steps[at][0].began is None and not self._cancel.is_set():
             message = f"the builder did not begin with a check within {_BEGIN_S:.0f} s"
             raise EngineError(message)

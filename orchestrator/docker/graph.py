@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import secrets
 from collections.abc import Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from itertools import takewhile
 from typing import TYPE_CHECKING, Any
 
@@ -21,10 +21,12 @@ from orchestrator.errors import EngineError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
+    from contextlib import AbstractContextManager
     from pathlib import Path
     from threading import Event
 
     from orchestrator.docker.batch import Ends
+    from orchestrator.docker.pulse import Pulse, Watched
 
 Foreseen = Sequence[Timed | None]
 _FILES_S = 300.0
@@ -44,6 +46,11 @@ class Place(Struct, frozen=True):
     cancel: Event
     export: Callable[[], object] | None = None  # brings the layers into the layout, should the builder have lost them
     folder: str | None = None  # of the context, where that leads to the pod that has the image
+    pulse: Pulse | None = None
+
+    def watching(self) -> AbstractContextManager[Watched | None]:
+        """Watch over who runs it, where it may go away unheard."""
+        return self.pulse.watch(self.platform, self.cancel) if self.pulse else nullcontext()
 
 
 class Graph:
@@ -170,7 +177,9 @@ def start_together(wanted: Sequence[tuple[Graph, Sequence[Timed]]]) -> list[Shar
     dockerfile = render_dockerfile([task for task, _ in tasks], [contexts[digest][0] for digest in digests], nonce)
     place = wanted[0][0].place
     folder = place.layout.parent  # the run's: a layout is made anew when its cell is tried again
-    batch = Batch(tasks, nonce, render_argv(place, contexts), dockerfile.encode(), folder, place.cancel, shares=len(wanted))
+    batch = Batch(
+        tasks, nonce, render_argv(place, contexts), dockerfile.encode(), folder, place.cancel, len(wanted), place.watching()
+    )
     shares, begin = [], 0
     for graph, own in wanted:
         shares.append(Share(batch, range(begin, begin + len(own))))

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 _WORKERS = "/moby.buildkit.v1.Control/ListWorkers"
 _FIRST_S = 2.0  # most builds of which nothing has changed are over by then
 _LOOK_S = 15.0
+GONE = "the pod that built it is gone, for which buildx would have waited on"
 _MOST_MISSES = 4  # in a row: a cluster's own server may be away for a while
 
 
@@ -44,22 +45,31 @@ class _Vigil(Struct):
     """A look now and then at who builds for a platform, as long as somebody is built for it."""
 
     look: Callable[[], str]
+    known: str = ""
     builds: int = 0
     losses: int = 0
     over: Event = field(default_factory=Event)
 
     def keep(self) -> None:
         """Count how often who builds is gone."""
-        known, misses, wait_s = "", 0, _FIRST_S
+        misses, wait_s = 0, _FIRST_S
         while not self.over.wait(wait_s):
             wait_s = _LOOK_S
             try:
                 seen, misses = self.look(), 0
             except (EngineError, OSError):
-                seen, misses = known, misses + 1
-            if misses == _MOST_MISSES or (known and seen != known):
+                seen, misses = self.known, misses + 1
+            if misses == _MOST_MISSES or (self.known and seen != self.known):
                 self.losses += 1
-            known = seen
+            self.known = seen
+
+    def is_another(self) -> bool:
+        """Look once more, and tell whether who was known is not there."""
+        known = self.known
+        try:
+            return bool(known) and self.look() != known
+        except (EngineError, OSError):
+            return True
 
 
 class Pulse:
@@ -72,7 +82,7 @@ class Pulse:
         self._lock = Lock()
 
     @contextmanager
-    def watch(self, platform: str | None, cancel: Signal) -> Iterator[Signal]:
+    def watch(self, platform: str | None, cancel: Signal) -> Iterator[Watched]:
         """Give what ends a build: that the run is cancelled, or that the pod is gone."""
         with self._lock:
             vigil = self._vigils.get(platform)
@@ -81,7 +91,7 @@ class Pulse:
                 Thread(target=vigil.keep, name="pulse", daemon=True).start()
             vigil.builds += 1
         try:
-            yield _Watched(cancel, vigil, vigil.losses)
+            yield Watched(cancel, vigil, vigil.losses)
         finally:
             with self._lock:
                 vigil.builds -= 1
@@ -90,7 +100,7 @@ class Pulse:
                     del self._vigils[platform]
 
 
-class _Watched(Struct):
+class Watched(Struct):
     """The signal of one build."""
 
     cancel: Signal
@@ -100,3 +110,10 @@ class _Watched(Struct):
     def is_set(self) -> bool:
         """Tell whether to end it now."""
         return self.cancel.is_set() or self.vigil.losses > self.before
+
+    def is_lost(self) -> bool:
+        """Tell whether the pod is gone, by one more look: what takes too long may have nobody that does it."""
+        if self.vigil.losses == self.before and self.vigil.is_another():
+            self.vigil.losses += 1
+            self.vigil.known = ""  # whoever is there next is nobody's loss
+        return self.vigil.losses > self.before

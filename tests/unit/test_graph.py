@@ -6,6 +6,7 @@ import base64
 import json
 import re
 import time
+from contextlib import nullcontext
 from pathlib import Path
 from threading import Event
 from types import SimpleNamespace
@@ -386,3 +387,13 @@ def test_an_image_is_tested_where_it_was_built(builder: FakeBuilder, tmp_path: P
         place = replace(make_graph(tmp_path).place, folder=folder)
         assert Graph(place).run(task("a"), 5.0)[-1].code == 0
         assert builder.argvs[-1][-len(last) :] == last
+
+
+def test_a_check_in_a_pod_that_is_gone_has_not_taken_too_long(builder: FakeBuilder, tmp_path: Path) -> None:
+    """It is no timeout of the image's, but for the cell to be tried again."""
+    lost = SimpleNamespace(is_set=lambda: False, is_lost=lambda: True)
+    pulse: Any = SimpleNamespace(watch=lambda *_: nullcontext(lost))
+    with pytest.raises(EngineError, match=r"^the pod that built it is gone, for which buildx would have waited on$"):
+        Graph(replace(make_graph(tmp_path).place, pulse=pulse)).run(task("hang"), 0.05)
+    lost.is_lost = lambda: False
+    assert Graph(replace(make_graph(tmp_path).place, pulse=pulse)).run(task("hang"), 0.05)[-1].timed_out

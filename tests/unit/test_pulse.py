@@ -16,7 +16,7 @@ from orchestrator.docker import pulse
 from orchestrator.docker.build import Target
 from orchestrator.docker.builder import Builder
 from orchestrator.docker.process import Exit
-from orchestrator.docker.pulse import Pulse, open_pulse
+from orchestrator.docker.pulse import Pulse, Watched, open_pulse
 from orchestrator.errors import EngineError
 from orchestrator.model import Status
 from orchestrator.store import RunFolder
@@ -95,6 +95,19 @@ def test_a_cluster_that_is_silent_for_a_while_ends_nothing(looks: Looks) -> None
     with Pulse(looks).watch("linux/amd64", cancel) as build:
         cancel.set()
         assert build.is_set()
+
+
+def test_a_check_that_takes_too_long_may_have_nobody_who_runs_it() -> None:
+    """So it is looked once more; who comes after that is nobody's loss, and who was never seen cannot be missed."""
+    seen = ["one"]
+    vigil = pulse._Vigil(lambda: seen[0])  # noqa: SLF001  # whose thread would look in between
+    check = Watched(Event(), vigil, 0)
+    assert not check.is_lost()
+    vigil.known = "one"
+    assert not check.is_lost()
+    seen[0] = "two"
+    assert (check.is_lost(), check.is_lost(), vigil.losses) == (True, True, 1)
+    assert not Watched(Event(), vigil, 1).is_lost()
 
 
 def test_only_single_pods_are_watched() -> None:
