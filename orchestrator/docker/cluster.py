@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from orchestrator.model import Cell
 
 STICKY, RANDOM = "sticky", "random"  # buildx's loadbalance: by the context's folder, or by chance
-
-
 _NOT_READY = re.compile(r"expected \d+ replicas to be ready, got \d+$")
 _NOT_DELETED = re.compile(r'deploymentClient\.Delete for "([^"\s]+)"')
 _UNITS_S = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 1e-3}
