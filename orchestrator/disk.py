@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
-_DEVICES = (("/", "dev"), ("/", "proc"))  # a file that is reached by a name there is somebody's output, and stays the same file
+_DEVICES, _PROCESSES = Path("/dev"), Path("/proc")  # a file reached by a name there is somebody's output, and stays the same file
 _DRAFT_BYTES = 4
 _DRAFT = re.compile(rf"\..+\.[0-9a-f]{{{2 * _DRAFT_BYTES}}}")
 
@@ -49,8 +49,8 @@ def write_result(path: Path, data: bytes) -> None:
     Behind a link that is the file itself, and the link stays. A pipe or a device takes what it is given.
     """
     with disk_errors(path):
-        is_there = path.exists()
-        if is_there and (not path.is_file() or path.parent.resolve().parts[:2] in _DEVICES):
+        is_there, folder = path.exists(), path.parent.resolve()
+        if is_there and (not path.is_file() or folder == _DEVICES or folder.is_relative_to(_PROCESSES)):
             path.write_bytes(data)
         else:
             target = Path(os.path.realpath(path)) if path.is_symlink() else path
