@@ -153,9 +153,10 @@ class Progress(Struct):
         Where two builds have a step in common, BuildKit tells the one of the
         other's, under its own name: that says nothing new when it was cached,
         and it is the real one when it ran. What this build had announced under
-        that name is then cached afterwards, or is never started, or is broken
-        off while it is looked for in the cache. What the other had done before
-        this build began was there, as from the cache.
+        that name is then cached afterwards, or is never started. Either is
+        broken off, and says nothing, where BuildKit drops it for the other while
+        it is looked for in the cache. What the other had done before this build
+        began was there, as from the cache.
         """
         nodes = {digest: Node(instruction_of(vertex), vertex.inputs) for digest, vertex in self.vertices.items()}
         twins = find_twins(nodes, [digest for digest, vertex in self.vertices.items() if not vertex.announced])
@@ -165,11 +166,12 @@ class Progress(Struct):
 
         def says_nothing(vertex: Vertex) -> bool:
             own = self.vertices[twins.get(vertex.digest, vertex.digest)]
+            is_begun = own.started is not None and not own.cancelled
             if own is not vertex:
-                return vertex.cached and own.started is not None
+                return (vertex.cached or vertex.cancelled) and is_begun
             theirs = others[vertex.digest]
-            ran_elsewhere = any(not other.cached for other in theirs)
-            return (vertex.cached and ran_elsewhere) or ((vertex.started is None or vertex.cancelled) and bool(theirs))
+            ran_elsewhere = any(not (other.cached or other.cancelled) for other in theirs)
+            return (vertex.cached and ran_elsewhere) or (not is_begun and bool(theirs))
 
         return [_as_of(self.begun, vertex) for vertex in self.vertices.values() if not says_nothing(vertex)]
 

@@ -150,8 +150,7 @@ def test_steps_are_listed_with_their_times_and_whether_they_were_cached(project:
     tells = record["environment"]["cgroup"] == "v2"
     assert (slow["usage"] is not None and 0 < slow["usage"]["cpu_s"] < slow["duration_s"]) == tells
     build = project.run()["cells"][0]["build"]
-    # the same file may be copied for another test at this moment
-    assert {step["outcome"] for step in build["steps"] if step["instruction"].startswith("RUN")} == {"cached"}
+    assert {step["outcome"] for step in build["steps"]} == {"cached"}
     assert 0 < build["cached_steps"] == build["total_steps"] <= len(steps), "BuildKit need not name every step that it skips"
     assert build["timing"] == "shared"
 

@@ -43,11 +43,8 @@ def test_unchanged_cells_are_built_by_one_buildx_and_looked_into_and_tested_as_e
         assert found["image"] == first[cell]["image"]
         assert found["inputs"] == first[cell]["inputs"]
         assert instructions_of(found) == instructions_of(first[cell])
-        # the same file may be copied for another test at this moment, and a step be looked for by another cell
-        assert {step["outcome"] for step in found["build"]["steps"] if step["instruction"].startswith("RUN")} <= {
-            "cached",
-            "joined",
-        }
+        # the same file may be copied for another test at this moment
+        assert {step["outcome"] for step in found["build"]["steps"] if step["instruction"].startswith("RUN")} == {"cached"}
         assert found["smoke"]["checks"][0]["outcome"] == "passed"
         assert found["attempts"] == 1
         assert (placed.latest / "cells" / cell / "progress.jsonl").stat().st_size > 0

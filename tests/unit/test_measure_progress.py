@@ -180,11 +180,13 @@ def test_a_step_that_is_run_for_two_builds_is_told_once_by_each() -> None:
     held = vertices(vertex(run, 1, 1, cached=True) | other)
     afterwards = vertices(vertex(run, 4, 4, cached=True) | mine)
     words = "failed to calculate checksum of ref j1::x2: context canceled: context canceled"
-    broken_off = vertices(vertex(run, 1, 1, error=words) | mine)
+    broken_off, theirs_broken_off = (vertices(vertex(run, 1, 1, error=words) | whose) for whose in (mine, other))
     cases: list[tuple[tuple[dict[str, Any], ...], list[tuple[str, str]]]] = [
         ((announced, *ran), [("sha256:other", "executed")]),
         ((announced, *ran, afterwards), [("sha256:other", "executed")]),
         ((announced, broken_off, *ran), [("sha256:other", "executed")]),
+        ((announced, broken_off, held), [("sha256:other", "cached")]),
+        ((announced, theirs_broken_off, afterwards), [("sha256:mine", "cached")]),
         ((announced, held), [("sha256:other", "cached")]),
         ((announced, held, afterwards), [("sha256:mine", "cached")]),
         ((announced,), []),
