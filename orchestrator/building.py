@@ -34,6 +34,7 @@ from orchestrator.measure.usage import with_usage
 from orchestrator.model import Cell, Status
 from orchestrator.paths import cache_folder
 from orchestrator.record import Build
+from orchestrator.redact import ProgressRedactor, Redactor
 from orchestrator.smoke.words import inert
 from orchestrator.tracing.trace import write_traceparent
 from orchestrator.units import render_limit
@@ -46,7 +47,6 @@ if TYPE_CHECKING:
     from orchestrator.docker.process import Exit
     from orchestrator.events import Emit
     from orchestrator.measure.progress import LogLine
-    from orchestrator.redact import Redactor
     from orchestrator.tracing.collect import TracedBuild
 
 _TAIL_LINES = 200
@@ -151,6 +151,7 @@ class Following:
             self._keep(printed)
         for message in self._progress.messages:
             self._files.log(message + "\n")
+        self._files.end()
         if self._files.problem:
             with disk_errors(self._folder):
                 raise self._files.problem
@@ -224,7 +225,7 @@ class _BuildFiles:
     """A cell's build.log and progress.jsonl, written while the build runs, up to a bound."""
 
     def __init__(self, folder: Path, redactor: Redactor) -> None:
-        self._redactor = redactor
+        self._redactor, self._progress = redactor, ProgressRedactor(redactor)
         self._log: IO[bytes] = folder.joinpath("build.log").open("wb", buffering=0)  # nothing is left to write when it is closed
         self._raw: IO[bytes] = folder.joinpath("progress.jsonl").open("wb", buffering=0)
         self._left: dict[IO[bytes], int] = {self._log: _MAX_FILE, self._raw: _MAX_FILE}
@@ -243,7 +244,12 @@ class _BuildFiles:
 
     def raw(self, line: bytes) -> None:
         """Keep a line of progress as it came."""
-        self._write(self._raw, self._redactor.progress(line) + b"\n")
+        self._write(self._raw, self._progress.line(line) + b"\n")
+
+    def end(self) -> None:
+        """Keep what was kept back of the progress."""
+        if rest := self._progress.end():
+            self._write(self._raw, rest + b"\n")
 
     def _write(self, file: IO[bytes], data: bytes) -> None:
         """Write while there is room; the build is followed to its end even when there is none."""

@@ -22,6 +22,7 @@ _CREDENTIALS = re.compile(r"://(?<=[A-Za-z0-9+.-]://)[^\s/\"'<>\\]+@")  # what i
 _ADDRESS = re.compile(r"://[^\s\"'<>]+")
 _SHORTEST = 6  # a shorter value would blacken words that have nothing to do with it
 _LONGEST = 4096
+_LONGEST_LINE = 64 * 1024  # that is waited for: progress bars may never end theirs
 _MOST_READ = 1024**2
 _GO_ESCAPES = re.compile(r"[&<>\u2028\u2029]")
 _NAMED = re.compile(r"(?i)(?:password|passwd|token|secret|api_?key)\"?\s*[=:\s]\s*\"?([^\s\"]{1,4096})")
@@ -90,44 +91,81 @@ class Redactor:
         """Hide what is secret in the words of an event."""
         return {key: self.text(value) if isinstance(value, str) else value for key, value in data.items()}
 
-    def progress(self, line: bytes) -> bytes:
-        """Hide what is secret in a line of raw progress, where a step's output stands in base64."""
-        if b'"logs"' not in line:
-            return self._bytes(line)
-        try:
-            data = json.loads(line)
-            for log in data["logs"]:
-                said = base64.b64decode(log["data"], validate=True)
-                log["data"] = base64.b64encode(self._bytes(said)).decode()
-        except (ValueError, KeyError, TypeError, RecursionError, binascii.Error):  # no progress: hidden as text all the same
-            return self._bytes(line)
-        return self._bytes(json.dumps(data).encode())
-
-    def _bytes(self, data: bytes) -> bytes:
+    def bytes(self, data: bytes) -> bytes:
+        """Hide what is secret in what need not be text."""
         text = data.decode("utf-8", "surrogateescape")
         return self.text(text).encode("utf-8", "surrogateescape")
+
+
+class ProgressRedactor:
+    """Takes out what is secret of raw progress, where what a step prints stands in base64, and in pieces.
+
+    A piece ends where a program happened to stop, which may be within a
+    secret: the begin of a line is kept back until the line has ended.
+    """
+
+    def __init__(self, redactor: Redactor) -> None:
+        """Begin before the first line of progress."""
+        self._redactor = redactor
+        self._begun: dict[tuple[str, int], dict[str, Any]] = {}
+
+    def line(self, line: bytes) -> bytes:
+        """Take a line of progress; give what may be shown."""
+        if b'"logs"' not in line:
+            return self._redactor.bytes(line)
+        try:
+            data = json.loads(line)
+            logs = [{**log, "data": base64.b64decode(log["data"], validate=True)} for log in data["logs"]]
+            data["logs"] = [self._show(log) for log in map(self._take, logs) if log["data"]]
+        except (ValueError, KeyError, TypeError, RecursionError, binascii.Error):  # no progress: hidden as text all the same
+            return self._redactor.bytes(line)
+        return self._redactor.bytes(json.dumps(data).encode())
+
+    def end(self) -> bytes:
+        """Give a line of progress with what no line's end came after, where there is any."""
+        logs = [self._show(log) for log in self._begun.values()]
+        self._begun.clear()
+        return json.dumps({"logs": logs}).encode() if logs else b""
+
+    def _take(self, log: dict[str, Any]) -> dict[str, Any]:
+        """Keep back the begin of a line; give the log with the lines that have ended."""
+        key = log["vertex"], log["stream"]
+        said = (self._begun.pop(key)["data"] if key in self._begun else b"") + log["data"]
+        whole = said.rfind(b"\n") + 1 if len(said) <= _LONGEST_LINE else len(said)
+        if said[whole:]:
+            self._begun[key] = {**log, "data": said[whole:]}
+        return {**log, "data": said[:whole]}
+
+    def _show(self, log: dict[str, Any]) -> dict[str, Any]:
+        return {**log, "data": base64.b64encode(self._redactor.bytes(log["data"])).decode()}
 
 
 def make_redactor(cells: Iterable[Cell], folder: Path) -> Redactor:
     """Read the values of all secrets that these cells are built with: to hide them, and for nothing else."""
     values: set[str] = set()
     for cell in cells:
-        values |= {os.environ.get(variable, "") for _, variable in cell.settings.secret_args}
+        variables = {variable for _, variable in cell.settings.secret_args}
         for secret in cell.settings.secrets:
             if secret.env:
-                values.add(os.environ.get(secret.env, ""))
+                variables.add(secret.env)
             elif source := secret_source(secret, folder):
-                values |= _secrets_in(source.removeprefix("src="))
+                values |= _secrets_in(_read(source.removeprefix("src=")))
+        for value in (os.environ.get(variable, "") for variable in variables):
+            values |= {value, *_secrets_in(value)}
     return Redactor(values)
 
 
-def _secrets_in(path: str) -> set[str]:
-    """Give what is secret in a file: each line, and what is set to something; certificates are for everybody."""
+def _read(path: str) -> str:
     try:
         with open(path, "rb") as file:  # noqa: PTH123  # a path as buildx takes it
-            text = file.read(_MOST_READ).decode("utf-8", "replace").strip()
+            return file.read(_MOST_READ).decode("utf-8", "replace")
     except OSError:
-        return set()  # buildx will say so
+        return ""  # buildx will say so
+
+
+def _secrets_in(text: str) -> set[str]:
+    """Give what is secret in a text: each line, and what is set to something; certificates are for everybody."""
+    text = text.strip()
     if "\n" not in text:
         return {text}
     lines = [line.strip() for line in _CERTIFICATE.sub("", text).splitlines()]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from orchestrator.model import Cell, Secret, Settings
-from orchestrator.redact import Redactor, make_redactor
+from orchestrator.redact import ProgressRedactor, Redactor, make_redactor
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -57,11 +57,39 @@ def test_a_line_of_progress_has_no_secret_in_names_or_output(secret: str) -> Non
     """A step's name holds build arguments, and what it prints stands in base64."""
     name = f"[1/1] RUN echo {secret}"
     vertex = f'{{"vertexes":[{{"digest":"sha256:a","name":"{as_go_does(name)}"}}]}}'
-    shown = json.loads(Redactor([secret]).progress(vertex.encode()))
+    progress = ProgressRedactor(Redactor([secret]))
+    shown = json.loads(progress.line(vertex.encode()))
     assert shown["vertexes"][0]["name"] == "[1/1] RUN echo ***"
-    printed = base64.b64encode(f"said {secret}\n".encode()).decode()
-    shown = json.loads(Redactor([secret]).progress(json.dumps({"logs": [{"vertex": "sha256:a", "data": printed}]}).encode()))
-    assert base64.b64decode(shown["logs"][0]["data"]) == b"said ***\n"
+    assert said(progress.line(pieces(("a", f"said {secret}\n")))) == [("a", "said ***\n")]
+    assert progress.end() == b""
+
+
+def pieces(*printed: tuple[str, str]) -> bytes:
+    """Write a line of progress with what steps print."""
+    data = [(step, base64.b64encode(text.encode()).decode()) for step, text in printed]
+    return json.dumps({"logs": [{"vertex": step, "stream": 1, "data": text} for step, text in data]}).encode()
+
+
+def said(line: bytes) -> list[tuple[str, str]]:
+    """Read what steps print in a line of progress."""
+    return [(log["vertex"], base64.b64decode(log["data"]).decode()) for log in json.loads(line)["logs"]]
+
+
+def test_a_secret_that_is_printed_in_two_pieces_is_hidden_in_progress() -> None:
+    """The begin of a line waits for the rest of it, each step's and each stream's for its own; nothing that is printed is lost."""
+    progress = ProgressRedactor(Redactor(["hunter22"]))
+    lines = [progress.line(pieces(*found)) for found in ([("a", "one\nit is hun"), ("b", "ter")], [("a", "ter22, yes\nhun")])]
+    assert [said(line) for line in lines] == [[("a", "one\n")], [("a", "it is ***, yes\n")]]
+    assert said(progress.end()) == [("b", "ter"), ("a", "hun")]
+    assert progress.end() == b""
+
+
+def test_a_line_that_does_not_end_is_not_waited_for_without_end() -> None:
+    """Progress bars may never end theirs."""
+    progress = ProgressRedactor(Redactor(["hunter22"]))
+    assert said(progress.line(pieces(("a", "#" * 65_536)))) == []
+    assert said(progress.line(pieces(("a", "#")))) == [("a", "#" * 65_537)]
+    assert progress.end() == b""
 
 
 FILES = {
@@ -89,6 +117,17 @@ def test_what_a_file_of_several_lines_holds_is_secret(text: str, tmp_path: Path)
         assert value in text
         assert value not in shown
         assert redactor.text(f"using {value} now") == "using *** now"
+
+
+@pytest.mark.parametrize("text", FILES)
+def test_so_is_what_a_variable_of_several_lines_holds(text: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A build prints it line by line, and each line is looked at by itself."""
+    monkeypatch.setenv("KEY", text)
+    settings = [Settings(secrets=(Secret("s", env="KEY"),)), Settings(secret_args=(("ARG", "KEY"),))]
+    for redactor in (make_redactor([Cell("x", (), one)], tmp_path) for one in settings):
+        for value in FILES[text]:
+            assert redactor.text(f"using {value} now") == "using *** now"
+        assert redactor.text(text) == "***"
 
 
 def test_what_everybody_may_know_stays_to_be_read(tmp_path: Path) -> None:
