@@ -15,7 +15,9 @@ from bench.nouns import (
     CARRIED,
     IN_CONTAINER,
     IN_ENGINE,
+    IN_GRAPH,
     MATRIX,
+    NOTHING_KEPT,
     PARALLEL,
     SERIAL,
     STATES,
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
 _COLD, _OWN, _UNCHANGED, _FAILING = STATES
+_REAL = (MATRIX, WITHOUT_SMOKE, BAKE, NOTHING_KEPT)
 PROJECTS = ("tiny", "large", "real")
 
 
@@ -48,7 +51,7 @@ def make_agenda(*, has_builder_image: bool) -> Iterator[Item]:
         return Item(Case(project, cells, IN_ENGINE, state), contenders, rounds, usual)
 
     both = (MATRIX, BAKE)
-    ours = {_COLD: (MATRIX, WITHOUT_SMOKE), _UNCHANGED: (MATRIX, CARRIED, WITHOUT_SMOKE, WITHOUT_TRACE)}
+    ours = {_COLD: (MATRIX, IN_GRAPH, WITHOUT_SMOKE), _UNCHANGED: (MATRIX, IN_GRAPH, CARRIED, WITHOUT_SMOKE, WITHOUT_TRACE)}
     bare = {_COLD: (), _UNCHANGED: (BARE,)}  # of bake's images, which are there when nothing has changed
     # One state after the other: the model is fitted to some of its cases, and held against others.
     for state in (_COLD, _UNCHANGED):
@@ -56,13 +59,13 @@ def make_agenda(*, has_builder_image: bool) -> Iterator[Item]:
         if state == _COLD:  # what has not changed is built in groups, which the model knows nothing of
             yield item("tiny", FITTED_ON, state, (MATRIX, ALONE), 3)
         yield item("tiny", 36, state, both, 1)
-        yield item("tiny", 100, state, (MATRIX, WITHOUT_SMOKE, BAKE, *bare[state]), 1)
+        yield item("tiny", 100, state, (MATRIX, IN_GRAPH, WITHOUT_SMOKE, BAKE, *bare[state]), 1)
         yield item("tiny", 12, state, (*ours[state], BAKE, PARALLEL, SERIAL, *bare[state]), 3)
-    yield item("large", 12, _UNCHANGED, (MATRIX, CARRIED, BAKE, PARALLEL, BARE), 3)
+    yield item("large", 12, _UNCHANGED, (MATRIX, IN_GRAPH, CARRIED, BAKE, PARALLEL, BARE), 3)
     yield from _in_a_container() if has_builder_image else ()
     for state in (_OWN, _FAILING):
         yield item("tiny", 12, state, both, 1)
-    yield item("real", REAL_CELLS, _COLD, both, 1)
+    yield item("real", REAL_CELLS, _COLD, _REAL, 1)
     for state in (_OWN, _FAILING):
         yield item("tiny", 1, state, both, 3, usual=False)
         for cells in (36, 100):
@@ -78,7 +81,7 @@ def _in_a_container() -> Iterator[Item]:
     yield Item(Case("large", 12, IN_CONTAINER, _UNCHANGED), (MATRIX, CARRIED, BAKE), 3, usual=True)
     for state in (_COLD, _UNCHANGED):
         yield Item(Case("tiny", 12, IN_CONTAINER, state), (MATRIX, WITHOUT_SMOKE, BAKE), 3, usual=True)
-    yield Item(Case("real", REAL_CELLS, IN_CONTAINER, _COLD), (MATRIX, BAKE), 1, usual=True)
+    yield Item(Case("real", REAL_CELLS, IN_CONTAINER, _COLD), _REAL, 1, usual=True)
 
 
 def choose(

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from bench.contenders import MATRIX_COMMAND
 from bench.gauge import run
-from bench.nouns import FULL, FULL_PAGE, HELP, LARGE_PLAN, PAGE, PLAN, REPORT, Cost, Timed
+from bench.nouns import FULL, FULL_PAGE, FULL_RECORD, HELP, LARGE_PLAN, PAGE, PLAN, REPORT, Cost, Timed
 from orchestrator.inside import Package, Packages
 from orchestrator.store import Reports
 from tests.unit.records import make_record
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 _CELLS = 10_000
 _PACKAGES = 170  # as the cells of the default matrix have on average
-_ROUNDS = {HELP: 10, PLAN: 10, LARGE_PLAN: 3, REPORT: 3, PAGE: 1, FULL: 1, FULL_PAGE: 1}
+_ROUNDS = {HELP: 10, PLAN: 10, LARGE_PLAN: 3, REPORT: 3, PAGE: 1, FULL: 1, FULL_PAGE: 1, FULL_RECORD: 1}
 
 
 def time_commands(folder: Path) -> list[Timed]:
@@ -34,6 +34,7 @@ def time_commands(folder: Path) -> list[Timed]:
         PAGE: (stored, ["report", "latest", "--format", "html", "-o", "report.html"]),
         FULL: (full, ["report", "latest", "-o", "report.txt"]),
         FULL_PAGE: (full, ["report", "latest", "--format", "html", "-o", "report.html"]),
+        FULL_RECORD: (full, ["report", "latest", "--format", "json", "-o", "report.json"]),
     }
     _save_run(stored, 0)
     _save_run(full, _PACKAGES)

@@ -21,7 +21,9 @@ from bench.nouns import (
     CARRIED,
     EVIDENCE,
     IMAGES,
+    IN_GRAPH,
     MATRIX,
+    NOTHING_KEPT,
     PARALLEL,
     RECORD,
     SERIAL,
@@ -43,7 +45,9 @@ _ARGUMENTS = {
     ALONE: ("--jobs", "1"),
     WITHOUT_SMOKE: ("--no-smoke",),
     WITHOUT_TRACE: ("--no-trace",),
+    IN_GRAPH: (),
 }
+_OUTPUTS = {BAKE: "--load", NOTHING_KEPT: "--set=*.output=type=cacheonly"}
 _AT_ONCE = {PARALLEL: 4, SERIAL: 1}
 
 
@@ -122,9 +126,9 @@ def make_argv(contender: str, place: Place, targets: Mapping[str, Any]) -> list[
     """Give the command of a contender."""
     if contender in _ARGUMENTS:
         return [MATRIX_COMMAND, "run", "--progress", "none", *_ARGUMENTS[contender]]
-    if contender == BAKE:
-        words = ["docker", "buildx", "bake", "--builder", place.builder, "--file", "bake.json", "--load"]
-        return [*words, "--progress=plain", "--allow=fs.read=*"]
+    if contender in _OUTPUTS:
+        words = ["docker", "buildx", "bake", "--builder", place.builder, "--file", "bake.json"]
+        return [*words, "--progress=plain", "--allow=fs.read=*", _OUTPUTS[contender]]
     if contender == BARE:
         idle = "/bin/busybox true" if (place.folder / "busybox").exists() else "true"
         return [sys.executable, str(Path(__file__).with_name("containers.py")), idle, *_names(targets)]

@@ -13,7 +13,9 @@ CARRIED = "matrix run --skip-unchanged"
 ALONE = "matrix run --jobs 1"
 WITHOUT_SMOKE = "matrix run --no-smoke"
 WITHOUT_TRACE = "matrix run --no-trace"
+IN_GRAPH = "matrix run, smoke: graph"
 BAKE = "bake --load"
+NOTHING_KEPT = "bake, nothing kept"
 PARALLEL = "build --load, 4 at once"
 SERIAL = "build --load, one by one"
 BARE = "a container each, nothing else"
@@ -21,6 +23,7 @@ HELP, PLAN, LARGE_PLAN = "`matrix --help`", "`matrix plan` of 12 cells", "`matri
 REPORT, PAGE = "`matrix report` of 10,000 cells", "`matrix report --format html` of 10,000 cells"
 RECORD, EVIDENCE, IMAGES, UNIQUE = "record", "logs and traces", "images", "layers of no other cell"
 FULL, FULL_PAGE = f"{REPORT} with 170 packages", f"{PAGE} with 170 packages"
+FULL_RECORD = "`matrix report --format json` of 10,000 cells with 170 packages"
 BEFORE, AFTER = "before the cells", "after the cells"  # what a run takes besides its cells, beside a cell's parts
 
 

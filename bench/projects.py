@@ -114,9 +114,12 @@ def _listed(value: str | list[str]) -> list[str]:
     return [value] if isinstance(value, str) else value
 
 
-def save_values(project: Mapping[str, Any], folder: Path, *, cold: str, own: str, failing: Sequence[str] = ()) -> None:
-    """Write matrix.yaml with the build arguments that decide which steps are new."""
+def save_values(
+    project: Mapping[str, Any], folder: Path, *, cold: str, own: str, failing: Sequence[str] = (), smoke: str = "auto"
+) -> None:
+    """Write matrix.yaml with the build arguments that decide which steps are new, and where checks run."""
     data = json.loads(json.dumps(project))
+    data["builder"]["smoke"] = smoke
     data["defaults"].setdefault("args", {}).update({"COLD": cold, "OWN": own})
     if data["name"] == "bench-real":
         data["defaults"]["args"]["BUILDKIT_CACHE_MOUNT_NS"] = f"{MARK}-{cold}"  # no wheel is left from another time

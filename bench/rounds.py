@@ -20,7 +20,7 @@ from bench.contenders import (
     read_sizes,
 )
 from bench.gauge import run
-from bench.nouns import AFTER, BEFORE, CARRIED, WITHOUT_TRACE, Case, Cost, Row
+from bench.nouns import AFTER, BEFORE, CARRIED, IN_GRAPH, NOTHING_KEPT, WITHOUT_SMOKE, WITHOUT_TRACE, Case, Cost, Row
 from bench.projects import make_project, save_values
 
 if TYPE_CHECKING:
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from bench.agenda import Item
 
 _STEADY = "steady"  # the value of a build argument that stays
+_ENDED = {WITHOUT_SMOKE: (0, 1)}  # without checks a cell that is expected to fail one does not
 _FAILED = {True: (1,), False: (1, 123)}  # matrix; bake and xargs
 
 
@@ -58,11 +59,12 @@ class _Site:
 
     def prepare(self, contenders: Sequence[str]) -> None:
         """Have the builder, and build all once, so that what is not to change is there; a cold build needs to find nothing."""
-        self._set(_STEADY, _STEADY)
+        self._set(contenders[0], _STEADY, _STEADY)
         bootstrap(self.place)
         if self.case.state == "cold":
             return
         for contender in contenders:
+            self._set(contender, _STEADY, _STEADY)
             self._run(contender, fails=False)
 
     def sample(self, contender: str, number: int) -> Cost:
@@ -71,6 +73,7 @@ class _Site:
         state = self.case.state
         fails = state == "one fails early"
         self._set(
+            contender,
             fresh if state == "cold" else _STEADY,
             _STEADY if state == "unchanged" else fresh,
             failing=(self.project["axes"]["cell"][0],) if fails else (),
@@ -81,9 +84,10 @@ class _Site:
             forget_images(self.targets)
         return self._run(contender, fails=fails)
 
-    def _set(self, cold: str, own: str, failing: Sequence[str] = ()) -> None:
+    def _set(self, contender: str, cold: str, own: str, failing: Sequence[str] = ()) -> None:
         values = [f"{self.case.project}-{value}" for value in (cold, own)]
-        save_values(self.project, self.place.folder, cold=values[0], own=values[1], failing=failing)
+        smoke = "graph" if contender == IN_GRAPH else "auto"
+        save_values(self.project, self.place.folder, cold=values[0], own=values[1], failing=failing, smoke=smoke)
         self.targets = plan_targets(self.place)
 
     def _run(self, contender: str, *, fails: bool) -> Cost:
@@ -95,11 +99,11 @@ class _Site:
             folder=place.folder,
             environment=place.environment,
             log=place.folder / "log.txt",
-            codes=_FAILED[is_matrix(contender)] if fails else (0,),
+            codes=_FAILED[is_matrix(contender)] if fails else _ENDED.get(contender, (0,)),
         )
         ended_ns = began_ns + round(cost.wall_s * 1e9)
         cost = replace(cost, results=count_results(contender, place, self.targets))
-        if not fails and cost.results != len(self.targets):
+        if not fails and cost.results != len(self.targets) and contender != NOTHING_KEPT:
             message = f"{contender} ended with {cost.results} images of {len(self.targets)}: see {place.folder / 'log.txt'}"
             raise RuntimeError(message)
         if not is_matrix(contender) or contender in (WITHOUT_TRACE, CARRIED):
