@@ -43,7 +43,7 @@ def write_pieces(path: Path, pieces: Iterable[bytes], mode: int | None = None) -
     return path
 
 
-def write_result(path: Path, data: bytes) -> None:
+def write_result(path: Path, pieces: Iterable[bytes]) -> None:
     """Write a file that somebody named: whole or not at all, in the place and with the mode of one that is there.
 
     Behind a link that is the file itself, and the link stays. A pipe or a device takes what it is given.
@@ -51,10 +51,11 @@ def write_result(path: Path, data: bytes) -> None:
     with disk_errors(path):
         is_there, folder = path.exists(), path.parent.resolve()
         if is_there and (not path.is_file() or folder == _DEVICES or folder.is_relative_to(_PROCESSES)):
-            path.write_bytes(data)
+            with path.open("wb") as file:
+                file.writelines(pieces)
         else:
             target = Path(os.path.realpath(path)) if path.is_symlink() else path
-            write_whole(target, data, path.stat().st_mode & 0o7777 if is_there else None)
+            write_pieces(target, pieces, path.stat().st_mode & 0o7777 if is_there else None)
 
 
 def check_place(path: Path) -> None:

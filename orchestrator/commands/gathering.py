@@ -19,7 +19,7 @@ from orchestrator.commands.options import (
     folder_of,
     name_run,
 )
-from orchestrator.commands.printing import print_result, tell, terminal_width, warn
+from orchestrator.commands.printing import print_pieces, tell, terminal_width, warn
 from orchestrator.hints import DEFAULT_FILE
 from orchestrator.units import count
 
@@ -55,7 +55,7 @@ def merge(
     run, record = merge_runs(stored, [stored.find(name) for name in names], baseline)
     typed = name_run(run.id, file, reports)
     shown = select_records(record, only or (), skip or (), typed)
-    print_result(render(shown, kind, terminal_width(), find_evidence(run, folder_of(out)), typed), out)
+    print_pieces(render(shown, kind, terminal_width(), find_evidence(run, folder_of(out)), typed), out)
     for number in missing_shards(record):
         warn(f"shard {number}/{record.parts[0].shard.count} is not here")
     if missing := missing_cells(record.planned, record.cells):

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING
 
 from orchestrator.disk import disk_errors, write_result
 from orchestrator.progress.say import Lasting, say
-from orchestrator.smoke.words import inert, safe
+from orchestrator.smoke.words import inert, safe_pieces
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from pathlib import Path
 
 
@@ -45,9 +46,15 @@ def may_colour(out: Path | None) -> bool:
 
 def print_result(text: str, out: Path | None) -> None:
     """Print a result on standard output, or write it to a file; a reader that went away changes nothing of how a run ended."""
+    print_pieces((text,), out)
+
+
+def print_pieces(pieces: Iterable[str], out: Path | None) -> None:
+    """Print a result that comes in pieces, or write it to a file."""
     if out is None:
         with disk_errors("standard output"):
-            Lasting(sys.stdout).write(safe(text))
+            for piece in safe_pieces(pieces):
+                Lasting(sys.stdout).write(piece)
         return
-    write_result(out, text.encode(errors="replace"))
+    write_result(out, (piece.encode(errors="replace") for piece in pieces))
     say(f"wrote {out}\n")

@@ -23,7 +23,7 @@ from orchestrator.commands.options import (
     name_run,
     reports_folder,
 )
-from orchestrator.commands.printing import may_colour, print_result, terminal_width, warn
+from orchestrator.commands.printing import may_colour, print_pieces, print_result, terminal_width, warn
 from orchestrator.errors import UsageError
 from orchestrator.hints import DEFAULT_FILE
 from orchestrator.units import count
@@ -62,7 +62,7 @@ def report(
     record = select_records(stored.load(), only or (), skip or (), typed)
     if update:
         raise typer.Exit(update_files(record, update, warn, write=not check))
-    print_result(render(record, kind, terminal_width(), find_evidence(stored, folder_of(out)), typed), out)
+    print_pieces(render(record, kind, terminal_width(), find_evidence(stored, folder_of(out)), typed), out)
 
 
 def site(

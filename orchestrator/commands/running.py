@@ -20,7 +20,7 @@ from orchestrator.commands.options import (
     folder_of,
     name_run,
 )
-from orchestrator.commands.printing import print_result, tell, terminal_width, warn
+from orchestrator.commands.printing import print_pieces, print_result, tell, terminal_width, warn
 from orchestrator.errors import DiskFullError, UsageError
 from orchestrator.hints import DEFAULT_FILE, repeat_options
 
@@ -151,7 +151,7 @@ def run(
             raise DiskFullError(message) from error
     stored = going_on or folder.find(record.id)
     typed = name_run(record.id, file, reports)
-    print_result(render(record, kind, terminal_width(), find_evidence(stored, folder_of(out)), typed), out)
+    print_pieces(render(record, kind, terminal_width(), find_evidence(stored, folder_of(out)), typed), out)
     if problem := append_summary(record, os.environ):
         warn(problem)
     for name in ("report.md", "report.html"):

@@ -6,13 +6,15 @@ import csv
 import io
 from typing import TYPE_CHECKING
 
+from orchestrator.pieces import cut_record
 from orchestrator.report.table import SEVERITIES, make_table, outcome_of, smoke_of, was_scanned
 from orchestrator.report.timing import CHANCE, timing_headers
 from orchestrator.smoke.words import one_line
-from orchestrator.stored import dump_record
 from orchestrator.units import UNKNOWN
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from orchestrator.record import Build, CellRecord, Image, RunRecord
 
 _FORMULA = ("=", "+", "-", "@")
@@ -125,6 +127,7 @@ def _inert_value(text: str) -> str:
     return f"'{line}" if line.startswith(_FORMULA) else line
 
 
-def render_json(record: RunRecord) -> str:
-    """Write the record as run.json has it."""
-    return dump_record(record).decode()
+def render_json(record: RunRecord) -> Iterator[str]:
+    """Write the record as run.json has it, piece by piece: that of a large run would be in memory several times."""
+    yield from (piece.decode() for piece in cut_record(record))
+    yield "\n"

@@ -13,7 +13,7 @@ from orchestrator.report.markdown import render_markdown
 from orchestrator.report.text import render_terminal
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from orchestrator.record import RunRecord
     from orchestrator.store import RunFolder
@@ -29,18 +29,22 @@ RENDERERS: dict[str, Callable[[RunRecord], str]] = {
     "markdown": render_markdown,
     "comment": render_comment,
     "csv": render_csv,
-    "json": render_json,
     "junit": render_junit,
     "prometheus": _render_prometheus,
 }
-FORMATS = ("table", *RENDERERS, "html")
+FORMATS = ("table", "markdown", "comment", "csv", "json", "junit", "prometheus", "html")
 
 
-def render(record: RunRecord, kind: str, width: int, evidence_of: EvidenceOf = no_evidence, typed: str = "") -> str:
-    """Render a run in one of the formats: the page shows evidence, the table minds a terminal's width and who typed what."""
+def render(record: RunRecord, kind: str, width: int, evidence_of: EvidenceOf = no_evidence, typed: str = "") -> Iterable[str]:
+    """Render a run in one of the formats, in pieces.
+
+    The page shows evidence, the table minds a terminal's width and who typed what.
+    """
+    if kind == "json":
+        return render_json(record)
     if kind == "html":
-        return render_html(record, evidence_of)
-    return render_terminal(record, width, typed) if kind == "table" else RENDERERS[kind](record)
+        return (render_html(record, evidence_of),)
+    return (render_terminal(record, width, typed) if kind == "table" else RENDERERS[kind](record),)
 
 
 def save_reports(run: RunFolder, record: RunRecord) -> None:

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import re
 import signal
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
 
 _CONTROL = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]|\x1b[@-_]|[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 _LIVE = re.compile(
@@ -31,14 +35,23 @@ def inert(text: str) -> str:
 
 
 def safe(text: str) -> str:
-    """Give a whole result as a terminal may get it: in colour perhaps, and with nothing else that a terminal obeys.
+    """Give a whole result as a terminal may get it."""
+    return "".join(safe_pieces((text,)))
+
+
+def safe_pieces(pieces: Iterable[str]) -> Iterator[str]:
+    """Give a result as a terminal may get it: in colour perhaps, and with nothing else that a terminal obeys.
 
     Whoever renders a result makes each text in it inert; this is for what was
     forgotten. JSON keeps its values: there, such characters can be spelt.
     """
-    if not _LIVE.search(text):
-        return text
-    return _LIVE.sub(lambda found: f"\\u{ord(found[0]):04x}", text) if text.startswith(("{", "[")) else _LIVE.sub("", text)
+    is_json: bool | None = None
+    for piece in pieces:
+        is_json = piece.startswith(("{", "[")) if is_json is None else is_json
+        if piece.replace("\n", "").isprintable():  # a large one is looked through faster
+            yield piece
+        else:
+            yield _LIVE.sub((lambda found: f"\\u{ord(found[0]):04x}") if is_json else "", piece)
 
 
 def explain_code(code: int, *, out_of_memory: bool = False, memory_bytes: int | None = None) -> str:

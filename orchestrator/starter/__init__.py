@@ -29,7 +29,7 @@ def write_starter(folder: Path, *, force: bool) -> list[Path]:
         path = folder / name
         with disk_errors(path):
             path.parent.mkdir(parents=True, exist_ok=True)
-        write_result(path, _read(name).encode())
+        write_result(path, (_read(name).encode(),))
         written.append(path)
     return written
 

@@ -14,8 +14,8 @@ from msgspec.structs import replace
 from orchestrator.config.source import parse_source
 from orchestrator.lock.nouns import SCHEMA, Lock, LockedBase, LockedRequirements
 from orchestrator.lock.text import render_lock
-from orchestrator.report.data import render_json
 from orchestrator.tracing.otlp import dump_lines
+from tests.rendering import render_record
 from tests.unit.folders import CONTRACT, STRUCTURE
 from tests.unit.records import make_hostile_record, make_record, run_json
 from tests.unit.tars import Item, make_tar
@@ -120,7 +120,7 @@ def runs() -> tuple[bytes, ...]:
     killed = replace(record, cells=(), finished_at=None, complete=False, claims=(), gates=(), decision=None, rules=None)
     records = [*parts, killed, make_hostile_record()]
     oldest = {"schema": 1, "id": "x", "name": "m", "started_at": "2026-01-01T00:00:00Z", "axes": ["a"], "compare": "a", "cells": []}
-    return (*(compact(json.loads(render_json(one))) for one in records), compact(oldest))
+    return (*(compact(json.loads(render_record(one))) for one in records), compact(oldest))
 
 
 def results() -> tuple[bytes, ...]:

@@ -17,13 +17,14 @@ from orchestrator.record import Build, CellRecord
 from orchestrator.report import compare as comparing
 from orchestrator.report.explain import FORMATS as EXPLAINED
 from orchestrator.report.explain import render_overview
-from orchestrator.report.files import FORMATS, render
+from orchestrator.report.files import FORMATS
 from orchestrator.store import RunFolder
 from orchestrator.tracing.buildkit import parse_stubs
 from orchestrator.tracing.columns import Sheet
 from orchestrator.tracing.otlp import dump_lines, load_lines
 from orchestrator.tracing.view import Asked, view_traces
 from tests.faults.seeds import pick
+from tests.rendering import render
 from tests.unit.records import make_record, run_json
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ import pytest
 from orchestrator.commands.printing import warn
 from orchestrator.events import Event
 from orchestrator.progress.lines import GithubProgress, JsonProgress, PlainProgress
-from orchestrator.smoke.words import safe
+from orchestrator.smoke.words import safe, safe_pieces
 from orchestrator.store import RunFolder
 from tests.command_line import end_of
 from tests.unit.folders import make_files
@@ -120,4 +120,6 @@ def test_colours_of_our_own_stay() -> None:
     """What a terminal obeys and a report wants is its colour; JSON says what it holds in another way."""
     assert safe("\x1b[1;31mx\x1b[0m\r\n\ta") == "\x1b[1;31mx\x1b[0m\r\n\ta"
     assert safe(f"x{EVIL}") == "x[2J]0;owned 31m   gone"
-    assert json.loads(safe(json.dumps({"a": EVIL}, ensure_ascii=False))) == {"a": EVIL}
+    text = json.dumps({"a": EVIL}, ensure_ascii=False)
+    for pieces in ((text,), (text[:1], text[1:]), (text[:-1], text[-1:])):
+        assert json.loads("".join(safe_pieces(pieces))) == {"a": EVIL}

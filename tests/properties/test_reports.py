@@ -10,8 +10,9 @@ from msgspec.structs import replace
 from orchestrator.model import Status
 from orchestrator.record import CellRecord
 from orchestrator.report.comment import render_within
-from orchestrator.report.files import FORMATS, render
+from orchestrator.report.files import FORMATS
 from orchestrator.report.update import make_parts, update_text
+from tests.rendering import render
 from tests.unit.records import make_finding, make_gates, make_record
 
 RECORD = make_record()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import filecmp
 import subprocess
 import sys
 from typing import TYPE_CHECKING
@@ -89,6 +90,10 @@ def test_thousands_of_full_cells_take_little_memory(count: int, tmp_path: Path) 
     seconds, kilobytes = measure(tmp_path, "report", str(path), "--format", "csv", "-o", str(table))
     assert len(table.read_text(encoding="utf-8").splitlines()) == count + 1
     assert seconds <= 5 * slowness()  # alone 1.7
+    assert kilobytes <= 200_000
+    copy = tmp_path / "report.json"
+    _, kilobytes = measure(tmp_path, "report", str(path), "--format", "json", "-o", str(copy))
+    assert filecmp.cmp(path, copy, shallow=False)
     assert kilobytes <= 200_000
 
 

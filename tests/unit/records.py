@@ -27,9 +27,9 @@ from orchestrator.record import (
     Smoke,
     Step,
 )
-from orchestrator.report.data import render_json
 from orchestrator.rules import Choice, Preference, Rules
 from orchestrator.verdicts import Decision, Finding, Gate, GroupDecision, Pair, Verdict
+from tests.rendering import render_record
 
 STARTED = datetime(2026, 11, 21, 5, 6, 7, tzinfo=UTC)
 HOSTILE = "=cmd|'/c calc'!A0 | <script>alert(1)</script> **bold** `x` \x1b[31mred\x1b[0m\n::error::line two\u202egnp.exe"
@@ -259,7 +259,7 @@ def make_finding(code: str, title: str, *evidence: str, remedy: str = "use a bui
 @cache
 def run_json() -> str:
     """Write the run as run.json has it, once for all tests."""
-    return render_json(make_record())
+    return render_record(make_record())
 
 
 def make_hostile_record() -> RunRecord:

@@ -53,15 +53,15 @@ def test_what_is_no_file_takes_a_result_as_it_is(tmp_path: Path) -> None:
     os.mkfifo(pipe)
     reader = Thread(target=lambda: read.append(pipe.read_bytes()))
     reader.start()
-    write_result(pipe, b"words")
+    write_result(pipe, (b"words",))
     reader.join()
     assert read == [b"words"]
     assert pipe.is_fifo()
     with pytest.raises(StoreError, match="cannot be written: Is a directory"):
-        write_result(tmp_path, b"words")
+        write_result(tmp_path, (b"words",))
     circle = tmp_path / "circle"
     circle.symlink_to("circle")
-    write_result(circle, b"words")
+    write_result(circle, (b"words",))
     assert circle.read_bytes() == b"words"
 
 
@@ -70,14 +70,14 @@ def test_a_file_that_a_device_leads_to_stays_the_same_file(tmp_path: Path) -> No
     log = tmp_path / "log"
     with log.open("wb") as file:
         before = log.stat().st_ino
-        write_result(Path(f"/dev/fd/{file.fileno()}"), b"words")
+        write_result(Path(f"/dev/fd/{file.fileno()}"), (b"words",))
     assert (log.read_bytes(), log.stat().st_ino) == (b"words", before)
 
 
 def test_a_device_without_room_is_a_full_disk() -> None:
     """/dev/full is what a full disk looks like without one."""
     with pytest.raises(DiskFullError, match="no room left on the disk for /dev/full"):
-        write_result(Path("/dev/full"), b"words")
+        write_result(Path("/dev/full"), (b"words",))
 
 
 def test_init_on_a_full_disk_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,8 +8,8 @@ import pytest
 
 from orchestrator.errors import ConfigError, ExitCode, StoreError, UsageError
 from orchestrator.publishing import append_summary, update_files
-from orchestrator.report.files import render
 from orchestrator.report.update import PARTS, make_parts, update_text
+from tests.rendering import render
 from tests.unit.records import make_hostile_record, make_record
 
 if TYPE_CHECKING:

@@ -11,11 +11,12 @@ from msgspec.structs import replace
 from orchestrator.config.parse import parse_matrix
 from orchestrator.report import evidence
 from orchestrator.report.evidence import find_evidence
-from orchestrator.report.files import render, save_reports
+from orchestrator.report.files import save_reports
 from orchestrator.report.links import make_trace_links
 from orchestrator.report.markdown import render_markdown
 from orchestrator.store import Reports, RunFolder
 from orchestrator.tracing.otlp import dump_lines
+from tests.rendering import render
 from tests.unit.folders import HEAD, make_files, problems_of
 from tests.unit.pages import Page
 from tests.unit.records import make_record

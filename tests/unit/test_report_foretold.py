@@ -16,8 +16,8 @@ from orchestrator.paths import cache_folder
 from orchestrator.preflight.hindsight import foretell
 from orchestrator.preflight.nouns import CellForecast, Outlook, Preflight, Target
 from orchestrator.record import Foretold, RunRecord
-from orchestrator.report.files import render
 from orchestrator.report.foretold import make_foretold, render_foretold
+from tests.rendering import render
 from tests.unit.folders import plan_of
 from tests.unit.golden import assert_golden
 from tests.unit.records import make_cell, make_record

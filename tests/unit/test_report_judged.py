@@ -7,11 +7,11 @@ from msgspec.structs import replace
 
 from orchestrator.model import Status
 from orchestrator.record import Environment, RunRecord
-from orchestrator.report.files import render
 from orchestrator.report.judged import claim_evidence, make_diagnosis, make_gates, make_verdict, write_figure
 from orchestrator.report.select import select_records
 from orchestrator.rules import Rules
 from orchestrator.verdicts import Decision, Gate, GroupDecision, Pair, Verdict
+from tests.rendering import render
 from tests.unit.records import make_cell, make_claims, make_finding, make_record
 from tests.unit.records import make_gates as gates_of_every_kind
 

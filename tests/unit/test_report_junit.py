@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from orchestrator.model import Status
 from orchestrator.record import CellRecord, CheckResult, RunRecord, Smoke
-from orchestrator.report.files import render
+from tests.rendering import render
 from tests.unit.golden import assert_golden
 from tests.unit.records import make_cell, make_finding, make_hostile_record, make_record
 

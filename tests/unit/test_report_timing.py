@@ -8,8 +8,8 @@ import io
 from msgspec.structs import replace
 
 from orchestrator.record import CellRecord, Measurement, Noise, RunRecord, Scenario
-from orchestrator.report.files import render
 from orchestrator.report.table import make_notes, make_table
+from tests.rendering import render
 from tests.unit.records import make_record
 
 

@@ -21,8 +21,8 @@ from orchestrator.model import Status
 from orchestrator.names import folder_name, make_run_id
 from orchestrator.record import SCHEMA
 from orchestrator.redact import Redactor
-from orchestrator.report.data import render_json
 from orchestrator.store import Reports, RunFolder
+from tests.rendering import render_record
 from tests.unit.records import HOSTILE, make_cell, make_hostile_record, make_record, run_json
 
 
@@ -81,7 +81,7 @@ def test_a_record_from_before_images_were_looked_into_is_read(run: RunFolder) ->
 
 def test_run_json_is_what_the_json_report_prints(run: RunFolder) -> None:
     """The file on disk and `matrix report --format json` are the same, byte for byte."""
-    assert run.save_record(make_record()).read_text(encoding="utf-8") == render_json(make_record())
+    assert run.save_record(make_record()).read_text(encoding="utf-8") == render_record(make_record())
 
 
 def test_ids_of_runs_sort_by_time() -> None:

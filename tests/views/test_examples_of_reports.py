@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 
 from orchestrator.report.evidence import find_evidence
-from orchestrator.report.files import FORMATS, render
+from orchestrator.report.files import FORMATS
 from orchestrator.store import Reports
 from tests.example_run import store_examples
+from tests.rendering import render
 from tests.unit.records import make_record
 
 ROOT = Path(__file__).parents[2]

@@ -14,11 +14,11 @@ from rich.cells import cell_len
 from orchestrator.judge.diagnosis.rules import RULES, diagnose, render_rules
 from orchestrator.model import Status
 from orchestrator.record import CellRecord
-from orchestrator.report.data import render_json
 from orchestrator.report.explain import Explanation, render_explanation, render_overview
 from orchestrator.tracing.columns import Sheet
 from orchestrator.verdicts import Finding
 from tests.command_line import end_of
+from tests.rendering import render_record
 from tests.unit.golden import assert_golden
 from tests.unit.logs import load_case
 from tests.unit.records import HOSTILE, make_record
@@ -137,7 +137,7 @@ def explain(folder: Path, monkeypatch: pytest.MonkeyPatch, *words: str) -> int:
 def reports(tmp_path: Path) -> Path:
     """Give a folder with one stored run that is older than diagnosis, and of which nothing but run.json is left."""
     (tmp_path / "runs" / RUN_ID).mkdir(parents=True)
-    (tmp_path / "runs" / RUN_ID / "run.json").write_text(render_json(make_record()))
+    (tmp_path / "runs" / RUN_ID / "run.json").write_text(render_record(make_record()))
     return tmp_path
 
 

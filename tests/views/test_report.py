@@ -15,12 +15,13 @@ from orchestrator.errors import NothingSelectedError
 from orchestrator.inside import Vulnerabilities
 from orchestrator.model import Status
 from orchestrator.record import Environment, RunRecord
-from orchestrator.report.files import FORMATS, render, save_reports
+from orchestrator.report.files import FORMATS, save_reports
 from orchestrator.report.select import select_records
 from orchestrator.report.table import make_notes, make_table, outcome_of
 from orchestrator.report.text import escape_line, escape_markdown
 from orchestrator.store import Reports
 from orchestrator.units import UNKNOWN, megabytes
+from tests.rendering import render
 from tests.unit.golden import assert_golden
 from tests.unit.records import HOSTILE, make_build, make_cell, make_hostile_record, make_image, make_record
 

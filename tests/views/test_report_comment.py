@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from orchestrator.model import Status
 from orchestrator.report.comment import COMMENT_BYTES, render_comment, render_within
-from orchestrator.report.files import render
+from tests.rendering import render
 from tests.unit.records import make_cell, make_finding, make_hostile_record, make_record
 
 RECORD = make_record()

@@ -21,12 +21,12 @@ from orchestrator.model import Status
 from orchestrator.record import CellRecord, Environment, RunRecord
 from orchestrator.report import html
 from orchestrator.report.evidence import Evidence, Log
-from orchestrator.report.files import render
 from orchestrator.report.html import render_html
 from orchestrator.report.judged import make_verdict
 from orchestrator.report.table import make_notes, make_table
 from orchestrator.tracing import names
 from orchestrator.tracing.waterfall import make_waterfall
+from tests.rendering import render
 from tests.unit.golden import assert_golden
 from tests.unit.pages import Page
 from tests.unit.records import make_finding, make_hostile_record, make_record

@@ -16,7 +16,6 @@ from rich.cells import cell_len
 
 from orchestrator.model import Status
 from orchestrator.record import CellRecord, RunRecord
-from orchestrator.report.data import render_json
 from orchestrator.store import RunFolder
 from orchestrator.tracing import names
 from orchestrator.tracing.columns import Sheet, fit, plain, wrap
@@ -28,6 +27,7 @@ from orchestrator.tracing.view import Asked, view_traces
 from orchestrator.tracing.waterfall import make_waterfall
 from orchestrator.units import UNKNOWN
 from tests.command_line import assert_refused, end_of
+from tests.rendering import render_record
 from tests.unit.golden import assert_golden
 from tests.unit.records import HOSTILE, make_build, make_cell, make_record
 from tests.unit.traces import TraceMaker, make_alpine, make_slim
@@ -67,7 +67,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> RunFolder:
     monkeypatch.chdir(tmp_path)
     run = RunFolder(Path("reports", "runs", RUN_ID))
     run.create()
-    run.save_text("run.json", render_json(make_traced_record()))
+    run.save_text("run.json", render_record(make_traced_record()))
     save_trace(run, ALPINE, make_alpine())
     save_trace(run, SLIM, make_slim())
     run.cell(DAMAGED)
@@ -196,7 +196,7 @@ def test_a_run_copied_without_its_cells_says_what_to_copy(
     """Of a run from another machine, run.json alone is not enough; the whole folder is, wherever it lies."""
     copied = RunFolder(tmp_path / "from elsewhere")
     copied.create()
-    copied.save_text("run.json", render_json(make_traced_record()))
+    copied.save_text("run.json", render_record(make_traced_record()))
     assert end_of(monkeypatch, "trace", str(copied.path)) == 2
     assert f"there is no folder of cells in {copied.path}; if the run was made on another machine, copy its whole folder" in (
         capsys.readouterr().err
