@@ -21,12 +21,12 @@ from orchestrator.docker.engine import connect, describe_passed_over, describe_u
 from orchestrator.docker.history import BuilderHistory
 from orchestrator.docker.images import open_store
 from orchestrator.docker.pulse import open_pulse
-from orchestrator.durations import last_seconds, longest_first
+from orchestrator.durations import last_seconds
 from orchestrator.ending import finish_record
 from orchestrator.environment import builder_spec, make_environment
 from orchestrator.errors import EngineError
 from orchestrator.events import Event
-from orchestrator.execute import cells_at_once, run_cells, usual_jobs
+from orchestrator.execute import cells_at_once, usual_jobs
 from orchestrator.exposed import find_exposed
 from orchestrator.figures import save_figures
 from orchestrator.foreseen import render_forecasts, with_forecasts
@@ -35,23 +35,20 @@ from orchestrator.interrupts import interrupts
 from orchestrator.judge.run import judge_record
 from orchestrator.locked import written
 from orchestrator.measure.shared import share_work
-from orchestrator.model import Status
 from orchestrator.ours import remember_run
 from orchestrator.paths import cache_folder, living
-from orchestrator.record import CellRecord
 from orchestrator.redact import make_redactor
 from orchestrator.report.files import save_reports
+from orchestrator.running import run_missing
 from orchestrator.scanners import find_scanner
 from orchestrator.settling import begin_record, settle
-from orchestrator.standins import find_stand_ins, lacking_reason
-from orchestrator.tidying import clear_remains, tidy
 from orchestrator.traced import leave_no_traces, open_traces
 from orchestrator.tracing.attributes import describe_outcome, describe_run
 from orchestrator.tracing.begin import begin_trace
 from orchestrator.workshop import CancelledError, Workshop
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterator
     from concurrent.futures import Future
     from pathlib import Path
 
@@ -61,16 +58,12 @@ if TYPE_CHECKING:
     from orchestrator.docker.images import ImageStore
     from orchestrator.docker.nodes import Existing
     from orchestrator.events import Emit
-    from orchestrator.model import BuilderSpec, Cell
-    from orchestrator.record import RunRecord
+    from orchestrator.model import BuilderSpec
+    from orchestrator.record import CellRecord, RunRecord
     from orchestrator.settling import Options, Settled
     from orchestrator.store import Reports, RunFolder
     from orchestrator.tracing.collect import Traces
     from orchestrator.tracing.trace import Trace
-
-    Carry = Callable[[Iterable[Cell]], Iterator[CellRecord]]
-
-_IN_MEMORY = 100  # records; those of a longer run are read back at its end, so that it takes no more memory than a short one
 
 
 class Early(NamedTuple):
@@ -123,7 +116,7 @@ def run_matrix(
             )
             _announce(shop, settled, reports)
             carried = partial(carry_over, shop, reports, record) if options.skip_unchanged else None
-            cells = _run_all(settled, shop, carried, partial(last_seconds, reports, record.name))
+            cells = run_missing(settled, shop, carried, partial(last_seconds, reports, record.name))
             cells, record, is_measured = _measure(shop, settled, cells, record, trace)
             with trace.span("judge"):
                 is_cut_short = interrupted.is_set() and (len(cells) < len(settled.plan.cells) or not is_measured)
@@ -199,7 +192,7 @@ def _measure(
     asked = settled.options.measure
     if asked is None:
         return cells, record, True
-    from orchestrator.sampling import measure_cells  # noqa: PLC0415  # as in `_build_all`
+    from orchestrator.sampling import measure_cells  # noqa: PLC0415  # only where it was asked for
 
     with trace.span("measure"):
         measured = measure_cells(shop, settled.plan, cells, asked)
@@ -243,63 +236,6 @@ def _announce(shop: Workshop, settled: Settled, reports: Reports) -> None:
     exposed = find_exposed(settled.plan.cells, shop.folder, reports.path)
     for text in filter(None, (*exposed, describe_unlimited(shop.engine), describe_passed_over())):
         shop.emit(Event("warning", None, {"text": text}))
-
-
-def _run_all(
-    settled: Settled, shop: Workshop, carried: Carry | None, read_seconds: Callable[[], Mapping[str, float]]
-) -> dict[str, CellRecord]:
-    """Run the cells that have no result yet, and cannot take one over; give the results of all that have one."""
-    plan, options = settled.plan, settled.options
-    few = len(plan.cells) <= _IN_MEMORY
-    finished: dict[str, CellRecord | None] = {}
-    if settled.earlier is not None:
-        clear_remains(shop)
-        finished = {cell.id: cell if few else None for cell in shop.run.load_cells() if cell.status is not Status.ERROR}
-    broken: set[str] = set()
-    stand_ins = find_stand_ins()
-
-    def keep(record: CellRecord) -> None:
-        record = shop.run.save_cell(record)
-        finished[record.id] = record if few else None
-        broken.update({record.id} if record.status is Status.ERROR else ())
-        shop.emit(_ending(record))
-        if options.fail_fast and not record.as_expected:
-            shop.cancel.set()
-
-    for cell in plan.cells:
-        if cell.id not in finished and (reason := lacking_reason(stand_ins, cell)):
-            keep(CellRecord(cell.id, dict(cell.axes), Status.SKIPPED, cell.expected, as_expected=True, reason=reason))
-    todo = [cell for cell in plan.cells if cell.id not in finished]
-    for old in carried(todo) if carried else ():
-        keep(old)
-    todo = [cell for cell in todo if cell.id not in finished]
-    if 1 < shop.jobs < len(todo):  # else the order makes no difference
-        todo = longest_first(todo, read_seconds())
-    try:
-        for record in _build_all(shop, todo) if todo else ():
-            keep(record)
-    except BaseException:
-        shop.cancel.set()
-        raise
-    finally:
-        tidy(shop, plan, was_cut_short=shop.cancel.is_set() or bool(broken))
-    records = (cell for cell in finished.values() if cell) if few else shop.run.load_cells()
-    return {cell.id: cell for cell in records if cell.id in finished}
-
-
-def _build_all(shop: Workshop, cells: list[Cell]) -> Iterator[CellRecord]:
-    """Build, measure and test cells; those of which nothing has changed first, since that takes no time."""
-    from orchestrator.cell import run_cell  # noqa: PLC0415  # a run that takes all over from an earlier one builds nothing
-    from orchestrator.together import GROUP, find_groups  # noqa: PLC0415  # as above
-
-    groups = find_groups(shop, cells)
-    ordered = sorted(cells, key=lambda cell: cell.id not in groups)
-    at_once = cells_at_once(shop.jobs) + min(len(groups), 2 * GROUP)
-    return run_cells(ordered, lambda cell: run_cell(shop, cell, groups.get(cell.id)), at_once=at_once, cancel=shop.cancel)
-
-
-def _ending(record: CellRecord) -> Event:
-    return Event("cell-finished", record.id, {"status": record.status, "as_expected": record.as_expected, "reason": record.reason})
 
 
 def _emitter(run: RunFolder, watch: Callable[[Event], None]) -> Emit:
