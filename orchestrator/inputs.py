@@ -4,21 +4,26 @@ from __future__ import annotations
 
 import hashlib
 import os
+from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from orchestrator.git import read_git
 from orchestrator.model import StructureCheck
 from orchestrator.places import dockerfile_of, is_remote
 from orchestrator.record import CellInputs
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from orchestrator.contexts import Contexts
     from orchestrator.model import Settings
 
 
 _MOMENT = "SOURCE_DATE_EPOCH"  # buildx takes it from the environment for a build argument, by which an image is dated
+_SOURCE_POLICY = "EXPERIMENTAL_BUILDKIT_SOURCE_POLICY"  # names a file
+_GIT_LABELS = "BUILDX_GIT_LABELS"
+_YES = ("1", "t", "true", "full")
 _IMAGE = "docker-image://"  # such a context is a base, which the build itself names, and a lock pins
 
 
@@ -30,7 +35,7 @@ def read_inputs(settings: Settings, folder: Path, contexts: Contexts) -> CellInp
         context_digest=contexts.digest_of(settings),
         requirements_digest=_file_digest(folder / settings.requirements if settings.requirements else None),
         args=dict(settings.args),
-        options=dict(_options_of(settings)) | _policy_of(dockerfile),
+        options=dict(_options_of(settings)) | _policies_of(dockerfile) | _git_labels_of(settings, folder),
         smoke_digest=_smoke_digest(settings, folder),
         images={name: value for name, value in settings.contexts if value.startswith(_IMAGE)} or None,
         beside_digest=contexts.beside(settings),
@@ -53,10 +58,24 @@ def _options_of(settings: Settings) -> Iterator[tuple[str, str]]:
         yield "secrets", ", ".join(sorted(secret.id for secret in settings.secrets))
 
 
-def _policy_of(dockerfile: Path | None) -> dict[str, str]:
-    """Give the digest of the policy beside a Dockerfile, by which a newer buildx allows or denies what a build asks for."""
-    digest = _file_digest(dockerfile.with_name(f"{dockerfile.name}.rego")) if dockerfile else None
-    return {"policy": digest} if digest else {}
+def _policies_of(dockerfile: Path | None) -> dict[str, str]:
+    """Give the digests of policies that allow, deny or replace what a build asks for: beside the Dockerfile, and a variable's."""
+    beside = dockerfile.with_name(f"{dockerfile.name}.rego") if dockerfile else None
+    named = os.environ.get(_SOURCE_POLICY)
+    digests = {"policy": _file_digest(beside), _SOURCE_POLICY: _file_digest(Path(named) if named else None)}
+    return {name: digest for name, digest in digests.items() if digest}
+
+
+def _git_labels_of(settings: Settings, folder: Path) -> dict[str, str]:
+    """Give the commit that buildx puts into an image's labels where a variable asks for it."""
+    is_wanted = os.environ.get(_GIT_LABELS, "").lower() in _YES and not is_remote(settings.context)
+    commit = _read_commit(folder / settings.context) if is_wanted else None
+    return {_GIT_LABELS: commit} if commit else {}
+
+
+@cache
+def _read_commit(folder: Path) -> str | None:
+    return read_git(folder)[0]
 
 
 def _smoke_digest(settings: Settings, folder: Path) -> str | None:

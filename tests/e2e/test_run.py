@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import subprocess
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -401,6 +402,33 @@ def test_what_a_cell_follows_from_beside_its_context_builds_it_anew(project: Pro
     write(axis="sort", image=f"{base}-2")
     assert carried() == [False, False]
     assert carried() == [True, True]
+
+
+def test_what_variables_have_buildx_do_builds_cells_anew(placed: Project) -> None:
+    """Labels of the commit, and a policy that may put one base in another's place: neither is in any file of the cell."""
+    placed.folder.joinpath(".dockerignore").write_text("matrix.yaml\n.git\npolicy.json\n")
+    placed.write()
+
+    def carried(**environment: str) -> bool:
+        (cell,) = placed.run("--skip-unchanged", exit_code=0, **environment)["cells"]
+        return bool(cell["carried_from"])
+
+    def commit() -> None:
+        who = ("-c", "user.name=a", "-c", "user.email=a@example.org")
+        words = ("commit", "--quiet", "--allow-empty", "--message=a")
+        subprocess.run(["git", *who, *words], cwd=placed.folder, check=True)
+
+    subprocess.run(["git", "init", "--quiet"], cwd=placed.folder, check=True)
+    commit()
+    assert [carried(BUILDX_GIT_LABELS="1") for _ in range(2)] == [False, True]
+    commit()
+    assert [carried(BUILDX_GIT_LABELS="1"), carried(), carried()] == [False, False, True]
+    commit()
+    assert carried()
+    policy = placed.folder / "policy.json"
+    for rules in ([], [{"action": "ALLOW", "selector": {"identifier": "docker-image://*"}}]):
+        policy.write_text(json.dumps({"rules": rules}))
+        assert [carried(EXPERIMENTAL_BUILDKIT_SOURCE_POLICY=str(policy)) for _ in range(2)] == [False, True]
 
 
 def test_a_base_for_another_platform_is_said_of_the_cells_that_asked_for_that_alone(project: Project) -> None:

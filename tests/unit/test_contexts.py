@@ -295,6 +295,18 @@ def test_a_policy_beside_the_dockerfile_is_an_option_of_its_build(root: Path) ->
     assert {one.context_digest for one in found} == {without.context_digest}
 
 
+def test_so_is_the_policy_that_a_variable_names(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It may put another base in the place of the one that is asked for; one that is not there is buildx's to complain of."""
+    policy, name = root / "sources.json", "EXPERIMENTAL_BUILDKIT_SOURCE_POLICY"
+    monkeypatch.setenv(name, str(policy))
+    assert read_inputs(Settings(), root, Contexts(root, (), (), pytest.fail)).options == {"context": "."}
+    found = []
+    for words in ("{}", '{"rules": []}'):
+        policy.write_text(words)
+        found.append(read_inputs(Settings(), root, Contexts(root, (), (policy,), pytest.fail)).options)
+    assert len({options[name] for options in found if options}) == 2
+
+
 def test_inputs_tell_all_that_decides_a_build_and_no_secret(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Secrets are known by their names; checks and their environment by a digest."""
     monkeypatch.setenv("MY_TOKEN", "hush-hush")
