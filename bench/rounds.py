@@ -20,7 +20,7 @@ from bench.contenders import (
     read_sizes,
 )
 from bench.gauge import run
-from bench.nouns import AFTER, BEFORE, CARRIED, IN_GRAPH, NOTHING_KEPT, WITHOUT_SMOKE, WITHOUT_TRACE, Case, Cost, Row
+from bench.nouns import AFTER, BEFORE, CARRIED, IN_GRAPH, MATRIX, NOTHING_KEPT, WITHOUT_SMOKE, WITHOUT_TRACE, Case, Cost, Row
 from bench.projects import make_project, save_values
 
 if TYPE_CHECKING:
@@ -82,6 +82,8 @@ class _Site:
             shutil.rmtree(self.place.cache, ignore_errors=True)
         if state != "unchanged":
             forget_images(self.targets)
+        if contender == CARRIED:  # from a run like itself: another contender's may have had its checks elsewhere
+            self._run(MATRIX, fails=False)
         return self._run(contender, fails=fails)
 
     def _set(self, contender: str, cold: str, own: str, failing: Sequence[str] = ()) -> None:
