@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from orchestrator.model import Cell
-    from orchestrator.record import CellInputs, CellRecord, RunRecord
+    from orchestrator.record import CellInputs, CellRecord, Measurement, RunRecord
     from orchestrator.store import Reports, RunFolder
     from orchestrator.workshop import Workshop
 
@@ -40,7 +40,7 @@ def carry_over(shop: Workshop, reports: Reports, record: RunRecord, cells: Itera
     same = [cell for cell in cells if cell.id in olds and _is_same(shop, cell, olds[cell.id].cell)]
     moved = _find_moved(shop, {(base.ref, base.digest) for cell in same for base in olds[cell.id].cell.inputs.base})
     for cell in same:
-        folder, old = olds[cell.id]
+        folder, old, _ = olds[cell.id]
         if not any((base.ref, base.digest) in moved for base in old.inputs.base):
             _copy_files(folder, shop.run, cell.id)
             yield replace(
@@ -53,11 +53,22 @@ def carry_over(shop: Workshop, reports: Reports, record: RunRecord, cells: Itera
             )
 
 
+def recall_measurement(reports: Reports, record: RunRecord, cells: Iterable[CellRecord]) -> Measurement | None:
+    """Say how times were measured that were all taken over from one run; those of several have no noise in common."""
+    timed = [cell for cell in cells if cell.build and cell.build.scenarios]
+    if len({cell.carried_from for cell in timed}) != 1 or timed[0].carried_from is None:
+        return None
+    found = _find_results(reports, record, {cell.id for cell in timed})
+    first, *others = [found[cell.id].how for cell in timed if cell.id in found] or [None]
+    return first if all(other == first for other in others) else None
+
+
 class _Result(NamedTuple):
-    """A cell as an earlier run left it."""
+    """A cell as an earlier run left it, and how that run measured times."""
 
     run: RunFolder
     cell: CellRecord
+    how: Measurement | None
 
 
 def _find_results(reports: Reports, record: RunRecord, wanted: set[str]) -> dict[str, _Result]:
@@ -74,7 +85,8 @@ def _find_results(reports: Reports, record: RunRecord, wanted: set[str]) -> dict
             continue
         left -= 1 / max(1, earlier.shard.count) if earlier.shard else 1
         if _is_like(earlier, record):
-            found = {cell.id: _Result(folder, cell) for cell in earlier.cells if not cell.status.is_left_out} | found
+            results = {cell.id: _Result(folder, cell, earlier.measurement) for cell in earlier.cells if not cell.status.is_left_out}
+            found = results | found
             if wanted <= found.keys() or _is_whole(earlier):
                 break
     return found

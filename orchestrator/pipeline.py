@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from msgspec.structs import replace
 
-from orchestrator.carry import carry_over
+from orchestrator.carry import carry_over, recall_measurement
 from orchestrator.contexts import Contexts, find_named
 from orchestrator.diagnosing import with_diagnosis
 from orchestrator.docker.bases import BaseReader
@@ -117,6 +117,8 @@ def run_matrix(
             _announce(shop, settled, reports)
             carried = partial(carry_over, shop, reports, record) if options.skip_unchanged else None
             cells = run_missing(settled, shop, carried, partial(last_seconds, reports, record.name))
+            if carried and options.measure is None:
+                record = replace(record, measurement=recall_measurement(reports, record, cells.values()))
             cells, record, is_measured = _measure(shop, settled, cells, record, trace)
             with trace.span("judge"):
                 is_cut_short = interrupted.is_set() and (len(cells) < len(settled.plan.cells) or not is_measured)

@@ -98,6 +98,9 @@ def test_samples_do_all_their_work_and_rank_as_a_plain_loop_does(project: Projec
     assert "timing: isolated" in shown
     assert "measured as if it were two cells" in shown
     assert list((project.folder / "cache" / "images").iterdir()) == []
+    again = project.run("--skip-unchanged")
+    assert {cell["carried_from"] for cell in again["cells"]} == {record["id"]}
+    assert again["measurement"] == how
 
 
 @pytest.mark.long

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any, cast
 
 from msgspec.structs import replace
 
-from orchestrator.carry import carry_over
+from orchestrator.carry import carry_over, recall_measurement
 from orchestrator.model import Cell, Settings, Status
-from orchestrator.record import CellInputs, CellRecord, Part, RunRecord, Shard, Smoke
+from orchestrator.record import CellInputs, CellRecord, Measurement, Noise, Part, RunRecord, Shard, Smoke
 from orchestrator.store import Reports
 from tests.unit.records import make_record, make_whole_image
 
@@ -75,6 +75,24 @@ def test_a_night_of_many_parts_is_looked_through(tmp_path: Path, monkeypatch: py
     for hour in range(3):
         save(reports, 0, name="other", id=f"20261129T0{hour}0000Z-abcdef")
     assert carried(reports, monkeypatch) == {}, "behind ten runs nobody looks"
+
+
+def test_how_times_were_taken_comes_with_them_where_all_are_of_one_run(tmp_path: Path) -> None:
+    """Also from a run that had taken them over itself; what was measured on two days has no noise in common."""
+    reports, build = Reports(tmp_path), make_record().cells[0].build
+    on_monday, on_tuesday = (Measurement(7, seed, "a", (Noise("cold", (1.0,), (1.1,), 0.1),)) for seed in (1, 2))
+    old, new = (replace(result("a"), build=build, carried_from=run) for run in RUNS[:2])
+    save(reports, 0, result("a"), result("b"))
+    save(reports, 1, old, result("c"), measurement=on_monday)
+    today = replace(make_record(), id="20261130T000000Z-abcdef")
+    alike, others = (old, replace(old, id="c"), result("b")), (old, replace(new, id="b"))
+    assert recall_measurement(reports, today, alike[:1]) == on_monday
+    assert recall_measurement(reports, today, alike) == on_monday
+    assert recall_measurement(reports, today, others) is None
+    assert recall_measurement(reports, today, [replace(old, carried_from=None)]) is None
+    assert recall_measurement(reports, today, [result("a")]) is None
+    save(reports, 2, new, measurement=on_tuesday, only=("a",))
+    assert recall_measurement(reports, today, alike) is None, "the newest runs that have them timed them differently"
 
 
 def test_an_older_result_does_not_stand_in_for_a_newer_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
