@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from statistics import median
+from typing import TYPE_CHECKING
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -10,6 +11,7 @@ from msgspec.structs import replace
 from bench.fit import samples_of
 from bench.nouns import (
     BAKE,
+    BARE,
     CARRIED,
     FULL,
     FULL_PAGE,
@@ -20,6 +22,7 @@ from bench.nouns import (
     IN_GRAPH,
     LARGE_PLAN,
     MATRIX,
+    NOTHING_KEPT,
     PAGE,
     PLAN,
     REPORT,
@@ -28,7 +31,13 @@ from bench.nouns import (
     Measured,
 )
 
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from bench.nouns import Cost
+
 _CHECKED_THERE = ", `smoke: graph`"
+_PARTS = {NOTHING_KEPT: "steps alone", BARE: "containers alone", WITHOUT_SMOKE: "without checks"}
 _MOST_BYTES = 1_000_000_000
 _MOST_CPU_S = 0.05
 
@@ -40,6 +49,7 @@ class Bar(Struct, frozen=True):
     limit: str
     figure: str | None
     met: bool | None
+    beside: str = ""  # what parts of it take by themselves
 
 
 def make_bars(measured: Measured, real_cells: int) -> list[Bar]:
@@ -85,8 +95,14 @@ def _ratio(measured: Measured, case: Case, contender: str, limit: float, words: 
     promise, bound = f"{words}: time, against `bake --load`", f"≤ {limit:g} of it"
     if not ours or not theirs:
         return Bar(promise, bound, None, None)
-    found = median(cost.wall_s for cost in ours) / median(cost.wall_s for cost in theirs)
-    return Bar(promise, bound, f"{found:.{3 if limit < 1 else 2}f} of it", found <= limit)
+    found = _median_s(ours) / _median_s(theirs)
+    parts = {part: samples_of(measured, case, part) for part in _PARTS} if contender == MATRIX else {}
+    beside = ", ".join(f"{_PARTS[part]} {_median_s(alone) / _median_s(theirs):.2f}" for part, alone in parts.items() if alone)
+    return Bar(promise, bound, f"{found:.{3 if limit < 1 else 2}f} of it", found <= limit, beside)
+
+
+def _median_s(costs: Sequence[Cost]) -> float:
+    return median(cost.wall_s for cost in costs)
 
 
 def _failing(measured: Measured, case: Case) -> Bar:

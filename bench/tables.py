@@ -58,8 +58,8 @@ def render_machine(measured: Measured) -> str:
 def render_bars(measured: Measured, real_cells: int) -> str:
     """Write each promise with its figure; one that is not kept says so."""
     words = {True: "met", False: "**not met**", None: "not measured here"}
-    rows = [(bar.promise, bar.limit, bar.figure or "–", words[bar.met]) for bar in make_bars(measured, real_cells)]  # noqa: RUF001  # a dash for what is unknown
-    return _table(rows, ("what", "bar", "measured", ""))
+    rows = [(bar.promise, bar.limit, bar.figure or "–", words[bar.met], bar.beside) for bar in make_bars(measured, real_cells)]  # noqa: RUF001  # a dash for what is unknown
+    return _table(rows, ("what", "bar", "measured", "", "of it"))
 
 
 def render_rows(measured: Measured) -> str:

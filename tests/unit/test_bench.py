@@ -14,6 +14,7 @@ from bench.nouns import (
     AFTER,
     ALONE,
     BAKE,
+    BARE,
     BEFORE,
     EVIDENCE,
     FULL,
@@ -69,6 +70,7 @@ def make_measured() -> Measured:
         rows.append(Row(Case("tiny", FITTED_ON, "docker", state), ALONE, (make_cost(FITTED_ON, 1, state),)))
         rows += [Row(Case("tiny", n, "docker", state), MATRIX, (make_cost(n, 2, state),) * 3) for n in (1, FITTED_ON, *CHECKED_ON)]
         rows += [Row(Case("tiny", n, "docker", state), BAKE, (Cost(2.0 + n / 4, 0.2, 0.02, results=n),) * 3) for n in (12, 100)]
+    rows.append(Row(Case("tiny", 12, "docker", "cold"), BARE, (Cost(2.5, 0.1, 0.1),)))
     failing = Case("tiny", 12, "docker", "one fails early")
     rows += [Row(failing, MATRIX, (Cost(5.0, 1.0, 0.5, results=11),)), Row(failing, BAKE, (Cost(1.0, 0.1, 0.1, results=0),))]
     commands = (Timed(HELP, (Cost(0.1, 0.1, 0.1), Cost(0.3, 0.1, 0.1), Cost(0.2, 0.1, 0.1))),)
@@ -144,6 +146,7 @@ def test_every_bar_says_whether_it_is_met() -> None:
     unknown = [bar for bar in bars.values() if "base of 300 MB" in bar.promise]
     assert len(unknown) == 5
     assert {(bar.figure, bar.met) for bar in unknown} == {(None, None)}
+    assert bars["12 tiny cells, cold, the engine's own BuildKit: time, against `bake --load`"].beside == "containers alone 0.50"
     assert "not measured here" in render_bars(make_measured(), REAL_CELLS)
     assert all(bar.met is None for bar in make_bars(Measured({}), REAL_CELLS))
 
