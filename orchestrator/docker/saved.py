@@ -15,7 +15,7 @@ from orchestrator.docker.api import ask
 from orchestrator.docker.client import client, engine_errors
 from orchestrator.docker.images import first_port, words_of
 from orchestrator.errors import EngineError
-from orchestrator.measure.image import RawImage, clean_history, makes_layer
+from orchestrator.measure.image import RawImage, align_history, clean_history, makes_layer
 from orchestrator.paths import cache_folder
 
 if TYPE_CHECKING:
@@ -39,13 +39,12 @@ def read_from_engine(engine: Engine, image: str) -> RawImage:
     if missing := set(diff_ids) - set(layers):
         with engine_errors(f"the image {image} cannot be read from the engine"):
             layers |= _read_saved(image, missing)
-    made = [words for words in clean_history(_history(engine, image)) if makes_layer(words)]
     return RawImage(
         digest=found["Id"],
         diff_ids=diff_ids,
         sizes=tuple(layers[diff_id].size for diff_id in diff_ids),
         indices=tuple(layers[diff_id].index for diff_id in diff_ids),
-        instructions=tuple(made) if len(made) == len(diff_ids) else (None,) * len(diff_ids),
+        instructions=align_history(_history(engine, image), len(diff_ids)),
         labels=config.get("Labels") or {},
         command=(*words_of(config.get("Entrypoint")), *words_of(config.get("Cmd"))),
         user=config.get("User") or "",
@@ -55,9 +54,11 @@ def read_from_engine(engine: Engine, image: str) -> RawImage:
     )
 
 
-def _history(engine: Engine, image: str) -> list[str]:
-    """Give the instructions behind an image, oldest first."""
-    return [str(made["CreatedBy"]) for made in reversed(ask(engine, "GET", f"/images/{image}/history"))]
+def _history(engine: Engine, image: str) -> list[tuple[str, str]]:
+    """Give the instructions that made the layers of an image, oldest first, each with its comment."""
+    entries = list(reversed(ask(engine, "GET", f"/images/{image}/history")))
+    words = clean_history(str(made["CreatedBy"]) for made in entries)
+    return [(one, str(made.get("Comment", ""))) for one, made in zip(words, entries, strict=True) if makes_layer(one)]
 
 
 def _read_saved(image: str, wanted: set[str]) -> dict[str, LayerRead]:

@@ -24,6 +24,7 @@ _ARGUMENTS = re.compile(r"(?:RUN )?\|\d+ ")
 _ARGUMENT = re.compile(r"[A-Za-z_]\w*=")
 _NOTHING = "#(nop)"  # as the classic builder begins what runs nothing
 _MOST_VALUES = 200  # of ARG and ENV, that are looked for before a command
+_FILLED_UP = "buildkit.exporter.image.v0"  # of what BuildKit puts behind a history that has fewer entries than the image has layers
 
 
 class LayerSize(Struct, frozen=True):
@@ -103,8 +104,22 @@ def count_base_layers(diff_ids: Sequence[str], bases: Sequence[Sequence[str]]) -
 def instructions_of(history: Sequence[Mapping[str, Any]], layers: int) -> tuple[str | None, ...]:
     """Give the instruction behind each layer, or None for all when the history does not fit."""
     words = clean_history(str(entry.get("created_by", "")) for entry in history)
-    made = [one for one, entry in zip(words, history, strict=True) if not entry.get("empty_layer")]
-    return tuple(made) if len(made) == layers else (None,) * layers
+    comments = [str(entry.get("comment", "")) for entry in history]
+    told = zip(words, comments, history, strict=True)
+    return align_history([(one, comment) for one, comment, entry in told if not entry.get("empty_layer")], layers)
+
+
+def align_history(made: Sequence[tuple[str, str]], layers: int) -> tuple[str | None, ...]:
+    """Give each layer its instruction, from those that made one, each with the comment of its entry.
+
+    A base may come without a history. BuildKit then puts as many entries behind
+    the Dockerfile's as there are layers without one; but those are the base's,
+    which lie below.
+    """
+    if len(made) != layers:
+        return (None,) * layers
+    told = [words for words, comment in made if comment != _FILLED_UP]
+    return (None,) * (layers - len(told)) + tuple(told) if told else tuple(words for words, _ in made)
 
 
 def makes_layer(created_by: str) -> bool:

@@ -106,6 +106,16 @@ def test_a_history_that_does_not_fit_says_nothing() -> None:
     assert instructions_of([{}], 1) == ("",)
 
 
+def test_a_base_without_a_history_leaves_the_dockerfiles_instructions_to_its_own_layers() -> None:
+    """BuildKit fills such a history up at its end, and the base's layer would be the Dockerfile's first."""
+    copied = {"created_by": "COPY a /a # buildkit", "comment": "buildkit.dockerfile.v0"}
+    filled = {"created_by": "[2/2] COPY a /a", "comment": "buildkit.exporter.image.v0"}
+    assert instructions_of([copied, filled], 2) == (None, "COPY a /a")
+    built_on = {"created_by": "RUN /bin/sh -c true # buildkit", "comment": "buildkit.dockerfile.v0"}
+    assert instructions_of([copied, filled, built_on], 3) == (None, "COPY a /a", "RUN true")
+    assert instructions_of([filled], 1) == ("[2/2] COPY a /a",), "of an image that is no Dockerfile's it is all there is"
+
+
 @pytest.mark.parametrize(
     ("bases", "count"),
     [
