@@ -14,6 +14,7 @@ from orchestrator.docker.images import remove_image
 from orchestrator.docker.saved import read_from_engine
 from orchestrator.errors import EngineError
 from orchestrator.measure.image import count_base_layers
+from orchestrator.measure.progress import Progress, make_steps
 from orchestrator.paths import cache_folder
 from orchestrator.strict import parse_json
 
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from orchestrator.docker.process import Signal
 
 _READ_S = 300.0
+_NO_LAYER = ("FROM ", "LINK ")
 _ODD = re.compile(r"[^a-z0-9]+")
 
 
@@ -60,7 +62,11 @@ class BaseReader:
             return layers
 
     def _read(self, source: Source) -> tuple[str, ...]:
-        """Let the builder hand out the base as an image of its own, by a build without a step."""
+        """Let the builder hand out the base as an image of its own, by a build without a step.
+
+        What the base has put off to whoever builds on it (ONBUILD) is done all the
+        same. Those layers lie on top, and are not the base's.
+        """
         base = source.base
         name = f"matrix.local/base:{secrets.token_hex(6)}"
         layout = self._store.prepare(_name_of(source)) if self._builder.exports_oci else None
@@ -70,16 +76,20 @@ class BaseReader:
             by_digest = self._builder.loads_by_copy or source.is_pinned or base.digest in self._pinned
             name_of_base = f"{base.ref}@{base.digest}" if by_digest else base.ref
             folder.joinpath("Dockerfile").write_text(f"FROM {name_of_base}\n")
-            argv = [*self._engine.buildx_argv, "build", "--builder", self._builder.name, "--progress=plain"]
+            argv = [*self._engine.buildx_argv, "build", "--builder", self._builder.name, "--progress=rawjson"]
             argv += ["--platform", source.platform] if source.platform else []
             metadata = folder / "metadata.json"
             argv += ["--metadata-file", str(metadata), "--provenance=false", "--output", output, str(folder)]
-            ended, last = run_unfollowed(argv, timeout_s=_READ_S, cancel=self._cancel)
+            progress = Progress()
+            ended, last = run_unfollowed(argv, timeout_s=_READ_S, cancel=self._cancel, progress=progress)
             found = load_metadata(metadata).bases
+        triggered = _count_triggered(progress)
         if ended.code != 0:
-            message = f"the base {base.ref} cannot be read: {last}"
+            why = ", since its ONBUILD steps fail where they have nothing but the base" if triggered else ""
+            message = f"the base {base.ref} cannot be read{why}: {last}"
             raise EngineError(message)
         layers = self._take_layers(name, layout)
+        layers = layers[: len(layers) - triggered]
         if found and base.digest not in {one.digest for one in found}:
             message = f"the base {base.ref} is now {found[0].digest}, and no longer the {base.digest} that was built on"
             raise EngineError(message)
@@ -92,6 +102,11 @@ class BaseReader:
             return read_from_engine(self._engine, name).diff_ids
         finally:
             remove_image(self._engine, name)
+
+
+def _count_triggered(progress: Progress) -> int:
+    """Count the layers on top of a base that was to be handed out alone: each step but its own is one of ONBUILD."""
+    return sum(not step.instruction.startswith(_NO_LAYER) for step in make_steps(progress))
 
 
 def _name_of(source: Source) -> str:

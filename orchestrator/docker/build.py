@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from orchestrator.docker.builder import Builder
+    from orchestrator.measure.progress import Progress
     from orchestrator.model import Cell, Secret, Settings
 
 _PRUNE_S = 300.0
@@ -194,12 +195,20 @@ def run_unfollowed(  # as `run_build`
     cancel: process.Signal,
     environment: Mapping[str, str] | None = None,
     dockerfile: bytes = b"",
+    progress: Progress | None = None,
 ) -> tuple[process.Exit, str]:
-    """Run a build of which only the end is of interest; give that, and the last that it said, which of one that failed is why."""
+    """Run a build of which only the end is of interest; give that, and the last that it said, which of one that failed is why.
+
+    Whoever wants to know its steps as well gives what they are put into.
+    """
     said: deque[bytes] = deque(maxlen=1)
-    ended = run_build(
-        argv, on_progress=said.append, timeout_s=timeout_s, cancel=cancel, environment=environment, dockerfile=dockerfile
-    )
+
+    def hear(line: bytes) -> None:
+        said.append(line)
+        if progress is not None:
+            progress.feed(line)
+
+    ended = run_build(argv, on_progress=hear, timeout_s=timeout_s, cancel=cancel, environment=environment, dockerfile=dockerfile)
     return ended, said[0].decode("utf-8", "replace")[:300] if said else "no reason given"
 
 

@@ -22,4 +22,4 @@ _INSTALL = re.compile(
 
 def find_install(instruction: str) -> Match[str] | None:
     """Find the words by which an instruction installs something."""
-    return _INSTALL.search(instruction[:_LONGEST]) if instruction.startswith("RUN ") else None
+    return _INSTALL.search(instruction[:_LONGEST]) if instruction.startswith(("RUN ", "ONBUILD RUN ")) else None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from threading import Event
 from types import SimpleNamespace
@@ -36,8 +37,18 @@ class _Builds:
         self.folder, self._digest = folder, digest
         self.asked: list[tuple[str, str]] = []
         self.refusal: list[bytes] | None = None
+        self.steps: tuple[str, ...] = ()
+        self.layers: tuple[str, ...] | None = None
 
     def run(self, argv: list[str], *, on_progress: Callable[[bytes], None], **_: object) -> Exit:
+        for number, name in enumerate(self.steps):
+            vertex = {
+                "digest": f"sha256:{number}",
+                "name": name,
+                "started": "2026-01-01T00:00:00Z",
+                "completed": "2026-01-01T00:00:01Z",
+            }
+            on_progress(json.dumps({"vertexes": [vertex]}).encode())
         if self.refusal is not None:
             for line in self.refusal:
                 on_progress(line)
@@ -53,7 +64,7 @@ class _Builds:
         return self.folder / name
 
     def read(self, _: Path) -> SimpleNamespace:
-        return SimpleNamespace(diff_ids=(f"layer of {self.asked[-1][1]}",))
+        return SimpleNamespace(diff_ids=self.layers or (f"layer of {self.asked[-1][1]}",))
 
 
 def reader(builds: _Builds, driver: str, monkeypatch: pytest.MonkeyPatch) -> BaseReader:
@@ -109,6 +120,32 @@ def test_a_base_that_cannot_be_read_is_unknown_in_the_builders_last_words(tmp_pa
         builds.refusal = said
         with pytest.raises(EngineError, match=rf"^the base python:3\.13 cannot be read: {words}$"):
             read.count_layers((), (Source(BASE),))
+
+
+def test_what_a_base_has_put_off_is_not_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A build of the base alone does its ONBUILD steps as well; of a --link the second half makes no layer."""
+    builds = _Builds(tmp_path)
+    builds.layers = ("base", "triggered", "linked")
+    builds.steps = (
+        "[1/3] FROM python",
+        "[2/3] ONBUILD RUN make",
+        "[3/3] ONBUILD COPY --link a /",
+        "[3/3] LINK ONBUILD COPY --link a /",
+    )
+    read = reader(builds, "docker", monkeypatch)
+    assert read.count_layers(("base", "triggered", "linked", "own"), (Source(BASE),)) == 1
+
+
+def test_of_a_base_whose_put_off_steps_need_more_that_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Such as a file of the context, which a build of the base alone does not have."""
+    builds = _Builds(tmp_path)
+    builds.steps = ("[1/2] FROM python", "[2/2] ONBUILD COPY a /")
+    builds.refusal = [b'ERROR: "/a": not found']
+    words = (
+        'the base python:3.13 cannot be read, since its ONBUILD steps fail where they have nothing but the base: ERROR: "/a": not'
+    )
+    with pytest.raises(EngineError, match=re.escape(words)):
+        reader(builds, "docker", monkeypatch).count_layers((), (Source(BASE),))
 
 
 def test_a_build_says_how_it_asked_for_its_bases() -> None:

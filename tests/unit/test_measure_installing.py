@@ -33,6 +33,12 @@ def test_installations_are_found(command: str) -> None:
     assert find_install(f"RUN {command}")
 
 
+def test_an_installation_that_a_base_has_put_off_is_one() -> None:
+    """BuildKit tells of it with ONBUILD before it."""
+    assert find_install("ONBUILD RUN pip install -r requirements.txt")
+    assert find_install("ONBUILD COPY pip install /") is None
+
+
 @pytest.mark.parametrize(
     "instruction",
     [
