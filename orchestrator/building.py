@@ -27,6 +27,7 @@ from orchestrator.docker.nodes import tell_emulation
 from orchestrator.docker.pulse import GONE
 from orchestrator.events import Event
 from orchestrator.failures import BuildFailure, classify_failure, find_foreign_base
+from orchestrator.measure.heredocs import with_heredocs
 from orchestrator.measure.installs import InstallLog, Origin
 from orchestrator.measure.lines import Lines
 from orchestrator.measure.progress import Progress, export_seconds, find_bases, make_steps, pull_seconds
@@ -168,7 +169,7 @@ def take_built(shop: Workshop, cell: Cell, followed: Followed, metadata: BuildMe
     build = replace(_make_build(followed.progress, at_once, followed.wall_s), **_platform(shop, cell))
     if metadata.bases is None:
         metadata = replace(metadata, bases=find_bases(followed.progress))
-    build = with_usage(build, metadata.usage)
+    build = with_heredocs(with_usage(build, metadata.usage), metadata.commands)
     refs = [base.ref for base in metadata.bases or ()]
     build = replace(build, foreign_base=find_foreign_base(followed.progress.warnings, build.platform, refs))
     return Built(build, metadata, None, None, followed.origins)

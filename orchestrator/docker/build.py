@@ -13,6 +13,7 @@ from msgspec.structs import replace
 from orchestrator.docker import process
 from orchestrator.docker.engine import child_environment
 from orchestrator.errors import UsageError
+from orchestrator.measure.heredocs import parse_commands
 from orchestrator.measure.unfold import Unfolder
 from orchestrator.measure.usage import parse_usage
 from orchestrator.model import LABEL
@@ -249,6 +250,7 @@ class BuildMetadata(Struct, frozen=True):
     digest: str | None = None
     bases: tuple[Base, ...] | None = None  # unknown where no provenance is told, as by buildx 0.13
     usage: Mapping[str, Usage] = field(default_factory=dict)
+    commands: Mapping[str, str] = field(default_factory=dict)  # what the shell of each step is given, by the step's digest
     sources: tuple[Source, ...] = ()
 
 
@@ -271,6 +273,7 @@ def make_metadata(data: dict[str, Any]) -> BuildMetadata:
         digest=data.get("containerimage.digest"),
         bases=tuple(dict.fromkeys(source.base for source in sources)) if is_known else None,
         usage=parse_usage(provenance),
+        commands=parse_commands(provenance),
         sources=sources,
     )
 

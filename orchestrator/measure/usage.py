@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import replace
 
+from orchestrator.measure.provenance import defined_steps, within
 from orchestrator.record import Usage
 
 if TYPE_CHECKING:
@@ -20,17 +21,10 @@ if TYPE_CHECKING:
 
 def parse_usage(provenance: Any) -> dict[str, Usage]:  # noqa: ANN401  # JSON is anything
     """Read the usage of each step by its digest; what is not as BuildKit writes it says nothing."""
-    described = _within(provenance, "buildDefinition", "internalParameters", "buildConfig") or _within(provenance, "buildConfig")
-    digests = _within(described, "digestMapping")
-    definition = _within(described, "llbDefinition")
-    if not isinstance(digests, dict) or not isinstance(definition, list):
-        return {}
-    by_step = {step: digest for digest, step in digests.items() if isinstance(step, str)}
     found: dict[str, Usage] = {}
-    for one in definition:
-        digest = by_step.get(str(_within(one, "id")))
-        samples = _within(one, "resourceUsage", "samples")
-        if digest and isinstance(samples, list) and (usage := _sum_up(samples)) != Usage():
+    for digest, one in defined_steps(provenance):
+        samples = within(one, "resourceUsage", "samples")
+        if isinstance(samples, list) and (usage := _sum_up(samples)) != Usage():
             found[digest] = usage
     return found
 
@@ -63,12 +57,6 @@ def _highest(samples: list[Any], kind: str, name: str) -> int | None:
 
 def _numbers(samples: list[Any], kind: str, name: str) -> Iterator[int]:
     for sample in samples:
-        value = _within(sample, kind, name)
+        value = within(sample, kind, name)
         if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
             yield value
-
-
-def _within(data: Any, *keys: str) -> Any:  # noqa: ANN401  # as above
-    for key in keys:
-        data = data.get(key) if isinstance(data, dict) else None
-    return data

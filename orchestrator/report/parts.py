@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
+from orchestrator.measure.heredocs import is_cut
 from orchestrator.measure.image import base_layers_of, total
 from orchestrator.measure.installing import find_install
 from orchestrator.measure.periods import covered_s
@@ -81,7 +82,7 @@ def stack_times(record: RunRecord) -> tuple[Stacked, ...]:
 def _parts_of_time(cell: CellRecord, build: Build) -> tuple[float | None, ...]:
     wall = max(0.0, build.wall_s)
     pull = None if build.pull_s is None else min(max(0.0, build.pull_s), wall)
-    if not build.steps:
+    if not build.steps or any(step.outcome != "cached" and is_cut(step) for step in build.steps):
         return pull, None, None, None
     installing = min(_installing_s(build), wall)
     compiling = _compiling_s(cell.image) if installing else 0.0

@@ -96,11 +96,13 @@ def test_steps_that_install_are_known_by_their_words(steps: tuple[Step, ...], pa
 
 
 def test_what_nobody_timed_is_not_told_apart() -> None:
-    """A failed build has no packages to ask, an old one no steps, a compile may have no time."""
+    """A failed build has no packages to ask, an old one no steps, a compile may have no time, a heredoc may install anything."""
     install = (step("RUN pip install x", 1, 4),)
     build = Build("shared", 1, 10.0, started_at=STARTED, pull_s=1.0, steps=install)
     assert times_of(build, None) == ((1.0, None, None, 5.0), 4.0)
     assert times_of(replace(build, steps=()), None) == ((1.0, None, None, None), 9.0)
+    heredoc = (*install, step("RUN <<EOT (set -e...)", 5, 4))
+    assert times_of(replace(build, steps=heredoc), make_image(1)) == ((1.0, None, None, None), 9.0)
     assert times_of(replace(build, pull_s=None), make_image(1)) == ((None, 0.0, 4.0, None), 6.0)
     untimed = replace(make_image(1), packages=Packages(python=(Package("x", "1", "sdist"),)))
     assert times_of(build, untimed)[0] == (1.0, None, None, 5.0)
