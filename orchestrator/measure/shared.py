@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 _NEVER = datetime.max.replace(tzinfo=UTC)
 _ONE_RUN = timedelta(microseconds=5)  # by which two builds' words of how long one step ran may differ: each moves its clock
+_APART = timedelta(seconds=1)  # by which those clocks are, at the most
 
 
 class _Seen(Struct, frozen=True):
@@ -82,6 +83,15 @@ def _length(period: Period) -> timedelta:
     return period[1] - period[0]
 
 
+def _is_one_run(one: Period, other: Period, *, of_pods: bool) -> bool:
+    """Tell whether two cells saw one run of a step, each by its own clock, between which a short one may be over."""
+    overlap = one[0] < other[1] and other[0] < one[1]
+    as_long = abs(_length(one) - _length(other)) <= _ONE_RUN
+    if overlap:
+        return as_long or not of_pods
+    return as_long and abs(one[0] - other[0]) <= _APART
+
+
 def _with_shares(cell: str, build: Build, seen: Mapping[str, list[_Seen]], ran: Mapping[str, str], *, of_pods: bool) -> Build:
     steps = tuple(_place(cell, step, seen, ran, of_pods=of_pods) for step in build.steps)
     own = [period for step in steps if step.outcome == "executed" and (period := period_of(step))]
@@ -98,9 +108,7 @@ def _place(cell: str, step: Step, seen: Mapping[str, list[_Seen]], ran: Mapping[
     period = period_of(step)
     if step.outcome == "cached" or not step.digest or period is None:
         return step
-    together = [one for one in seen[step.digest] if one.period[0] < period[1] and period[0] < one.period[1]]
-    if of_pods:
-        together = [one for one in together if abs(_length(one.period) - _length(period)) <= _ONE_RUN]
+    together = [one for one in seen[step.digest] if _is_one_run(one.period, period, of_pods=of_pods)]
     known = ran.get(step.digest)
     first = min(together, key=lambda one: one.began, default=None)
     runner = known if known in {one.cell for one in together} else first.cell if first else cell

@@ -57,6 +57,17 @@ def test_a_step_that_three_cells_share_is_the_work_of_one() -> None:
     assert times(c) == (0.5, 3, 3.5)
 
 
+def test_a_step_that_is_over_between_two_clocks_is_the_work_of_one() -> None:
+    """As a builder told it of three cells: each build has a clock of its own, and a COPY takes less than they are apart."""
+    copies = [("a", 20.473845, 0.003268), ("b", 20.477164, 0.003269), ("c", 20.467338, 0.003269)]
+    cells = [make_cell(name, 17.9, 4.1, ("common", first, first + took_s)) for name, first, took_s in copies]
+    found = share_work(cells, {"common": "c"})
+    assert [outcomes(cell) for cell in found] == [[("joined", "c")], [("joined", "c")], [("executed", None)]]
+    later = [*cells[:2], make_cell("c", 17.9, 4.1, ("common", 25.467338, 25.470607))]
+    found = share_work(later, {"common": "c"})
+    assert [outcomes(cell) for cell in found] == [[("executed", None)], [("joined", "a")], [("executed", None)]]
+
+
 def test_the_same_step_in_two_pods_is_the_work_of_both() -> None:
     """As two pods told it of four cells: who joined has its runner's duration to the microsecond, by another clock."""
     cells = [
