@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from orchestrator.judge.packages import find_compiled
-from orchestrator.judge.times import floor_of, is_figure, medians_of
+from orchestrator.judge.times import floor_of, is_figure, is_from, medians_of
 from orchestrator.model import Status
 from orchestrator.rules import BYTES, COUNT, METRICS, OUTCOME, SECONDS, SHARE
 from orchestrator.smoke.words import shorten
@@ -89,9 +89,9 @@ def _time_of(cell: CellRecord, metric: str) -> Figure:
 
 def _share_of(cell: CellRecord) -> Figure:
     """Give the longest step's share of what all steps that ran took."""
-    steps = cell.build.steps if cell.build else ()
-    times = [step.duration_s for step in steps if step.outcome != "cached" and is_figure(step.duration_s)]
-    if not sum(times):
+    ran = [step for step in (cell.build.steps if cell.build else ()) if step.outcome != "cached"]
+    times = [step.duration_s for step in ran if is_figure(step.duration_s)]
+    if not sum(times) or all(map(is_from, ran)):  # to look for a base takes a moment also where it is there
         return _unknown(SHARE, "ran no step: all came from the cache")
     return Figure(max(times) / sum(times), SHARE, f"the longest of {len(times)} steps that ran", ranked=True)
 

@@ -77,9 +77,9 @@ def build_time_of(cell: CellRecord) -> BuildTime:
 
 def _cached_steps(build: Build) -> int:
     """Count the steps that a build on a fresh machine would have run; its bases are the registry's work."""
-    return sum(step.outcome == "cached" and not _is_from(step) for step in build.steps)
+    return sum(step.outcome == "cached" and not is_from(step) for step in build.steps)
 
 
-def _is_from(step: Step) -> bool:
+def is_from(step: Step) -> bool:
     """Tell whether a step merely names a base."""
     return step.instruction.upper().startswith("FROM ")

@@ -150,6 +150,9 @@ def test_the_longest_step_is_a_share_of_all_that_ran() -> None:
     assert (figure.value, figure.unit, figure.how) == (0.75, "share", "the longest of 2 steps that ran")
     cached = replace(cell("slim", 1), build=replace(make_build(), steps=steps[2:]))
     assert figure_of(cached, "longest_step").note == "ran no step: all came from the cache"
+    looked_for = replace(steps[0], instruction="FROM python:3.13-slim@sha256:ab", duration_s=0.02)
+    only_base = replace(cached, build=replace(make_build(), steps=(looked_for, steps[2])))
+    assert figure_of(only_base, "longest_step").note == "ran no step: all came from the cache"
 
 
 def floor(metric: str, one: CellRecord, other: CellRecord, noise: float | None = 0.03) -> tuple[float | None, str | None]:
