@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from math import isfinite
+from math import inf, isfinite
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
@@ -11,7 +11,7 @@ from msgspec import Struct
 from orchestrator.measure.heredocs import is_cut
 from orchestrator.measure.image import base_layers_of, total
 from orchestrator.measure.installing import find_install
-from orchestrator.measure.periods import covered_s
+from orchestrator.measure.periods import covered_s, without
 from orchestrator.measure.shared import period_of
 from orchestrator.report.table import Table, seconds
 from orchestrator.smoke.words import one_line
@@ -20,7 +20,8 @@ from orchestrator.units import megabytes
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from orchestrator.record import Build, CellRecord, Image, RunRecord
+    from orchestrator.measure.periods import Period
+    from orchestrator.record import Build, CellRecord, Image, RunRecord, Step
 
 UNTOLD = "not told apart"
 SIZES = ("base", "packages", "app", "waste")
@@ -84,24 +85,27 @@ def _parts_of_time(cell: CellRecord, build: Build) -> tuple[float | None, ...]:
     pull = None if build.pull_s is None else min(max(0.0, build.pull_s), wall)
     if not build.steps or any(step.outcome != "cached" and is_cut(step) for step in build.steps):
         return pull, None, None, None
-    installing = min(_installing_s(build), wall)
+    installs = _periods_of(build, lambda step: find_install(step.instruction) is not None)
+    installing = min(covered_s(installs), wall)
     compiling = _compiling_s(cell.image) if installing else 0.0
     compiling = None if compiling is None else min(compiling, installing)
     if pull is None:
         return None, compiling, None if compiling is None else installing - compiling, None
-    pull = min(pull, wall - installing)
+    pull = min(pull, _besides_s(build, installs), wall - installing)
     return pull, compiling, None if compiling is None else installing - compiling, wall - installing - pull
 
 
-def _installing_s(build: Build) -> float:
-    """Give the time that steps took which install packages, be it here or in the cell that was waited for."""
+def _periods_of(build: Build, is_meant: Callable[[Step], bool]) -> list[Period]:
+    """Give when steps ran of a kind, be it here or in the cell that was waited for, as far as that was within this build."""
     began = build.started_at or _LONGEST_AGO
-    periods = [
-        period
-        for step in build.steps
-        if step.outcome != "cached" and find_install(step.instruction) and (period := period_of(step)) is not None
-    ]
-    return covered_s((max(first, began), last) for first, last in periods)
+    ran = [period for step in build.steps if step.outcome != "cached" and is_meant(step) and (period := period_of(step))]
+    return [(max(first, began), last) for first, last in ran if last > began]
+
+
+def _besides_s(build: Build, installs: Sequence[Period]) -> float:
+    """Give the time that bases may have been fetched in while nothing was installed; without limit where no step tells."""
+    fetches = _periods_of(build, lambda step: step.instruction.startswith("FROM "))
+    return covered_s(without(fetches, installs)) if fetches else inf
 
 
 def _compiling_s(image: Image | None) -> float | None:

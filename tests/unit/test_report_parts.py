@@ -95,6 +95,15 @@ def test_steps_that_install_are_known_by_their_words(steps: tuple[Step, ...], pa
     assert times_of(build, make_image(1)) == (parts, 0)
 
 
+def test_a_pull_beside_an_installation_is_not_counted_again() -> None:
+    """As a build of two bases told it: one was fetched while the other stage installed, and what came then is the rest."""
+    fetch, install, last = step("FROM python", 0.1, 3.5), step("RUN pip install x", 0.1, 3.4), step("RUN make", 4, 1.3)
+    build = Build("shared", 1, 5.4, started_at=STARTED, pull_s=3.4, steps=(fetch, install, last))
+    assert times_of(build, make_image(1)) == ((0.1, 0.0, 3.4, 1.9), 0)
+    joined = replace(build, steps=(replace(fetch, outcome="cached"), install, last))
+    assert times_of(joined, make_image(1))[0] == (2.0, 0.0, 3.4, 0.0), "where no step tells when it was, it may have been besides"
+
+
 def test_what_nobody_timed_is_not_told_apart() -> None:
     """A failed build has no packages to ask, an old one no steps, a compile may have no time, a heredoc may install anything."""
     install = (step("RUN pip install x", 1, 4),)
