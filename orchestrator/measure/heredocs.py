@@ -14,7 +14,8 @@ if TYPE_CHECKING:
 
     from orchestrator.record import Build, Step
 
-_HEREDOC = re.compile(r"""((?:ONBUILD )?RUN (?:--\S+ )*)(?:.*\s)?\d*<<-?["']?[\w.]+["']?(?:\s|$)""")
+_HEREDOC = re.compile(r"""((?:ONBUILD )?RUN (?:--\S+ )*+)(?:.*\s)?\d*<<-?["']?[\w.]+["']?(?:\s|$)""")
+_FILE = "/dev/pipes/"  # where a heredoc that begins with #! lies, which the provenance does not show
 
 
 def is_cut(step: Step) -> bool:
@@ -27,7 +28,7 @@ def parse_commands(provenance: Any) -> dict[str, str]:  # noqa: ANN401  # JSON i
     found: dict[str, str] = {}
     for digest, one in defined_steps(provenance):
         argv = within(one, "op", "Op", "exec", "meta", "args")
-        if isinstance(argv, list) and len(argv) > 1 and isinstance(argv[-1], str):
+        if isinstance(argv, list) and len(argv) > 1 and isinstance(argv[-1], str) and not argv[-1].startswith(_FILE):
             found[digest] = argv[-1]
     return found
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from orchestrator.docker.build import make_metadata
 from orchestrator.measure.heredocs import is_cut, with_heredocs
 from orchestrator.record import Build, Step
+from tests.pace import slowness
 
 WHOLE = "set -e\npip install  flask\n"
 
@@ -32,7 +35,7 @@ def test_a_heredoc_is_told_with_all_its_lines() -> None:
     assert not is_cut(found)
 
 
-@pytest.mark.parametrize("argv", [["/dev/pipes/EOT"], None, "sh -c x", ["/bin/sh", "-c", 7], []])
+@pytest.mark.parametrize("argv", [["/bin/sh", "-c", "/dev/pipes/EOT"], ["make"], None, "sh -c x", ["/bin/sh", "-c", 7], []])
 def test_one_that_the_provenance_does_not_tell_stays_cut(argv: object) -> None:
     """As with a `#!` line, by which the heredoc becomes a file of its own."""
     (found,) = told(argv).steps
@@ -46,6 +49,14 @@ def test_what_is_no_heredoc_is_left_alone(name: str) -> None:
     build = Build("shared", 1, 1.0, steps=(step(name),))
     assert with_heredocs(build, {"sha256:a": "something else"}) == build
     assert not is_cut(build.steps[0])
+
+
+@pytest.mark.parametrize("words", ["--a ", "1", "1 ", "< "])
+def test_a_hostile_instruction_takes_no_time(words: str) -> None:
+    """A base may put off any that it likes."""
+    began = time.process_time()
+    assert not is_cut(step("RUN " + words * 100_000))
+    assert time.process_time() - began < 1 * slowness()
 
 
 @pytest.mark.parametrize("name", ["RUN python3 <<-'EOF'", "ONBUILD RUN <<EOT (a)", "RUN cat 3<<A <<B > x"])
