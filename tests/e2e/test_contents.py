@@ -123,6 +123,28 @@ def test_sizes_are_those_of_the_registrys_manifest_and_of_the_unpacked_tree(plac
     assert image["wasted_bytes"] == hidden  # deleted, deleted, and stored again longer
 
 
+def test_what_a_base_has_put_off_lies_over_it_and_a_heredoc_says_all_that_it_runs(placed: Project) -> None:
+    """ONBUILD makes layers in a build of the base alone, too; the name of a heredoc's step has its first line only."""
+    if placed.place not in ("containerd", "classic"):
+        pytest.skip("the base is made in an engine")
+    name = f"matrix-tests-onbuild-{time.time_ns()}"
+    base = placed.folder / "base.Dockerfile"
+    base.write_text(DOCKERFILE + "ONBUILD RUN echo 12345 > /later\n")
+    placed.docker(
+        "buildx", "build", "--quiet", "--load", "--provenance=false", "--tag", name, "--file", str(base), str(placed.folder)
+    )
+    try:
+        placed.folder.joinpath("Dockerfile").write_text(f"FROM {name}\nRUN <<EOT\necho one\necho two > /own\nEOT\n")
+        placed.write()
+        cell = placed.run("--no-smoke")["cells"][0]
+    finally:
+        placed.docker("image", "rm", "--force", name)
+    *_, later, own = cell["image"]["layers"]
+    assert (later["instruction"], own["instruction"]) == ("RUN echo 12345 > /later", "RUN echo one echo two > /own")
+    assert cell["image"]["over_base_bytes"] == later["uncompressed_bytes"] + own["uncompressed_bytes"]
+    assert cell["build"]["steps"][-1]["instruction"] == own["instruction"]
+
+
 def fetch_bytes(url: str) -> bytes:
     """Fetch something from the registry on the loopback."""
     accepts = "application/vnd.oci.image.manifest.v1+json, application/vnd.docker.distribution.manifest.v2+json"
