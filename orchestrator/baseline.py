@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from orchestrator.disk import write_whole
 from orchestrator.errors import StoreError, UsageError, unreadable
 from orchestrator.figures import load_figures
-from orchestrator.paths import held
+from orchestrator.paths import discard, held
 from orchestrator.store import BASELINES, RunFolder
 from orchestrator.strict import parse_json
 
@@ -129,7 +129,8 @@ def choose_baseline(reports: Reports, run: RunFolder) -> RunRecord:
 def forget_baselines(reports: Reports) -> None:
     """Go back to the last good run, for every matrix that has runs here."""
     with held(_LOCK):
-        (reports.path / BASELINES).unlink(missing_ok=True)
+        if why := discard(reports.path / BASELINES):
+            raise StoreError(why)
 
 
 def _save_choices(reports: Reports, chosen: Mapping[str, str]) -> None:

@@ -22,6 +22,7 @@ from orchestrator.names import spelled_run_id
 from orchestrator.ours import can_tell
 from orchestrator.paths import cache_folder, is_held, look_at_runs, remove_folder, run_lock
 from orchestrator.store import Reports
+from orchestrator.units import count
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -68,9 +69,9 @@ def clean_up(file: Path, reports: Path | None, asked: Asked) -> Iterator[str]:
     if was_made_here(engine, spec.name) and not living:
         yield _remove("builder", spec.name, partial(remove_builder, engine), refused)
     if reports is not None:
-        count, why = Reports(reports).remove_all(is_over)
+        gone, why = Reports(reports).remove_all(is_over)
         refused += why
-        yield from (f"removed {count} stored runs", *why)
+        yield from (f"removed {count(gone, 'stored run')}", *why)
     yield from (f"left alone: run {spelled_run_id(run)}, which is under way, and the builder" for run in sorted(living))
     yield from _say_what_stays(engine, only, asked, is_over)
     if refused:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import errno
 import gc
 import os
 import signal
@@ -15,7 +16,7 @@ from typer.core import TyperCommand
 
 from orchestrator import __version__
 from orchestrator.commands.printing import print_result, tell, write_anything
-from orchestrator.disk import NO_ROOM
+from orchestrator.disk import NO_ROOM, REFUSED
 from orchestrator.errors import ConfigError, ExitCode, MatrixError
 from orchestrator.progress.say import open_closed
 
@@ -93,16 +94,26 @@ def main() -> None:
         tell(str(error) if isinstance(error, ConfigError) else f"matrix: {error}")
         sys.exit(error.exit_code)
     except Exception as error:  # noqa: BLE001  # the last resort: anything else is our own bug
-        if isinstance(error, OSError) and error.errno in NO_ROOM:
-            tell(f"matrix: no room left on the disk for {error.filename or 'standard output'}")
-            sys.exit(ExitCode.ENGINE)
-        if isinstance(error, OSError) and "--install-completion" in sys.argv:  # typer writes it, and knows of no disk that refuses
-            tell(f"matrix: {error.filename} cannot be written: {error.strerror}; --show-completion prints what belongs there")
-            sys.exit(ExitCode.USAGE)
+        if isinstance(error, OSError) and (words := _explain(error)):
+            tell(f"matrix: {words}")
+            sys.exit(ExitCode.ENGINE if error.errno in NO_ROOM else ExitCode.USAGE)
         import traceback  # noqa: PLC0415  # it takes a tenth of what --help takes
 
         tell(f"{traceback.format_exc()}matrix {__version__}: this is a bug in matrix; please report the lines above")
         sys.exit(ExitCode.BUG)
+
+
+def _explain(error: OSError) -> str | None:
+    """Say what the system refused, where somebody can mend that."""
+    if error.errno in NO_ROOM:
+        return f"no room left on the disk for {error.filename or 'standard output'}"
+    if "--install-completion" in sys.argv:  # typer writes it, and knows of no disk that refuses
+        return f"{error.filename} cannot be written: {error.strerror}; --show-completion prints what belongs there"
+    if error.errno in REFUSED and error.filename:
+        return f"{error.filename} may not be used: {error.strerror}"
+    if error.errno == errno.ENOENT and not error.filename:  # only the system's own question has no name
+        return "the working folder is not there any more; change into one that is"
+    return None
 
 
 def _end() -> None:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
+REFUSED = (errno.EACCES, errno.EPERM, errno.EROFS)  # by the rights of a file or of a folder on the way to it
 _DEVICES, _PROCESSES = Path("/dev"), Path("/proc")  # a file reached by a name there is somebody's output, and stays the same file
 _DRAFT_BYTES = 4
 _DRAFT = re.compile(rf"\..+\.[0-9a-f]{{{2 * _DRAFT_BYTES}}}")
@@ -49,20 +50,33 @@ def write_result(path: Path, pieces: Iterable[bytes]) -> None:
     Behind a link that is the file itself, and the link stays. A pipe or a device takes what it is given.
     """
     with disk_errors(path):
-        is_there, folder = path.exists(), path.parent.resolve()
-        if is_there and (not path.is_file() or folder == _DEVICES or folder.is_relative_to(_PROCESSES)):
+        if _takes_as_it_is(path):
             with path.open("wb") as file:
                 file.writelines(pieces)
         else:
-            target = Path(os.path.realpath(path)) if path.is_symlink() else path
-            write_pieces(target, pieces, path.stat().st_mode & 0o7777 if is_there else None)
+            write_pieces(_behind_link(path), pieces, path.stat().st_mode & 0o7777 if path.exists() else None)
 
 
 def check_place(path: Path) -> None:
-    """See that there is a folder for a file that somebody named, before hours of work are to be written into it."""
-    if path.is_dir() or not path.parent.is_dir():
-        message = f"{path} cannot be written: {'it is a folder' if path.is_dir() else f'there is no folder {path.parent}'}"
+    """See that a file that somebody named can be written, before hours of work are to be written into it."""
+    with disk_errors(path):
+        if path.is_dir() or not path.parent.is_dir():
+            message = f"{path} cannot be written: {'it is a folder' if path.is_dir() else f'there is no folder {path.parent}'}"
+            raise UsageError(message)
+        place = path if _takes_as_it_is(path) else _behind_link(path).parent
+    if not os.access(place, os.W_OK):
+        message = f"{path} cannot be written: {place} may not be changed"
         raise UsageError(message)
+
+
+def _takes_as_it_is(path: Path) -> bool:
+    """Tell whether a file is written where it is, not replaced: a pipe, a device, or somebody's output."""
+    folder = path.parent.resolve()
+    return path.exists() and (not path.is_file() or folder == _DEVICES or folder.is_relative_to(_PROCESSES))
+
+
+def _behind_link(path: Path) -> Path:
+    return Path(os.path.realpath(path)) if path.is_symlink() else path
 
 
 def forget_drafts(folder: Path) -> None:

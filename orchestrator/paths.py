@@ -54,6 +54,28 @@ def remove_folder(folder: Path) -> None:
             shutil.rmtree(folder)
 
 
+def discard(place: Path) -> str | None:
+    """Remove a folder, a file or a link, if it is there; say why it stays."""
+    try:
+        if place.is_dir() and not place.is_symlink():
+            remove_folder(place)
+        elif os.path.lexists(place):  # a read-only disk refuses to remove even what is not there
+            place.unlink(missing_ok=True)
+    except OSError as error:
+        return f"{place} could not be removed: {error.strerror or error}"
+    return None
+
+
+def is_file(path: Path, *, unless_hidden: bool = True) -> bool:
+    """Tell whether there is a file; a name that no system takes has none, and a folder that may not be looked into as told."""
+    try:
+        return path.is_file()
+    except PermissionError:
+        return not unless_hidden
+    except OSError:
+        return False
+
+
 def forget_old(folder: Path, age_s: float) -> None:
     """Remove what has not been written for so long from a folder of the cache."""
     latest = time.time() - age_s

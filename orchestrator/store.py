@@ -17,7 +17,7 @@ from msgspec.structs import replace
 from orchestrator.disk import disk_errors, forget_drafts, write_pieces, write_whole
 from orchestrator.errors import StoreError, UsageError, did_you_mean, unreadable
 from orchestrator.names import folder_name, is_run_id, make_run_id
-from orchestrator.paths import remove_folder
+from orchestrator.paths import discard, is_file
 from orchestrator.pieces import Sharing, cut_record
 from orchestrator.record import CellRecord, RunRecord
 from orchestrator.redact import Redactor
@@ -131,7 +131,7 @@ class RunFolder:
 
     def load(self) -> RunRecord:
         """Read run.json, and the cells of a run that did not get to its end."""
-        path = self._check(self.path / "run.json")
+        path = self._check(self.path / _RECORD)
         record = load_run(path)
         if record.finished_at is not None:
             return record
@@ -237,7 +237,7 @@ class Reports:
         ids = self.run_ids()
         is_path = os.sep in name or name in (os.curdir, os.pardir)
         folder = Path(name).parent if Path(name).name == _RECORD else Path(name)
-        if _is_file(folder / _RECORD) and (is_path or name not in ids):
+        if is_file(folder / _RECORD) and (is_path or name not in ids):
             return RunFolder(folder.resolve())
         if is_path:
             message = f"'{name}' is not the folder of a run: there is no {folder / _RECORD}"
@@ -266,10 +266,13 @@ class Reports:
 
     def run_ids(self) -> list[str]:
         """List the stored runs, oldest first."""
-        folder = self.runs
-        if not folder.is_dir():
+        try:
+            names = [item.name for item in self.runs.iterdir() if is_run_id(item.name)]
+        except (FileNotFoundError, NotADirectoryError):
             return []
-        return sorted(item.name for item in folder.iterdir() if is_run_id(item.name) and (item / "run.json").is_file())
+        except OSError as error:
+            raise unreadable(self.runs, error) from error
+        return sorted(name for name in names if is_file(self.runs / name / _RECORD, unless_hidden=False))
 
     def point_latest(self, run: RunFolder) -> None:
         """Let `latest` point to the newest run; two runs at once leave one of them. One that lies elsewhere is none of these."""
@@ -281,25 +284,15 @@ class Reports:
             link.replace(self.path / LATEST)
 
     def remove_all(self, wanted: Callable[[str], bool]) -> tuple[int, list[str]]:
-        """Remove the stored runs that are wanted gone; give how many there were, and why others could not be removed."""
-        gone, kept = 0, []
-        for run in filter(wanted, self.run_ids()):
-            place = self.runs / run
-            try:
-                place.unlink(missing_ok=True) if place.is_symlink() else remove_folder(place)
-                gone += 1
-            except OSError as error:
-                kept.append(f"the stored run {place} could not be removed: {error.strerror or error}")
+        """Remove the stored runs that are wanted gone; give how many there were, and why something could not be removed."""
+        runs = [self.runs / run for run in self.run_ids() if wanted(run)]
+        kept = [f"the stored run {why}" for why in map(discard, runs) if why]
+        gone = len(runs) - len(kept)
+        return gone, [*kept, *(why for why in map(discard, self._pointers()) if why)]
+
+    def _pointers(self) -> Iterator[Path]:
+        """Name the files that are about runs which are not here any more."""
         if not self.run_ids():
-            (self.path / BASELINES).unlink(missing_ok=True)
+            yield self.path / BASELINES
         if not (self.path / LATEST).exists():
-            (self.path / LATEST).unlink(missing_ok=True)
-        return gone, kept
-
-
-def _is_file(path: Path) -> bool:
-    """Tell whether there is a file; a name that no system takes, or a folder that may not be looked into, has none."""
-    try:
-        return path.is_file()
-    except OSError:
-        return False
+            yield self.path / LATEST

@@ -163,6 +163,25 @@ def test_what_is_gone_is_fine(engine: FakeEngine) -> None:
 
 
 @pytest.mark.usefixtures("engine")
+def test_pointers_to_runs_that_may_not_be_removed_stop_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The runs belong to one user, the folder around them to another; what is under way is said all the same."""
+    (tmp_path / "runs").mkdir()
+    (tmp_path / "latest").symlink_to(f"runs/{RUN}")
+    (tmp_path / "baselines.json").touch()
+
+    def refuse(path: Path, *, missing_ok: bool) -> None:
+        raise PermissionError(13, "Permission denied", str(path), missing_ok)
+
+    monkeypatch.setattr(Path, "unlink", refuse)
+    assert clean_in_part(tmp_path) == [
+        "removed 0 stored runs",
+        f"{tmp_path}/baselines.json could not be removed: Permission denied",
+        f"{tmp_path}/latest could not be removed: Permission denied",
+        "2 of the things to remove could not be removed",
+    ]
+
+
+@pytest.mark.usefixtures("engine")
 def test_a_stored_run_that_may_not_be_removed_stops_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The others go, and the sentence names it."""
     for run in (RUN, OVER):
@@ -175,9 +194,9 @@ def test_a_stored_run_that_may_not_be_removed_stops_nothing(tmp_path: Path, monk
         folder.joinpath("run.json").unlink()
         folder.rmdir()
 
-    monkeypatch.setattr("orchestrator.store.remove_folder", refuse)
+    monkeypatch.setattr("orchestrator.paths.remove_folder", refuse)
     assert clean_in_part(tmp_path) == [
-        "removed 1 stored runs",
+        "removed 1 stored run",
         f"the stored run {tmp_path}/runs/{OVER} could not be removed: Permission denied",
         "1 of the things to remove could not be removed",
     ]

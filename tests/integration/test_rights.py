@@ -1,0 +1,98 @@
+"""Files and folders that the user of a command may not use: what another user's run has left, a disk that is read-only."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+from orchestrator.store import BASELINES, Reports
+from tests.unit.records import run_json
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+OLD, NEW = "20261120T050607Z-abc122", "20261121T050607Z-abc123"
+MATRIX = [sys.executable, "-c", "from orchestrator.cli import main; main()"]
+WITHOUT_POWER = ["setpriv", "--bounding-set", "-all", "--inh-caps", "-all"]  # root without what lets it pass all rights
+
+
+def end_of(*words: str, folder: Path) -> tuple[int, str]:
+    """Run a command as a user for whom rights count; give its exit code and what it said."""
+    argv = [*(WITHOUT_POWER if os.geteuid() == 0 else ()), *MATRIX, *words]
+    done = subprocess.run(argv, cwd=folder, capture_output=True, text=True, check=False)
+    assert "Traceback" not in done.stderr
+    return done.returncode, done.stdout + done.stderr
+
+
+@pytest.fixture
+def reports(tmp_path: Path) -> Iterator[Reports]:
+    """Give two stored runs, whose folders can be removed at the end."""
+    stored = Reports(tmp_path / "reports")
+    for run in map(stored.run, (OLD, NEW)):
+        run.create()
+        run.save_text("run.json", run_json().replace(NEW, run.id))
+    yield stored
+    for folder in (stored.path, stored.runs, *(stored.runs / run for run in (OLD, NEW))):
+        if folder.exists():
+            folder.chmod(0o755)
+
+
+@pytest.mark.parametrize(
+    "command", ["report", "compare latest latest", "explain", "trace", "history", "site", "baseline", "merge x"]
+)
+def test_runs_that_may_not_be_listed_are_no_bug(command: str, reports: Reports) -> None:
+    """A run as root under a strict umask leaves such."""
+    reports.runs.chmod(0)
+    refused = (2, "matrix: reports/runs cannot be read: Permission denied\n")
+    assert end_of(*command.split(), folder=reports.path.parent) == refused
+
+
+def test_a_run_that_may_not_be_read_is_one_all_the_same(reports: Reports) -> None:
+    """It is named, and the others can be looked at."""
+    (reports.runs / NEW).chmod(0)
+    here = reports.path.parent
+    refused = f"runs/{NEW}/run.json cannot be read: Permission denied\n"
+    assert end_of("report", folder=here) == (2, f"matrix: reports/{refused}")
+    assert end_of("report", OLD, folder=here)[0] == 0
+    code, said = end_of("site", folder=here)
+    assert code == 0
+    assert f"left out {NEW}: {refused}" in said
+
+
+def test_a_choice_that_may_not_be_read_or_forgotten_is_no_bug(reports: Reports) -> None:
+    """The choice stays, and the sentence says where."""
+    here, choices = reports.path.parent, reports.path / BASELINES
+    assert end_of("baseline", OLD, folder=here)[0] == 0
+    reports.path.chmod(0o555)
+    assert end_of("baseline", "--clear", folder=here) == (
+        2,
+        f"matrix: reports/{BASELINES} could not be removed: Permission denied\n",
+    )
+    reports.path.chmod(0)
+    assert end_of("baseline", "--show", folder=here) == (2, f"matrix: reports/{BASELINES} may not be used: Permission denied\n")
+    reports.path.chmod(0o755)
+    assert choices.exists()
+
+
+def test_a_result_that_may_not_be_written_is_refused_before_the_work(reports: Reports) -> None:
+    """Hours later is too late: no run is begun, and no engine is asked."""
+    here = reports.path.parent
+    (here / "matrix.yaml").write_text("version: 1\nname: m\naxes: {a: [x]}\nbuilder: {driver: docker}\n")
+    (here / "Dockerfile").write_text("FROM scratch\n")
+    (here / "shut").mkdir(mode=0o555)
+    assert end_of("run", "-o", "shut/x", folder=here) == (2, "matrix: shut/x cannot be written: shut may not be changed\n")
+
+
+def test_a_working_folder_that_is_gone_is_no_bug(reports: Reports) -> None:
+    """A checkout that was replaced under a shell leaves it without one."""
+    argv = ["sh", "-c", 'mkdir gone && cd gone && rmdir ../gone && exec "$@"', "sh", *MATRIX]
+    done = subprocess.run(
+        [*argv, "report", "--reports", str(reports.path)], cwd=reports.path.parent, capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == "matrix: the working folder is not there any more; change into one that is\n"
