@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import re
+import shlex
 import tempfile
 from contextlib import contextmanager
 from pathlib import Path
@@ -98,13 +99,23 @@ def passing_folder(parent: Path) -> Iterator[Path]:
 
 
 @contextmanager
+def going_on_by(options: str, run: str) -> Iterator[None]:
+    """Name the command that goes on with a run that a full disk has ended."""
+    try:
+        yield
+    except DiskFullError as error:
+        message = f"{error}, then `matrix run{options} --resume {shlex.quote(run)}`"
+        raise DiskFullError(message) from error
+
+
+@contextmanager
 def disk_errors(path: Path | str) -> Iterator[None]:
     """Name the folder and the cure when the disk refuses."""
     try:
         yield
     except OSError as error:
         if error.errno in NO_ROOM:
-            message = f"no room left on the disk for {path}; free some (`matrix clean --runs`)"
+            message = f"no room left on the disk for {path}; free some"
             raise DiskFullError(message) from error
         message = f"{path} cannot be written: {error.strerror or error}"
         raise StoreError(message) from error

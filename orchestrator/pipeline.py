@@ -14,6 +14,7 @@ from msgspec.structs import replace
 from orchestrator.carry import carry_over, recall_measurement
 from orchestrator.contexts import Contexts, find_named
 from orchestrator.diagnosing import with_diagnosis
+from orchestrator.disk import going_on_by
 from orchestrator.docker.bases import BaseReader
 from orchestrator.docker.builder import ensure_builder
 from orchestrator.docker.cluster import find_routes
@@ -89,6 +90,7 @@ def run_matrix(
             alive.enter_context(living(run.id))  # `matrix clean` leaves it alone
             span.attributes |= describe_run(run.id, settled.plan)
             record = _begin(matrix, reports, settled, tools, run)
+            alive.enter_context(going_on_by(reports.options, options.resume or run.id))
             emit = _emitter(run, watch)
             jobs = options.jobs or usual_jobs(tools.engine.cpus)
             store, traces = at_the_end.enter_context(_open_places(settled, tools, matrix.folder, run, trace, emit))
@@ -155,10 +157,8 @@ def _bootstrap(matrix: Matrix, settled: Settled, early: Early | None, cancel: Si
             raise KeyboardInterrupt from None
         raise
     if spec.smoke == "graph" and not builder.exports_oci:
-        message = (
-            "builder.smoke: graph needs OCI layouts, which the engine's older image store cannot write; "
-            "turn on its containerd image store, or take another builder.driver"
-        )
+        message = "builder.smoke: graph needs OCI layouts, which the engine's older image store cannot write; "
+        message += "turn on its containerd image store, or take another builder.driver"
         raise EngineError(message)
     return _Tools(engine, builder, spec, platforms)
 

@@ -21,7 +21,7 @@ from orchestrator.commands.options import (
     name_run,
 )
 from orchestrator.commands.printing import print_pieces, print_result, tell, terminal_width, warn
-from orchestrator.errors import DiskFullError, UsageError
+from orchestrator.errors import UsageError
 from orchestrator.hints import DEFAULT_FILE, repeat_options
 
 if TYPE_CHECKING:
@@ -144,11 +144,7 @@ def run(
         check_place(out)
     going_on = folder.find(resume) if resume else None
     with open_progress(progress) as show:
-        try:
-            record = run_matrix(matrix, folder, options, show, Early(asked, looked))
-        except DiskFullError as error:
-            message = f"{error}, then `matrix run{repeat_options(file, reports)} --resume latest`"
-            raise DiskFullError(message) from error
+        record = run_matrix(matrix, folder, options, show, Early(asked, looked))
     stored = going_on or folder.find(record.id)
     typed = name_run(record.id, file, reports)
     print_pieces(render(record, kind, terminal_width(), find_evidence(stored, folder_of(out)), typed), out)

@@ -158,14 +158,17 @@ def test_a_context_with_a_file_that_cannot_be_read(reader: Project) -> None:
 
 
 def test_a_full_disk_under_the_run_folder(project: Project) -> None:
-    """Results so far are kept, and the way on is named."""
+    """Results so far are kept, and the way on is named: of this run, not of the one before that `latest` may point to."""
     reports = project.folder / "reports"
     reports.mkdir()
     subprocess.run(["mount", "-t", "tmpfs", "-o", "size=60k", "tmpfs", str(reports)], check=True)
     try:
         cells = [f"cell{number}" for number in range(12)]
         project.write(axes={"kind": cells}, defaults={"args": {"DO": "seq 2000"}})
-        fails(project, 4, "no room left on the disk", "--resume")
+        said = fails(project, 4, "no room left on the disk")
+        assert f"; free some, then `matrix run --resume {project.latest.name}`\n" in said
+        subprocess.run(["dd", "if=/dev/zero", f"of={reports}/rest"], capture_output=True, check=False)
+        fails(project, 4, "/run.json; free some\n")
     finally:
         subprocess.run(["umount", str(reports)], check=True)
 

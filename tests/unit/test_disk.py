@@ -28,7 +28,7 @@ def test_a_result_that_there_is_no_room_for_leaves_the_earlier_one(tmp_path: Pat
     monkeypatch.setattr(os, "fsync", refuse)
     with pytest.raises(DiskFullError) as caught:
         print_result("better", out)
-    assert str(caught.value) == f"no room left on the disk for {out}; free some (`matrix clean --runs`)"
+    assert str(caught.value) == f"no room left on the disk for {out}; free some"
     assert caught.value.exit_code is ExitCode.ENGINE
     assert {item.name: item.read_text() for item in tmp_path.iterdir()} == {"page.html": "good"}
 

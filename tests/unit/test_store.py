@@ -177,7 +177,7 @@ def test_a_full_disk_leaves_the_file_as_it_was(run: RunFolder, monkeypatch: pyte
     monkeypatch.setattr(os, "fsync", fail_with(errno.ENOSPC))
     with pytest.raises(DiskFullError) as caught:
         run.save_text("report.md", "after")
-    assert str(caught.value) == f"no room left on the disk for {run.path}/report.md; free some (`matrix clean --runs`)"
+    assert str(caught.value) == f"no room left on the disk for {run.path}/report.md; free some"
     assert caught.value.exit_code is ExitCode.ENGINE
     assert (run.path / "report.md").read_text() == "before"
     assert [item.name for item in run.path.iterdir()] == ["report.md"]
