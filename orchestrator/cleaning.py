@@ -104,12 +104,12 @@ def _say_what_stays(engine: Engine, only: str | None, asked: Asked, is_over: Cal
     theirs = [] if asked.everybody else [run for _, run in every if not can_tell(run)]
     if theirs:
         yield (
-            f"left alone: {len(theirs)} things of runs of other users, machines or cache folders, which may be under way; "
+            f"left alone: {count(len(theirs), 'thing')} of runs of other users, machines or cache folders, which may be under way; "
             "`matrix clean --everybody` removes them"
         )
     images = [] if only is None else {*list_images(engine)} - {*list_images(engine, only)}
     if others := sum(is_over(run) and run not in theirs for _, run in images):
-        yield f"left alone: {others} images of other matrices than {only}; `matrix clean --all` removes them"
+        yield f"left alone: {count(others, 'image')} of other matrices than {only}; `matrix clean --all` removes them"
 
 
 def _forget_sample_mounts(engine: Engine, builder: str, runs: set[str]) -> None:

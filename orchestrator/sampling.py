@@ -25,6 +25,7 @@ from orchestrator.model import Status
 from orchestrator.paths import cache_folder
 from orchestrator.places import is_remote
 from orchestrator.record import Measurement, Noise, Scenario
+from orchestrator.units import count
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -58,7 +59,7 @@ def check_asked(asked: Asked, plan: Plan, folder: Path) -> None:
         if lacking:
             message = (
                 f"--scenario {name} changes the file that the setting '{setting}' names, in a context on this machine; "
-                f"{len(lacking)} cells have none, {lacking[0]} among them"
+                f"{count(len(lacking), 'cell')} without one, {lacking[0]} among them"
             )
             raise UsageError(message)
         if setting:

@@ -9,6 +9,7 @@ import typer
 
 from orchestrator.commands.options import RUN_WORDS, File, Out, ReportsFolder, check_one_of, find_reports, reports_folder
 from orchestrator.commands.printing import print_result, tell, terminal_width
+from orchestrator.errors import UsageError
 from orchestrator.hints import DEFAULT_FILE, repeat_options
 
 
@@ -87,6 +88,9 @@ def clean(
     """
     from orchestrator.cleaning import Asked, clean_up
 
+    if file != DEFAULT_FILE and not file.exists():
+        message = f"{file}: no such file, and without one the images of all matrices would go; leave --file out for that"
+        raise UsageError(message)
     done = False
     for line in clean_up(file, reports_folder(reports, file) if runs else None, Asked(everything, everybody)):
         done = True

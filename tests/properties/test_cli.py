@@ -310,6 +310,16 @@ def test_the_version_is_printed(monkeypatch: pytest.MonkeyPatch, capsys: pytest.
     assert cli.__doc__
 
 
+@pytest.mark.usefixtures("folder")
+def test_a_mistyped_file_does_not_clean_up_after_all_matrices(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Where none is named, and none is here, all are meant; where one is named, that one is."""
+    words = "matrix: matrx.yaml: no such file, and without one the images of all matrices would go; leave --file out for that\n"
+    assert end_of(monkeypatch, "clean", "-f", "matrx.yaml") == 2
+    assert capsys.readouterr() == ("", words)
+
+
 def test_how_a_run_goes_on_is_said_with_the_options_that_it_had(
     folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

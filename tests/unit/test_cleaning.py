@@ -217,7 +217,7 @@ def test_images_of_other_matrices_are_left_alone_unless_all_are_to_go(engine: Fa
     file = make_files(tmp_path, "Dockerfile") / "matrix.yaml"
     file.write_text(MATRIX)
     mine, other = engine.add_image(OVER, "mine"), engine.add_image(RUN, "other")
-    left = "left alone: 1 images of other matrices than mine; `matrix clean --all` removes them"
+    left = "left alone: 1 image of other matrices than mine; `matrix clean --all` removes them"
     assert clean(file) == [f"removed image {mine}", left]
     assert clean(file, Asked(everything=True)) == [f"removed image {other}"]
     other = engine.add_image(RUN, "other")
