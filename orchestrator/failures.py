@@ -104,6 +104,9 @@ def classify_failure(  # noqa: PLR0911  # one for each kind of cause
         )
     if (found := _DISK.search(error)) and "dockerfile parse error" not in error:
         return _disk_failure(words, cache, builder, is_full=not found[1])
+    if cache and f"{cache.rstrip('/')}/images/" in words:
+        gone = f"a file of this run is gone from matrix's own cache, {cache}: {shorten(words)}; leave that alone while a run lasts"
+        return BuildFailure(gone, is_ours=False, passing=True)
     asked = " ".join([step.name if step else "", *_POINTED.findall(text)])
     if reason := _find_in_inputs(words, asked, _POLICY.findall(text)):
         return BuildFailure(reason, is_ours=True, passing=False)

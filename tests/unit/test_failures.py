@@ -421,6 +421,16 @@ def test_a_full_disk_of_the_cache_is_not_the_engines(cache: str | None, where: s
     assert (failure.is_ours, failure.passing) == (False, False)
 
 
+@pytest.mark.parametrize("cache", ["/home/me/.cache/matrix", "/home/me/.cache/matrix/", "/elsewhere"])
+def test_a_cache_that_was_emptied_under_a_run_is_not_the_dockerfile(cache: str) -> None:
+    """An image had nowhere to go: no failure that can have been expected, and another try makes the folder anew."""
+    words = "invalid output path: stat /home/me/.cache/matrix/images/run/passing-qq30: no such file or directory"
+    failure = classify_failure(None, [f"ERROR: {words}"], (), cache)
+    is_its_own = cache != "/elsewhere"
+    assert (failure.is_ours, failure.passing) == (not is_its_own, is_its_own)
+    assert failure.reason.startswith("a file of this run is gone from matrix's own cache, ") == is_its_own
+
+
 def test_a_full_disk_of_a_builder_is_not_the_engines() -> None:
     """`docker buildx prune` by itself would take the cache of whichever builder is the current one."""
     words = "failed to copy files: write /var/lib/buildkit/x: no space left on device"
