@@ -10,6 +10,7 @@ from msgspec.structs import replace
 
 from orchestrator.disk import disk_errors
 from orchestrator.docker.references import find_in_engine, resolve_reference
+from orchestrator.ending import ended_as_expected
 from orchestrator.errors import EngineError, StoreError, UsageError
 from orchestrator.inputs import read_inputs
 from orchestrator.judge.surroundings import differing
@@ -48,7 +49,7 @@ def carry_over(shop: Workshop, reports: Reports, record: RunRecord, cells: Itera
                 axes=dict(cell.axes),
                 expected=cell.expected,
                 expected_reason=cell.expected_reason,
-                as_expected=old.status is cell.expected,
+                as_expected=ended_as_expected(old, cell),
                 carried_from=old.carried_from or folder.id,
             )
 

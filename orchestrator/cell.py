@@ -12,6 +12,7 @@ from orchestrator.building import build_cell
 from orchestrator.disk import disk_errors
 from orchestrator.docker.build import AS_IT_IS, WITHOUT_CACHE
 from orchestrator.docker.images import load_image, remove_image
+from orchestrator.ending import ended_as_expected
 from orchestrator.errors import EngineError
 from orchestrator.events import Event
 from orchestrator.inputs import read_inputs
@@ -97,7 +98,7 @@ def _run_cell(shop: Workshop, cell: Cell, trace: CellTrace, seat: Seat, group: G
         if problem:
             record = replace(record, status=Status.ERROR, reason=problem)
             break
-    return replace(record, attempts=attempts, as_expected=record.status is cell.expected)
+    return replace(record, attempts=attempts, as_expected=ended_as_expected(record, cell))
 
 
 def _try_cell(  # noqa: PLR0913  # a cell, what is known of it, where it is, and how it is built
@@ -135,7 +136,9 @@ def _try_cell(  # noqa: PLR0913  # a cell, what is known of it, where it is, and
                 stack.callback(_forget_image, shop, image, trace)
         foreign = f"the base image {built.build.foreign_base}" if built.build.foreign_base else None
         if not asked:
-            return replace(record, status=Status.PASSED, reason=foreign, smoke=Smoke("skipped")), None
+            untried = "no check was run" if cell.settings.smoke and cell.expected is not Status.PASSED else None
+            reason = "; ".join(filter(None, (untried, foreign))) or None
+            return replace(record, status=Status.PASSED, reason=reason, smoke=Smoke("skipped")), None
         graph = group.take_graph(cell) if group else None
         if graph:
             stack.callback(graph.close)

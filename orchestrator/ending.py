@@ -1,4 +1,4 @@
-"""How a run ended: all results in the plan's order, and the exit code that its caller gets."""
+"""How a run ended: whether a cell did as expected, all results in the plan's order, and the exit code that its caller gets."""
 
 from __future__ import annotations
 
@@ -8,11 +8,22 @@ from msgspec.structs import replace
 
 from orchestrator.errors import ExitCode
 from orchestrator.measure.unique import find_unique
-from orchestrator.model import Plan, Status
-from orchestrator.record import CellRecord, RunRecord
+from orchestrator.model import Cell, Plan, Status
+from orchestrator.record import CellRecord, RunRecord, Smoke
 
 if TYPE_CHECKING:
     from datetime import datetime
+
+
+def ended_as_expected(record: CellRecord, cell: Cell) -> bool:
+    """Tell whether a cell ended as expected; a check that was not run has not shown that it would pass, or end in time."""
+    smoke = record.smoke or Smoke("skipped")
+    has_untried = bool(cell.settings.smoke) and (
+        smoke.outcome == "skipped" or any(one.outcome == "skipped" for one in smoke.checks)
+    )
+    if record.status is Status.PASSED and has_untried:
+        return cell.expected in {Status.PASSED, Status.SMOKE_FAILED, Status.TIMEOUT}
+    return record.status is cell.expected
 
 
 def finish_record(record: RunRecord, plan: Plan, cells: dict[str, CellRecord], at: datetime, *, interrupted: bool) -> RunRecord:

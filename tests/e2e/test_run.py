@@ -71,6 +71,22 @@ def test_twelve_cells_end_in_every_way_and_the_record_says_how(project: Project)
     assert leftovers(project) == []
 
 
+def test_checks_that_were_not_run_refute_no_expectation(project: Project) -> None:
+    """Nothing works now that failed before; a build that was expected to fail has passed all the same."""
+    checks = {"defaults": {"smoke": [{"probe": "dns"}]}}
+    project.write(**checks, expect=[{"kind": "one", "outcome": "smoke-failed"}])
+    cell = project.run("--no-smoke")["cells"][0]
+    assert (cell["status"], cell["as_expected"], cell["reason"], cell["diagnosis"]) == ("passed", True, "no check was run", [])
+    in_graph = {"builder": {"driver": "docker", "name": "matrix-tests", "smoke": "graph"}}
+    project.write(**checks, **in_graph, expect=[{"kind": "one", "outcome": "smoke-failed"}])
+    for words in ((), ("--skip-unchanged",)):
+        cell = project.run(*words)["cells"][0]
+        assert (cell["status"], cell["as_expected"], cell["diagnosis"]) == ("passed", True, [])
+        assert cell["reason"].startswith("no check was run: probe dns: ")
+    project.write(**checks, expect=[{"kind": "one", "outcome": "build-failed"}])
+    assert not project.run("--no-smoke", exit_code=1)["cells"][0]["as_expected"]
+
+
 def check_files(project: Project, cells: dict[str, dict[str, Any]]) -> None:
     """Every cell has its log, its raw progress and its result; the run has its reports."""
     for cell in cells:
