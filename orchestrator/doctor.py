@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import sys
 import textwrap
@@ -22,10 +23,11 @@ from orchestrator.exposed import find_exposed
 from orchestrator.hints import repeat_options
 from orchestrator.model import BuilderSpec
 from orchestrator.paths import cache_folder
+from orchestrator.store import RUNS
 from orchestrator.units import count
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
     from pathlib import Path
 
     from orchestrator.docker.engine import Engine
@@ -60,6 +62,9 @@ def examine(file: Path, reports: Path) -> list[Examined]:
         spec = builder_spec(matrix) if matrix else BuilderSpec()
         _try(findings, "builder", partial(_find_builder, engine, spec), partial(_describe_builder, spec, repeat_options(file)))
     folder = _try(findings, "cache folder", cache_folder, lambda folder: f"{folder}, {_free(folder)}")
+    if folder is not None:
+        findings += _examine_rights("cache folder", (folder, folder / "locks"), "MATRIX_CACHE_DIR names another")
+    findings += _examine_rights("reports", (reports, reports / RUNS), "make it yours, or name another folder by --reports")
     if folder is not None and shutil.disk_usage(folder).free < _ROOM_BYTES:
         words = f"only {_free(folder)} at {folder}; `docker buildx prune` and `matrix clean{repeat_options(file)} --runs` free some"
         findings.append(Examined("disk", ok=False, words=words, exit_code=ExitCode.ENGINE))
@@ -139,6 +144,13 @@ def _describe_builder(spec: BuilderSpec, options: str, looked: _Looked) -> str:
         return f"'{name}' is not there yet; `matrix bootstrap{options}`, or the first run, makes it{words}"
     nodes = f", {len(found.nodes)} nodes" if found.others else ""
     return f"'{name}': {found.driver}, BuildKit {found.buildkit or 'not running'}{nodes}"
+
+
+def _examine_rights(what: str, folders: Iterable[Path], cure: str) -> list[Examined]:
+    """Find the folders in which a run could not write what it has to: those of another user, or on a read-only disk."""
+    shut = [folder for folder in folders if os.path.lexists(folder) and not os.access(folder, os.W_OK | os.X_OK)]
+    words = f"{', '.join(map(str, shut))} may not be changed; {cure}"
+    return [Examined(what, ok=False, words=words, exit_code=ExitCode.USAGE)] if shut else []
 
 
 def _free(folder: Path) -> str:

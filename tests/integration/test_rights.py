@@ -79,6 +79,21 @@ def test_a_choice_that_may_not_be_read_or_forgotten_is_no_bug(reports: Reports) 
     assert choices.exists()
 
 
+def test_a_doctor_finds_the_folders_in_which_a_run_could_not_write(reports: Reports, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each folder is there, so that it can be made is not enough."""
+    here = reports.path.parent
+    cache = here / "cache"
+    (cache / "locks").mkdir(parents=True)
+    (cache / "locks").chmod(0o555)
+    reports.runs.chmod(0o555)
+    monkeypatch.setenv("MATRIX_CACHE_DIR", str(cache))
+    monkeypatch.setenv("COLUMNS", "500")
+    code, said = end_of("doctor", folder=here)
+    assert code
+    assert f"MISSING  cache folder  {cache}/locks may not be changed; MATRIX_CACHE_DIR names another\n" in said
+    assert "MISSING  reports       reports/runs may not be changed; make it yours, or name another folder by --reports\n" in said
+
+
 def test_a_result_that_may_not_be_written_is_refused_before_the_work(reports: Reports) -> None:
     """Hours later is too late: no run is begun, and no engine is asked."""
     here = reports.path.parent
