@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from orchestrator.disk import write_whole
 from orchestrator.errors import StoreError, UsageError, unreadable
 from orchestrator.figures import load_figures
-from orchestrator.paths import discard, held
+from orchestrator.paths import held, try_to_remove
 from orchestrator.store import BASELINES, RunFolder
 from orchestrator.strict import parse_json
 
@@ -129,7 +130,7 @@ def choose_baseline(reports: Reports, run: RunFolder) -> RunRecord:
 def forget_baselines(reports: Reports) -> None:
     """Go back to the last good run, for every matrix that has runs here."""
     with held(_LOCK):
-        if why := discard(reports.path / BASELINES):
+        if why := try_to_remove(reports.path / BASELINES, Path.unlink):
             raise StoreError(why)
 
 

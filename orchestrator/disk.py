@@ -45,6 +45,25 @@ def write_pieces(path: Path, pieces: Iterable[bytes], mode: int | None = None) -
     return path
 
 
+def write_link(link: Path, target: Path) -> None:
+    """Let a link lead somewhere, in the place of the one that was there."""
+    check_link(link)
+    draft = link.with_name(f".{link.name}.{os.urandom(_DRAFT_BYTES).hex()}")
+    with disk_errors(link):
+        try:
+            draft.symlink_to(target)
+            draft.replace(link)
+        finally:
+            draft.unlink(missing_ok=True)
+
+
+def check_link(link: Path) -> None:
+    """Refuse a folder in the place of a link: caches and artifacts of CI that keep no links leave a copy there."""
+    if link.is_dir() and not link.is_symlink():
+        message = f"{link} is a folder, and has to be a link: something that keeps no links has left a copy; remove it"
+        raise StoreError(message)
+
+
 def write_result(path: Path, pieces: Iterable[bytes]) -> None:
     """Write a file that somebody named: whole or not at all, in the place and with the mode of one that is there.
 

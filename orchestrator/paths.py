@@ -14,7 +14,7 @@ from typing import IO, TYPE_CHECKING
 from orchestrator.errors import EngineError, StoreError, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from orchestrator.docker.process import Signal
 
@@ -54,13 +54,13 @@ def remove_folder(folder: Path) -> None:
             shutil.rmtree(folder)
 
 
-def discard(place: Path) -> str | None:
-    """Remove a folder, a file or a link, if it is there; say why it stays."""
+def try_to_remove(place: Path, remove: Callable[[Path], None]) -> str | None:
+    """Remove what may have gone already; say why it stays where it does."""
     try:
-        if place.is_dir() and not place.is_symlink():
-            remove_folder(place)
-        elif os.path.lexists(place):  # a read-only disk refuses to remove even what is not there
-            place.unlink(missing_ok=True)
+        if os.path.lexists(place):  # a read-only disk refuses to remove even what is not there
+            remove(place)
+    except FileNotFoundError:
+        return None
     except OSError as error:
         return f"{place} could not be removed: {error.strerror or error}"
     return None

@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import json
 import os
-import secrets
 from datetime import UTC, datetime
 from itertools import chain
 from pathlib import Path
@@ -14,10 +13,10 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from orchestrator.disk import disk_errors, forget_drafts, write_pieces, write_whole
+from orchestrator.disk import check_link, disk_errors, forget_drafts, write_link, write_pieces, write_whole
 from orchestrator.errors import StoreError, UsageError, did_you_mean, unreadable
 from orchestrator.names import folder_name, is_run_id, make_run_id
-from orchestrator.paths import discard, is_file
+from orchestrator.paths import is_file, remove_folder, try_to_remove
 from orchestrator.pieces import Sharing, cut_record
 from orchestrator.record import CellRecord, RunRecord
 from orchestrator.redact import Redactor
@@ -228,6 +227,7 @@ class Reports:
 
     def new_run(self) -> RunFolder:
         """Make the folder of a new run."""
+        check_link(self.path / LATEST)
         folder = self.run(make_run_id(datetime.now(UTC)))
         folder.create()
         return folder
@@ -278,17 +278,14 @@ class Reports:
         """Let `latest` point to the newest run; two runs at once leave one of them. One that lies elsewhere is none of these."""
         if run.path.resolve().parent != self.runs.resolve():
             return
-        link = self.path / f".{LATEST}-{secrets.token_hex(4)}"
-        with disk_errors(link):
-            link.symlink_to(Path(RUNS, run.id))
-            link.replace(self.path / LATEST)
+        write_link(self.path / LATEST, Path(RUNS, run.id))
 
     def remove_all(self, wanted: Callable[[str], bool]) -> tuple[int, list[str]]:
         """Remove the stored runs that are wanted gone; give how many there were, and why something could not be removed."""
         runs = [self.runs / run for run in self.run_ids() if wanted(run)]
-        kept = [f"the stored run {why}" for why in map(discard, runs) if why]
+        kept = [f"the stored run {why}" for run in runs if (why := try_to_remove(run, _remove_run))]
         gone = len(runs) - len(kept)
-        return gone, [*kept, *(why for why in map(discard, self._pointers()) if why)]
+        return gone, [*kept, *(why for path in self._pointers() if (why := try_to_remove(path, Path.unlink)))]
 
     def _pointers(self) -> Iterator[Path]:
         """Name the files that are about runs which are not here any more."""
@@ -296,3 +293,7 @@ class Reports:
             yield self.path / BASELINES
         if not (self.path / LATEST).exists():
             yield self.path / LATEST
+
+
+def _remove_run(folder: Path) -> None:
+    folder.unlink() if folder.is_symlink() else remove_folder(folder)

@@ -169,8 +169,8 @@ def test_pointers_to_runs_that_may_not_be_removed_stop_nothing(tmp_path: Path, m
     (tmp_path / "latest").symlink_to(f"runs/{RUN}")
     (tmp_path / "baselines.json").touch()
 
-    def refuse(path: Path, *, missing_ok: bool) -> None:
-        raise PermissionError(13, "Permission denied", str(path), missing_ok)
+    def refuse(path: Path) -> None:
+        raise PermissionError(13, "Permission denied", str(path))
 
     monkeypatch.setattr(Path, "unlink", refuse)
     assert clean_in_part(tmp_path) == [
@@ -194,7 +194,7 @@ def test_a_stored_run_that_may_not_be_removed_stops_nothing(tmp_path: Path, monk
         folder.joinpath("run.json").unlink()
         folder.rmdir()
 
-    monkeypatch.setattr("orchestrator.paths.remove_folder", refuse)
+    monkeypatch.setattr("orchestrator.store.remove_folder", refuse)
     assert clean_in_part(tmp_path) == [
         "removed 1 stored run",
         f"the stored run {tmp_path}/runs/{OVER} could not be removed: Permission denied",

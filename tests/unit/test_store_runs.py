@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from orchestrator.errors import UsageError
+from orchestrator.errors import StoreError, UsageError
 from orchestrator.store import Reports, RunFolder
 from tests.unit.records import make_record, run_json
 
@@ -110,6 +110,20 @@ def test_latest_points_to_the_run_it_was_last_pointed_to(stored: Reports) -> Non
     for name in (IDS[2], IDS[0]):
         stored.point_latest(stored.find(name))
     assert (stored.path / "latest").resolve() == stored.path / "runs" / IDS[0]
+    assert sorted(item.name for item in stored.path.iterdir()) == ["latest", "runs"]
+
+
+def test_a_copy_in_the_place_of_latest_is_named_before_a_run_begins(stored: Reports) -> None:
+    """An artifact that keeps no links leaves one. It is not ours to remove, and nothing is left beside it."""
+    (stored.path / "latest").mkdir()
+    (stored.path / "latest" / "run.json").touch()
+    words = f"{stored.path}/latest is a folder, and has to be a link: something that keeps no links has left a copy; remove it"
+    with pytest.raises(StoreError, match=f"^{words}$"):
+        stored.new_run()
+    with pytest.raises(StoreError, match=f"^{words}$"):
+        stored.point_latest(stored.run(IDS[0]))
+    assert stored.remove_all(lambda _: True) == (3, [])
+    assert (stored.path / "latest" / "run.json").exists()
     assert sorted(item.name for item in stored.path.iterdir()) == ["latest", "runs"]
 
 
