@@ -11,6 +11,7 @@ from pathlib import Path
 
 from msgspec import Struct
 
+from orchestrator.errors import StoreError
 from orchestrator.paths import cache_folder, cache_place
 
 _CHECKSUM = 32
@@ -27,10 +28,10 @@ class Shelf(Struct, frozen=True):
 
     def load(self, name: str) -> memoryview | None:
         """Read an entry; a damaged one, or one of another form, is as good as none. What is used stays longest."""
-        path = cache_place(self.folder, name)
         try:
+            path = cache_place(self.folder, name)
             data = memoryview(self._read(path))
-        except (OSError, ValueError):
+        except (OSError, ValueError, StoreError):
             return None
         with suppress(OSError):  # nobody may write here: what can be read is as good
             os.utime(path)

@@ -27,9 +27,22 @@ def cache_place(*parts: str) -> Path:
 
     MATRIX_CACHE_DIR wins, then XDG_CACHE_HOME, then ~/.cache.
     """
-    chosen = os.environ.get("MATRIX_CACHE_DIR")
-    shared = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(chosen or Path(shared, "matrix"), *parts)
+    if chosen := os.environ.get("MATRIX_CACHE_DIR"):
+        return Path(chosen, *parts)
+    if shared := os.environ.get("XDG_CACHE_HOME"):
+        return Path(shared, "matrix", *parts)
+    if home := home_folder():
+        return Path(home, ".cache", "matrix", *parts)
+    message = "this user has no home folder to keep a cache in; MATRIX_CACHE_DIR names another"
+    raise StoreError(message)
+
+
+def home_folder() -> Path | None:
+    """Give the user's home; one that only a container has, by a number, may have none."""
+    try:
+        return Path.home()
+    except RuntimeError:
+        return None
 
 
 def cache_folder(*parts: str) -> Path:

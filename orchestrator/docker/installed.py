@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from orchestrator.cached import Shelf
 from orchestrator.docker import process
 from orchestrator.errors import StoreError
+from orchestrator.paths import home_folder
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -60,7 +61,8 @@ def help_of(docker: str, command: Sequence[str]) -> str:
 
 
 def _settings() -> Path:
-    return Path(os.environ.get("DOCKER_CONFIG") or Path.home() / ".docker", "config.json")
+    """Name docker's configuration; of a user without a home it lies in the working folder."""
+    return Path(os.environ.get("DOCKER_CONFIG") or (home_folder() or Path()) / ".docker", "config.json")
 
 
 def _plugins() -> list[Path]:

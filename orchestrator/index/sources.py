@@ -17,6 +17,7 @@ from msgspec.structs import replace
 
 from orchestrator.errors import UsageError
 from orchestrator.index.uv import default_index
+from orchestrator.paths import home_folder
 from orchestrator.redact import Redactor
 from orchestrator.strict import as_map
 
@@ -196,7 +197,7 @@ def _uv_files(environ: Mapping[str, str], folder: Path) -> Iterator[dict[str, An
     elif environ.get("UV_NO_CONFIG", "").lower() in _TRUE:
         found = []
     else:
-        home = Path(environ.get("XDG_CONFIG_HOME") or Path(environ.get("HOME") or "~").expanduser() / ".config")
+        home = Path(environ.get("XDG_CONFIG_HOME") or _home(environ) / ".config")
         nearest = (data for parent in [folder.absolute(), *folder.absolute().parents] if (data := _of_project(parent)) is not None)
         found = [next(nearest, None), _read_toml(home / "uv/uv.toml"), _read_toml(Path("/etc/uv/uv.toml"))]
     for data in found:
@@ -206,6 +207,10 @@ def _uv_files(environ: Mapping[str, str], folder: Path) -> Iterator[dict[str, An
                 key: _as_list(pip.get(key)) + _as_list(data.get(key)) for key in ("index-url", "extra-index-url", "find-links")
             }
             yield {**data, **pip, **lists, "index": _as_tables(pip.get("index")) + _as_tables(data.get("index"))}
+
+
+def _home(environ: Mapping[str, str]) -> Path:
+    return Path(environ.get("HOME") or home_folder() or "")
 
 
 def _of_project(folder: Path) -> dict[str, Any] | None:
@@ -224,7 +229,7 @@ def _read_toml(path: Path) -> dict[str, Any] | None:
 
 def _pip_settings(environ: Mapping[str, str]) -> dict[str, list[str]]:
     """Read pip's files; a later one, and `[install]`, wins, as for pip."""
-    home = Path(environ.get("HOME") or "~").expanduser()
+    home = _home(environ)
     config = Path(environ.get("XDG_CONFIG_HOME") or home / ".config")
     named = environ.get("PIP_CONFIG_FILE")
     paths = [Path("/etc/xdg/pip/pip.conf"), Path("/etc/pip.conf"), home / ".pip/pip.conf", config / "pip/pip.conf"]
@@ -252,7 +257,7 @@ def local_path(place: str) -> Path | None:
     parts = split_address(place)
     if parts.scheme == "file":
         return Path(unquote(parts.path))
-    return None if parts.scheme else Path(place).expanduser()
+    return None if parts.scheme else Path(os.path.expanduser(place))  # noqa: PTH111  # takes a home that nobody knows
 
 
 def split_address(place: str) -> SplitResult:

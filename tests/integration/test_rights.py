@@ -111,3 +111,24 @@ def test_a_working_folder_that_is_gone_is_no_bug(reports: Reports) -> None:
     )
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr == "matrix: the working folder is not there any more; change into one that is\n"
+
+
+def test_a_user_without_a_home_needs_a_cache_folder_and_nothing_else(reports: Reports) -> None:
+    """Containers are run by numbers that no list of users has, and with no more in their environment than PATH."""
+    here = reports.path.parent
+    (here / "matrix.yaml").write_text("version: 1\nname: m\naxes: {a: [x]}\nbuilder: {driver: docker}\n")
+    (here / "Dockerfile").write_text("FROM scratch\n")
+    homeless = "import pwd\npwd.getpwuid = {}.__getitem__\nfrom orchestrator.cli import main\nmain()"
+
+    def said_by(*words: str, **environment: str) -> tuple[int, str]:
+        argv = [sys.executable, "-c", homeless, *words]
+        env = {"PATH": os.environ["PATH"], **environment}
+        done = subprocess.run(argv, cwd=here, env=env, capture_output=True, text=True, check=False)
+        assert "Traceback" not in done.stderr
+        return done.returncode, done.stdout + done.stderr
+
+    assert said_by("plan", "--format", "ids") == (0, "x\n")
+    assert said_by("preflight", "--offline")[0] == 2
+    words = "matrix: this user has no home folder to keep a cache in; MATRIX_CACHE_DIR names another\n"
+    assert said_by("run") == (2, words)
+    assert said_by("preflight", "--offline", MATRIX_CACHE_DIR=str(here / "cache"))[0] == 0
