@@ -17,6 +17,7 @@ from orchestrator.docker.builder import inspect_builder
 from orchestrator.docker.cluster import explain_other_cluster
 from orchestrator.docker.dial import check_own_buildkit, listens
 from orchestrator.docker.engine import connect, describe_unlimited
+from orchestrator.docker.installed import buildx_folder
 from orchestrator.environment import builder_spec
 from orchestrator.errors import EngineError, ExitCode, MatrixError
 from orchestrator.exposed import find_exposed
@@ -27,7 +28,7 @@ from orchestrator.store import RUNS
 from orchestrator.units import count
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable
     from pathlib import Path
 
     from orchestrator.docker.engine import Engine
@@ -63,8 +64,9 @@ def examine(file: Path, reports: Path) -> list[Examined]:
         _try(findings, "builder", partial(_find_builder, engine, spec), partial(_describe_builder, spec, repeat_options(file)))
     folder = _try(findings, "cache folder", cache_folder, lambda folder: f"{folder}, {_free(folder)}")
     if folder is not None:
-        findings += _examine_rights("cache folder", (folder, folder / "locks"), "MATRIX_CACHE_DIR names another")
-    findings += _examine_rights("reports", (reports, reports / RUNS), "make it yours, or name another folder by --reports")
+        findings += _examine_rights("cache folder", folder / "locks", "MATRIX_CACHE_DIR names another")
+    findings += _examine_rights("buildx", buildx_folder(), "BUILDX_CONFIG names another folder for its own files")
+    findings += _examine_rights("reports", reports / RUNS, "make it yours, or name another folder by --reports")
     if folder is not None and shutil.disk_usage(folder).free < _ROOM_BYTES:
         words = f"only {_free(folder)} at {folder}; `docker buildx prune` and `matrix clean{repeat_options(file)} --runs` free some"
         findings.append(Examined("disk", ok=False, words=words, exit_code=ExitCode.ENGINE))
@@ -146,11 +148,12 @@ def _describe_builder(spec: BuilderSpec, options: str, looked: _Looked) -> str:
     return f"'{name}': {found.driver}, BuildKit {found.buildkit or 'not running'}{nodes}"
 
 
-def _examine_rights(what: str, folders: Iterable[Path], cure: str) -> list[Examined]:
-    """Find the folders in which a run could not write what it has to: those of another user, or on a read-only disk."""
-    shut = [folder for folder in folders if os.path.lexists(folder) and not os.access(folder, os.W_OK | os.X_OK)]
-    words = f"{', '.join(map(str, shut))} may not be changed; {cure}"
-    return [Examined(what, ok=False, words=words, exit_code=ExitCode.USAGE)] if shut else []
+def _examine_rights(what: str, folder: Path, cure: str) -> list[Examined]:
+    """See whether a run could write a folder, or make it: it may be another user's, or on a read-only disk."""
+    place = next(one for one in (folder, *folder.absolute().parents) if os.path.lexists(one))
+    if os.access(place, os.W_OK | os.X_OK):
+        return []
+    return [Examined(what, ok=False, words=f"{place} may not be changed; {cure}", exit_code=ExitCode.USAGE)]
 
 
 def _free(folder: Path) -> str:

@@ -65,6 +65,11 @@ def _settings() -> Path:
     return Path(os.environ.get("DOCKER_CONFIG") or (home_folder() or Path()) / ".docker", "config.json")
 
 
+def buildx_folder() -> Path:
+    """Name the folder in which buildx keeps its own files."""
+    return Path(os.environ.get("BUILDX_CONFIG") or _settings().with_name("buildx"))
+
+
 def _plugins() -> list[Path]:
     """Give the files that docker would take for buildx, were they there, in the order in which it looks."""
     settings = _settings()

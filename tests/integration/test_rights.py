@@ -80,7 +80,7 @@ def test_a_choice_that_may_not_be_read_or_forgotten_is_no_bug(reports: Reports) 
 
 
 def test_a_doctor_finds_the_folders_in_which_a_run_could_not_write(reports: Reports, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each folder is there, so that it can be made is not enough."""
+    """That a folder is there is not enough; of one that is not, it is the folder around it."""
     here = reports.path.parent
     cache = here / "cache"
     (cache / "locks").mkdir(parents=True)
@@ -88,9 +88,15 @@ def test_a_doctor_finds_the_folders_in_which_a_run_could_not_write(reports: Repo
     reports.runs.chmod(0o555)
     monkeypatch.setenv("MATRIX_CACHE_DIR", str(cache))
     monkeypatch.setenv("COLUMNS", "500")
+    (here / "docker").mkdir(mode=0o555)
+    monkeypatch.setenv("DOCKER_CONFIG", str(here / "docker"))
+    monkeypatch.delenv("BUILDX_CONFIG", raising=False)
     code, said = end_of("doctor", folder=here)
     assert code
     assert f"MISSING  cache folder  {cache}/locks may not be changed; MATRIX_CACHE_DIR names another\n" in said
+    assert (
+        f"MISSING  buildx        {here}/docker may not be changed; BUILDX_CONFIG names another folder for its own files\n" in said
+    )
     assert "MISSING  reports       reports/runs may not be changed; make it yours, or name another folder by --reports\n" in said
 
 
