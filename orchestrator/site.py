@@ -72,7 +72,7 @@ def make_site(reports: Reports, folder: Path) -> Made:
     """Bring a site up to date: new and changed runs are written, those that are gone are removed, all others stay."""
     ids = reports.run_ids()
     if not ids:
-        message = f"there are no runs in {reports.runs}; `matrix run` makes one"
+        message = f"there are no runs in {reports.runs}; `matrix run{reports.options}` makes one"
         raise UsageError(message)
     _check_ours(folder)
     with held(f"site-{hashlib.sha256(str(folder.resolve()).encode()).hexdigest()[:16]}"), disk_errors(folder):

@@ -21,7 +21,6 @@ from orchestrator.commands.options import (
     find_reports,
     folder_of,
     name_run,
-    reports_folder,
 )
 from orchestrator.commands.printing import may_colour, print_pieces, print_result, terminal_width, warn
 from orchestrator.errors import UsageError
@@ -75,9 +74,9 @@ def site(
     Needs no Docker.
     """
     from orchestrator.site import make_site
-    from orchestrator.store import SITE, Reports
+    from orchestrator.store import SITE
 
-    stored = Reports(reports_folder(reports, file))
+    stored = find_reports(file, reports)
     folder = out or stored.path / SITE
     made = make_site(stored, folder)
     for one in made.left_out:

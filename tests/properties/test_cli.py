@@ -311,6 +311,16 @@ def test_the_version_is_printed(monkeypatch: pytest.MonkeyPatch, capsys: pytest.
 
 
 @pytest.mark.usefixtures("folder")
+@pytest.mark.parametrize("command", ["report", "site", "trace", "explain", "history", "baseline", "compare latest latest"])
+def test_a_run_that_is_missed_is_made_where_it_was_looked_for(
+    command: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The command that is named to make one has the options that this one had."""
+    assert end_of(monkeypatch, *command.split(), "-f", "s.yaml", "--reports", "else where") == 2
+    assert "`matrix run -f s.yaml --reports 'else where'` makes one" in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("folder")
 def test_a_mistyped_file_does_not_clean_up_after_all_matrices(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
