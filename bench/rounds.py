@@ -20,7 +20,7 @@ from bench.contenders import (
     read_sizes,
 )
 from bench.gauge import run
-from bench.nouns import AFTER, BEFORE, CARRIED, IN_GRAPH, MATRIX, NOTHING_KEPT, WITHOUT_SMOKE, WITHOUT_TRACE, Case, Cost, Row
+from bench.nouns import AFTER, BEFORE, CARRIED, IN_GRAPH, MATRIX, NOTHING_KEPT, WITHOUT_TRACE, Case, Cost, Row
 from bench.projects import make_project, save_values
 
 if TYPE_CHECKING:
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from bench.agenda import Item
 
 _STEADY = "steady"  # the value of a build argument that stays
-_ENDED = {WITHOUT_SMOKE: (0, 1)}  # without checks a cell that is expected to fail one does not
 _FAILED = {True: (1,), False: (1, 123)}  # matrix; bake and xargs
 
 
@@ -101,7 +100,7 @@ class _Site:
             folder=place.folder,
             environment=place.environment,
             log=place.folder / "log.txt",
-            codes=_FAILED[is_matrix(contender)] if fails else _ENDED.get(contender, (0,)),
+            codes=_FAILED[is_matrix(contender)] if fails else (0,),
         )
         ended_ns = began_ns + round(cost.wall_s * 1e9)
         cost = replace(cost, results=count_results(contender, place, self.targets))

@@ -12,7 +12,7 @@ from orchestrator.cached import Shelf
 from orchestrator.record import Image
 from orchestrator.strict import dump_json, read_json
 
-_FORM = 4  # of an entry, and of what is found in an image: another number forgets them all
+_FORM = 5  # of an entry, and of what is found in an image: another number forgets them all
 SHELF = Shelf("known", f"matrix-image-{_FORM}-{__version__}\n".encode(), max_bytes=256 * 1024**2, max_entry_bytes=32 * 1024**2)
 _EXPECTED = Shelf("expected", b"matrix-expected-1\n", max_bytes=4 * 1024**2, max_entry_bytes=200)
 

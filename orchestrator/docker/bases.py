@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from orchestrator.docker.process import Signal
 
 _READ_S = 300.0
+_FORM = 2  # of what is remembered: another number forgets it all
 _NO_LAYER = ("FROM ", "LINK ")
 _ODD = re.compile(r"[^a-z0-9]+")
 
@@ -53,7 +54,7 @@ class BaseReader:
         with self._guard:
             lock = self._locks.setdefault(name, Lock())
         with lock:
-            entry = cache_folder("bases") / f"{name}.json"
+            entry = cache_folder("bases") / f"{name}-{_FORM}.json"
             known = _load_layers(entry)
             if known is not None:
                 return known
