@@ -189,13 +189,12 @@ def _smoke(tested: _Tested, record: CellRecord, trace: CellTrace) -> CellRecord:
     shop.emit(Event("cell-smoke", cell.id))
     folder = shop.run.cell(cell.id)
     with disk_errors(folder):
-        log = (folder / "smoke.log").open("w", encoding="utf-8")
+        log = (folder / "smoke.log").open("wb", buffering=0)  # nothing is left to write when it is closed
     with log:
 
         def write(text: str) -> None:
             with disk_errors(folder):
-                log.write(shop.run.redactor.text(text) + "\n")
-                log.flush()
+                log.write(f"{shop.run.redactor.text(text)}\n".encode(errors="replace"))
 
         in_container = ContainerRunner(shop.engine, tested.image, shop.cancel)
         in_graph = GraphRunner(tested.graph) if tested.graph else in_container
