@@ -11,6 +11,7 @@ from typing import IO, TYPE_CHECKING, Any, Self
 from msgspec import Struct, field
 from msgspec.structs import replace
 
+from orchestrator.cuts import cut
 from orchestrator.disk import disk_errors, passing_folder
 from orchestrator.docker.build import (
     AS_IT_IS,
@@ -144,7 +145,7 @@ class Following:
                 self._keep(printed)
         self._files.raw(line)
         if self._progress.current and self._progress.current != step:
-            self._emit(Event("cell-step", self._cell, {"step": inert(self._progress.current)[:200]}))
+            self._emit(Event("cell-step", self._cell, {"step": cut(inert(self._progress.current), 200)}))
 
     def end(self, ended: Exit) -> Followed:
         """Give all that was told, when the build has ended."""
@@ -183,7 +184,7 @@ def _judge(shop: Workshop, cell: Cell, followed: Followed, metadata_file: Path) 
     build = replace(_make_build(progress, shop.jobs, followed.wall_s), **_platform(shop, cell))
     if ended.timed_out:
         limit = cell.settings.timeout.build_s
-        where = f" in {inert(progress.current)[:200]}" if progress.current else ""
+        where = f" in {cut(inert(progress.current), 200)}" if progress.current else ""
         return Built(
             build,
             BuildMetadata(),

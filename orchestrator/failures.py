@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
+from orchestrator.cuts import cut
 from orchestrator.dockerfile import plain_ref
 from orchestrator.measure.progress import BEHIND_A_COMMAND
 from orchestrator.platforms import normal_platform
@@ -210,6 +211,4 @@ def _step_reason(step: Vertex | None, code: str | None, log_tail: Sequence[str])
     telling = [line for line in said if _TELLING.search(line)]
     line = ([line for line in telling if not _SUMMARY.match(line)] or telling or said or [""])[-1]
     name = plain_step(step.name) if step else "a step"
-    if len(name) > _NAME_LENGTH:
-        name = name[:_NAME_LENGTH] + "…"
-    return shorten(f"{name}: exit {code or 'unknown'}{f': {line}' if line else ''}")
+    return shorten(f"{cut(name, _NAME_LENGTH + 1)}: exit {code or 'unknown'}{f': {line}' if line else ''}")

@@ -10,6 +10,8 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from orchestrator.places import secret_source
+from orchestrator.secret_texts import find_secrets
+from orchestrator.spellings import HIDDEN, Cuts, one_of, spell_all
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -17,39 +19,15 @@ if TYPE_CHECKING:
 
     from orchestrator.model import Cell
 
-HIDDEN = "***"
 _CREDENTIALS = re.compile(r"://(?<=[A-Za-z0-9+.-]://)[^\s/\"'<>\\]+@")  # what it begins with is quick to find; to the last @
 _ADDRESS = re.compile(r"://[^\s\"'<>]+")
-_SHORTEST = 6  # a shorter value would blacken words that have nothing to do with it
-_LONGEST = 4096
-_LONGEST_LINE = 64 * 1024  # that is waited for: progress bars may never end theirs
 _MOST_READ = 1024**2
-_GO_ESCAPES = re.compile(r"[&<>\u2028\u2029]")
-_NAMED = re.compile(r"(?i)(?:password|passwd|token|secret|api_?key)\"?\s*[=:\s]\s*\"?([^\s\"]{1,4096})")
-_MOST_LINES = 500  # of a file; of a longer one, what is set to something
-_CERTIFICATE = re.compile(r"-----BEGIN (?:TRUSTED )?CERTIFICATE-----.*?-----END (?:TRUSTED )?CERTIFICATE-----", re.DOTALL)
-_SET = re.compile(r"""["']?[\w.\-/@ ]{1,200}?["']?\s*[=:]\s*["']?(?P<value>[^"'\s].*?)["']?[,;]?""")
-_HARMLESS = re.compile(r"\w+://[^@?\s]*|[\w-]+(?:\.[\w-]+)+(?::\d+)?|[\d.:]+|(?i:true|false|always|never|none)")
+_LONGEST_LINE = 64 * 1024  # that is waited for: progress bars may never end theirs
 _MOMENT = r'(?:\w+_)?at":\s*"\d{4}-\d\d-\d\dT[\d:.+Z-]+"'
 _NUMBER = r'(?:intValue|\w*[uU]nixNano)":\s*"-?\d+"'  # as OTLP writes it
 _ID = r'(?:\w*[sS]panI|traceI)d":\s*"[\da-f]*"'
 _KEY = r'\w+":'
 _IN_JSON = re.compile(rf'"(?:{_MOMENT}|{_NUMBER}|{_ID}|{_KEY}|(?P<text>(?:[^"\\]++|\\.)*+)")')
-_HEADING = re.compile(r"\[[^\]]*\]|[#;].*|[\[\]{}(),]*")
-
-
-def _spell(value: str) -> tuple[str, str, str]:
-    """Write a value as Python's JSON has it, with and without ASCII alone, and as Go's has it, which buildx speaks."""
-    plain = json.dumps(value, ensure_ascii=False)[1:-1]
-    return json.dumps(value)[1:-1], plain, _GO_ESCAPES.sub(lambda found: f"\\u{ord(found[0]):04x}", plain)
-
-
-def _one_of(texts: Iterable[str]) -> str:
-    """Make a pattern for any of these texts, the longest first; many are looked for by their first letter."""
-    by_first: dict[str, list[str]] = {}
-    for text in sorted(texts, key=len, reverse=True):
-        by_first.setdefault(text[0], []).append(re.escape(text[1:]))
-    return "|".join(f"{re.escape(first)}(?:{'|'.join(rest)})" for first, rest in by_first.items())
 
 
 def hide_credentials(text: str) -> str:
@@ -66,16 +44,15 @@ class Redactor:
     """Takes out what is secret; knows the values so that it need not guess."""
 
     def __init__(self, values: Iterable[str] = ()) -> None:
-        """Take the values, also as they are written in JSON, in quotes, and in JSON that holds what is in quotes."""
-        wanted = {value for value in values if _SHORTEST <= len(value) <= _LONGEST}
-        for _ in range(2):
-            wanted |= {spelling for value in wanted for spelling in _spell(value)}
-        self._values = re.compile(_one_of(wanted)) if wanted else None
+        """Take the values, in every spelling."""
+        wanted = spell_all(values)
+        self._values = re.compile(one_of(wanted)) if wanted else None
+        self._cuts = Cuts(wanted) if wanted else None
 
     def text(self, text: str) -> str:
         """Hide what is secret in a text."""
-        if self._values is not None:
-            text = self._values.sub(HIDDEN, text)
+        if self._values is not None and self._cuts is not None:
+            text = self._cuts.hide(self._values.sub(HIDDEN, text))
         return _CREDENTIALS.sub(f"://{HIDDEN}@", text)
 
     def json(self, text: str) -> str:
@@ -149,26 +126,15 @@ def make_redactor(cells: Iterable[Cell], folder: Path) -> Redactor:
             if secret.env:
                 variables.add(secret.env)
             elif source := secret_source(secret, folder):
-                values |= _secrets_in(_read(source.removeprefix("src=")))
+                values |= find_secrets(_read(source.removeprefix("src=")))
         for value in (os.environ.get(variable, "") for variable in variables):
-            values |= {value, *_secrets_in(value)}
+            values |= {value, *find_secrets(os.fsencode(value))}
     return Redactor(values)
 
 
-def _read(path: str) -> str:
+def _read(path: str) -> bytes:
     try:
         with open(path, "rb") as file:  # noqa: PTH123  # a path as buildx takes it
-            return file.read(_MOST_READ).decode("utf-8", "replace")
+            return file.read(_MOST_READ)
     except OSError:
-        return ""  # buildx will say so
-
-
-def _secrets_in(text: str) -> set[str]:
-    """Give what is secret in a text: each line, and what is set to something; certificates are for everybody."""
-    text = text.strip()
-    if "\n" not in text:
-        return {text}
-    lines = [line.strip() for line in _CERTIFICATE.sub("", text).splitlines()]
-    values = {found["value"] for line in lines if (found := _SET.fullmatch(line)) and not _HARMLESS.fullmatch(found["value"])}
-    telling = [line for line in lines if not _HEADING.fullmatch(line)]
-    return values | {*_NAMED.findall(text), *(telling if len(telling) <= _MOST_LINES else ())}
+        return b""  # buildx will say so

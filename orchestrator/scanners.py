@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 
+from orchestrator.cuts import cut_begin
 from orchestrator.docker import process
 from orchestrator.errors import EngineError
 from orchestrator.inside import Vulnerabilities
@@ -52,7 +53,7 @@ def _ask(argv: list[str], cancel: Signal) -> dict[str, Any]:
     name = argv[0].rpartition("/")[2]
     answer = process.run(argv, timeout_s=_SCAN_S, limit=_MAX_ANSWER, cancel=cancel)
     if not answer.ok:
-        why = f"no answer within {_SCAN_S:.0f} s" if answer.exit.timed_out else one_line(answer.stderr.strip()[-300:])
+        why = f"no answer within {_SCAN_S:.0f} s" if answer.exit.timed_out else cut_begin(one_line(answer.stderr), 300)
         message = f"{name} could not look the packages up: {why or 'no reason given'}"
         raise EngineError(message)
     try:

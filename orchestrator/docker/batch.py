@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct, field
 from msgspec.structs import replace
 
+from orchestrator.cuts import cut
 from orchestrator.disk import passing_folder
 from orchestrator.docker.build import own_environment, run_build
 from orchestrator.docker.containers import KEEP_BYTES, Ended
@@ -102,7 +103,7 @@ class Batch:
     def explain(self) -> str:
         """Say why a build ended before its first task."""
         said = next(reversed(self._progress.messages), "it gave no reason").removeprefix("ERROR: ")
-        return f"the builder did not run a check: {said[:300]}"
+        return f"the builder did not run a check: {cut(said, 300)}"
 
     def leave(self) -> None:
         """Want no more of it; the last one to leave ends what is still under way."""

@@ -10,6 +10,7 @@ from urllib.parse import parse_qs, unquote
 from msgspec import Struct, field
 from msgspec.structs import replace
 
+from orchestrator.cuts import cut
 from orchestrator.docker import process
 from orchestrator.docker.engine import child_environment
 from orchestrator.errors import UsageError
@@ -210,7 +211,7 @@ def run_unfollowed(  # as `run_build`
             progress.feed(line)
 
     ended = run_build(argv, on_progress=hear, timeout_s=timeout_s, cancel=cancel, environment=environment, dockerfile=dockerfile)
-    return ended, said[0].decode("utf-8", "replace")[:300] if said else "no reason given"
+    return ended, cut(said[0].decode("utf-8", "replace"), 300) if said else "no reason given"
 
 
 def build_environment(more: Mapping[str, str]) -> Mapping[str, str]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 
+from orchestrator.cuts import cut_begin
 from orchestrator.digests import is_digest
 from orchestrator.docker import process
 from orchestrator.docker.api import RefusedError, ask
@@ -111,7 +112,7 @@ def _images_of(found: dict[str, Any]) -> dict[str, str]:
 def explain_refusal(ref: str, words: str, *, timed_out: bool) -> str:
     """Say why a registry gave no digest, and what to do about it."""
     registry = registry_of(ref)
-    last = process.last_line(words).removeprefix("ERROR: ")[-300:]
+    last = cut_begin(process.last_line(words).removeprefix("ERROR: "), 300)
     said = f" ({last})" if last else ""
     if timed_out:
         return f"the registry {registry} did not answer within {_ANSWER_S:.0f} s when asked for {ref}; try again"

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 
+from orchestrator.cuts import cut_begin
 from orchestrator.docker.containers import Ended
 from orchestrator.errors import EngineError
 
@@ -118,7 +119,7 @@ def make_end(vertex: Vertex, stdout: str, stderr: str, clipped: Sequence[str] = 
         return _ended(code, said if never else "", stdout, stderr, **more)
     if lacking := _NOT_FOR_LACK.search(vertex.said):
         return _ended(None, lacking[0], stdout, stderr, **more)
-    message = f"the builder could not run a check: {vertex.said[-300:]}"
+    message = f"the builder could not run a check: {cut_begin(vertex.said, 300)}"
     raise EngineError(message)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from orchestrator.cuts import cut_begin
 from orchestrator.errors import ExitCode, MatrixError
 from orchestrator.redact import hide_credentials
 from orchestrator.smoke.words import one_line
@@ -67,7 +68,7 @@ def explain_silence(index: str, words: str) -> PackageIndexError:
     """Say why an index gave nothing; its address is shown without credentials."""
     plain = _ADDRESS.sub("", words)  # a port or a path may look like a status
     cause = next((cause for pattern, cause in _CAUSES if re.search(pattern, plain, re.IGNORECASE)), "it gave no answer")
-    said = one_line(hide_credentials(words)).strip()[-300:]
+    said = cut_begin(one_line(hide_credentials(words)), 300)
     return PackageIndexError(f"the package index {hide_credentials(index)} cannot be used: {cause} ({said or 'no reason given'})")
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
+from orchestrator.cuts import cut_begin
 from orchestrator.docker.containers import Confinement
 from orchestrator.record import CheckResult
 from orchestrator.smoke.patterns import Searcher
@@ -129,7 +130,7 @@ def _judge_import(module: str, answer: dict[str, object] | None, ended: Ended, c
     if not isinstance(code, int):
         return CheckResult(name, "timeout", f"still importing after {timeout_s:.0f} s", duration_s=duration_s)
     reason = explain_code(code) + f" while importing {module}" if code < 0 else last_line(words) or explain_code(code)
-    return CheckResult(name, "failed", shorten(reason), inert(words)[-4000:] or None, duration_s)
+    return CheckResult(name, "failed", shorten(reason), cut_begin(inert(words)) or None, duration_s)
 
 
 def tail_of_output(ended: Ended) -> str | None:
@@ -137,7 +138,7 @@ def tail_of_output(ended: Ended) -> str | None:
     if ended.start_error:
         return None
     text = inert(ended.stdout + ended.stderr).strip()
-    return text[-4000:] or None
+    return cut_begin(text) or None
 
 
 def log_output(subject: Subject, ended: Ended) -> None:

@@ -161,7 +161,7 @@ def explain_matches(expectations: Sequence[Expectation], matches: Sequence[bool 
         elif not match and not one.whole:
             problems.append(("error", f"{one.where} is too long; '{one.pattern}' does not match the part that was kept"))
         elif match is not one.wanted and one.wanted:
-            problems.append(("failed", f"{one.where} does not match '{one.pattern}': {shorten(one.text)[:100] or 'it is empty'}"))
+            problems.append(("failed", f"{one.where} does not match '{one.pattern}': {shorten(one.text, 100) or 'it is empty'}"))
         elif match is not one.wanted:
             problems.append(("failed", f"{one.where} matches '{one.pattern}', which it must not"))
     return problems

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from msgspec import Struct
 from msgspec.structs import replace
 
+from orchestrator.cuts import cut_begin
 from orchestrator.docker.containers import Confinement
 from orchestrator.record import CheckResult
 from orchestrator.smoke.choose import CONTAINER, GRAPH
@@ -49,7 +50,7 @@ def check_http_inside(subject: Subject, check: HttpCheck, timeout_s: float) -> C
     answer = _serve(subject, check, name, make_http_call(subject.caller, check), timeout_s)
     if isinstance(answer, CheckResult):
         return answer
-    tail = inert(str(answer.get("tail", ""))).rstrip()[-4000:] or None
+    tail = cut_begin(inert(str(answer.get("tail", ""))).rstrip()) or None
     problem = _judge_http(check, _found(answer), Searcher(until, subject.cancel))
     if problem is None:
         return CheckResult(name, "passed")

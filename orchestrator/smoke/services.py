@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
+from orchestrator.cuts import cut, cut_begin
 from orchestrator.docker.containers import (
     Confinement,
     address_of,
@@ -70,7 +71,7 @@ def check_http(subject: Subject, check: HttpCheck, timeout_s: float) -> CheckRes
             if _gone(subject.engine, box, check) or time.monotonic() >= until:
                 break
             subject.cancel.wait(_POLL_S)
-        gone, tail = _gone(subject.engine, box, check), inert(tail_of(subject.engine, box)).rstrip()[-4000:] or None
+        gone, tail = _gone(subject.engine, box, check), cut_begin(inert(tail_of(subject.engine, box)).rstrip()) or None
     if subject.cancel.is_set():
         return CheckResult(name, "error", "cancelled")
     return CheckResult(name, "failed", gone or shorten(f"after {check.within_s:.0f} s: {problem}"), tail)
@@ -103,7 +104,7 @@ def judge_answer(  # what was asked for, what came, and by what it is compared
         if value is None:
             return f"the answer has no header '{name}'"
         if not searcher.finds(pattern, value[:8192]):
-            return f"header '{name}' is '{value[:100]}', which does not match '{pattern}'"
+            return f"header '{name}' is '{cut(value, 100)}', which does not match '{pattern}'"
     if check.body is not None and not (searcher.finds(check.body, body) if fits is None else fits):
         return f"the body does not match '{check.body}': {shorten(body)}"
     return None

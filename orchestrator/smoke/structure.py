@@ -11,6 +11,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from orchestrator.config.structure import StructureFile, find_unknown_keys, load_structure
+from orchestrator.cuts import cut
 from orchestrator.docker.containers import Confinement, container
 from orchestrator.docker.contents import parse_config, read_config
 from orchestrator.errors import ConfigError, EngineError
@@ -74,7 +75,7 @@ def _run_test(subject: Subject, test: _Test, deadline: float, limit_s: float) ->
     except EngineError as error:
         outcome, reason, detail = "error", str(error), None
     shown = shorten(reason) if reason else None
-    more = inert(reason)[:4000] if reason and shown != reason else None  # what the short form leaves out
+    more = cut(inert(reason)) if reason and shown != reason else None  # what the short form leaves out
     return CheckResult(test.name, outcome, shown, "\n".join(filter(None, (more, detail))) or None, time.monotonic() - started)
 
 

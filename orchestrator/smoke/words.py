@@ -6,6 +6,8 @@ import re
 import signal
 from typing import TYPE_CHECKING
 
+from orchestrator.cuts import cut
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
@@ -93,7 +95,6 @@ def one_line(text: str) -> str:
     return " ".join(inert(text).split())
 
 
-def shorten(text: str) -> str:
+def shorten(text: str, length: int = REASON_LENGTH) -> str:
     """Make one line of bounded length."""
-    line = one_line(text)
-    return line if len(line) <= REASON_LENGTH else line[: REASON_LENGTH - 1] + "…"
+    return cut(one_line(text), length)

@@ -171,6 +171,7 @@ def test_nothing_secret_is_in_any_file_of_the_run_or_byte_sent(project: Project)
     canaries = {
         "TOKEN_ARG": 'canary-ä"&<1b3f>\\x',
         "TOKEN_ENV": "canary-env-77aa",
+        "LONG_ARG": "canary-that-is-cut-in-a-reason-0b5d",
         "KEY_ENV": "-----BEGIN\ncanary-first-4b1d\ncanary-second-8e0f\n-----END\n",
         "OTEL_EXPORTER_OTLP_HEADERS": "key=canary-header-90d1",
     }
@@ -179,17 +180,20 @@ def test_nothing_secret_is_in_any_file_of_the_run_or_byte_sent(project: Project)
         "FROM scratch\n"
         "COPY busybox /bin/busybox\n"
         f"{TOOLS}\n"
-        "ARG TOKEN INDEX\n"
-        "ENV INDEX=$INDEX\n"
+        "ARG TOKEN INDEX LONG\n"
+        "ENV INDEX=$INDEX LONG=$LONG\n"
         f"RUN --mount=type=secret,id=env --mount=type=secret,id=key --mount=type=secret,id=conf "
         f'echo "$TOKEN" $INDEX {time.time_ns()} && cat /run/secrets/* && printf cana && sleep 0.2 && echo ry-env-77aa\n'
     )
     project.write(
         defaults={
             "args": {"INDEX": "https://me:canary-url-2d9e@127.0.0.1/simple"},
-            "secret_args": {"TOKEN": "TOKEN_ARG"},
+            "secret_args": {"TOKEN": "TOKEN_ARG", "LONG": "LONG_ARG"},
             "secrets": {"env": {"env": "TOKEN_ENV"}, "key": {"env": "KEY_ENV"}, "conf": {"file": "pip.conf"}},
-            "smoke": [{"run": ["sh", "-c", "echo $INDEX; exit 1"]}],
+            "smoke": [
+                {"run": ["sh", "-c", "echo $INDEX; exit 1"]},
+                {"run": ["sh", "-c", f"echo {'x' * 270} $LONG; exit 1"]},
+            ],
         }
     )
     with http_receiver() as received:

@@ -132,7 +132,7 @@ def test_only_the_door_to_the_index_knows_uv_and_the_web() -> None:
         and not is_of(one.name, "orchestrator.index")
         and one.name not in ("orchestrator.docker", "orchestrator.docker.process", "orchestrator.smoke.words")
         and one.name not in ("orchestrator.errors", "orchestrator.packages", "orchestrator.paths", "orchestrator.redact")
-        and one.name not in ("orchestrator.asking", "orchestrator.strict")
+        and one.name not in ("orchestrator.asking", "orchestrator.cuts", "orchestrator.strict")
     }
     assert found == set()
 
@@ -196,6 +196,7 @@ def test_the_door_to_docker_knows_nothing_of_what_is_behind_it() -> None:
         "errors",
         "asking",
         "cached",
+        "cuts",
         "digests",
         "disk",
         "paths",

@@ -116,7 +116,7 @@ def test_a_base_that_cannot_be_read_is_unknown_in_the_builders_last_words(tmp_pa
     """As much of them as a line holds; one that says nothing gave no reason."""
     builds = _Builds(tmp_path)
     read = reader(builds, "docker", monkeypatch)
-    for said, words in (([b"#1 resolving", b"ERROR: " + b"x" * 400], f"ERROR: {'x' * 293}"), ([], "no reason given")):
+    for said, words in (([b"#1 resolving", b"ERROR: " + b"x" * 400], f"ERROR: {'x' * 292}…"), ([], "no reason given")):
         builds.refusal = said
         with pytest.raises(EngineError, match=rf"^the base python:3\.13 cannot be read: {words}$"):
             read.count_layers((), (Source(BASE),))

@@ -5,11 +5,14 @@ from __future__ import annotations
 import base64
 import json
 from typing import TYPE_CHECKING
+from urllib.parse import quote
 
 import pytest
 
+from orchestrator.cuts import cut, cut_begin
 from orchestrator.model import Cell, Secret, Settings
 from orchestrator.redact import ProgressRedactor, Redactor, make_redactor
+from orchestrator.smoke.words import inert, one_line
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -34,6 +37,46 @@ def test_a_secret_is_hidden_in_every_spelling(secret: str) -> None:
             assert secret not in shown
             if written.startswith('"'):
                 assert json.loads(shown) == text.replace(secret, "***").replace(json.dumps(secret, ensure_ascii=False)[1:-1], "***")
+
+
+@pytest.mark.parametrize(
+    "secret", ["hunter22/?=", "pässwörter", "a\x01b\x1b[31mcdefg", "two  spaces  here", "\udce4\udcf6-latin-1"]
+)
+@pytest.mark.parametrize("before", ["", "me:", "you:", "them:"])
+def test_a_secret_is_hidden_as_programs_write_it(secret: str, before: str) -> None:
+    """In base64 beside a name of any length, percent-encoded, and as logs and reasons have it."""
+    data, redactor = secret.encode("utf-8", "surrogateescape"), Redactor([secret])
+    letters = base64.b64encode(before.encode() + data).decode()
+    for written in (letters, letters.translate(str.maketrans("+/", "-_"))):
+        shown = redactor.text(f"Basic {written} sent").removeprefix("Basic ").removesuffix(" sent")
+        assert "***" in shown
+        assert len(shown) <= len("***") + len(letters) - len(base64.b64encode(data)) + 5, (
+            "the name, and what shares a letter with it"
+        )
+    for written in (quote(data, safe=""), inert(secret), one_line(secret), data.decode("utf-8", "replace")):
+        assert redactor.text(f"it is {before}{written} now") == f"it is {before}*** now"
+    raw = redactor.bytes(b"it is " + data)
+    assert raw == b"it is ***"
+
+
+def test_a_secret_of_any_length_is_hidden() -> None:
+    """Of what is longer than is looked for at once, each piece."""
+    secret = "".join(f"{number:06d}" for number in range(5000))
+    assert set(Redactor([secret]).text(f"it is {secret} now")) == set("it is *** now")
+
+
+@pytest.mark.parametrize("secret", ["canary-0123456789", 'canary-"\\-0123456789'])
+def test_what_is_left_of_a_secret_where_a_text_was_cut_is_hidden(secret: str) -> None:
+    """Its begin or its end, of six characters or more, as text and in JSON."""
+    redactor = Redactor([secret])
+    for length in range(6, len(secret)):
+        begun, ended = cut(f"said {secret} twice", 5 + length + 1), cut_begin(f"twice {secret} said", 5 + length + 1)
+        assert (begun, ended) == (f"said {secret[:length]}…", f"…{secret[-length:]} said")
+        for text, hidden in ((begun, "said ***…"), (ended, "…*** said")):
+            assert redactor.text(text) == hidden
+            assert json.loads(redactor.json(json.dumps({"reason": text, "more": "…"}, ensure_ascii=False)))["reason"] == hidden
+    assert redactor.text("canary… and canary-0") == "***… and canary-0"
+    assert redactor.text("canaries…") == "canaries…"
 
 
 @pytest.mark.parametrize("secret", ["123456", "digest", "abcdef12"])
@@ -104,7 +147,29 @@ FILES = {
     '{\n  "auths": {\n    "registry": {"x": 1},\n    "auth": "dXNlcjpwYXNz"\n  }\n}\n': ["dXNlcjpwYXNz"],
     "machine host\nlogin me\npassword hunter22\n": ["hunter22"],
     "first-secret-line\nsecond-secret-line\n": ["first-secret-line", "second-secret-line"],
+    "[global]\nindex-url = https://me:hunter22%40@index.example/simple\n": ["hunter22%40"],
 }
+LINES = {
+    b'{"auths":{"registry":{"auth":"bWU6aHVudGVyMjI="}}}': ["bWU6aHVudGVyMjI=", "hunter22"],
+    b"machine host login me password hunter22\n": ["hunter22"],
+    b"//registry.example/:_authToken=npm_hunter22\n": ["npm_hunter22"],
+    b"//registry.example/:_auth=bWU6aHVudGVyMjI=\n": ["bWU6aHVudGVyMjI=", "hunter22"],
+    b"https://me:hunter22%40@index.example/simple": ["hunter22%40", "hunter22@"],
+    b"https://ghp_hunter22@git.example/x.git": ["ghp_hunter22"],
+    b"\xef\xbb\xbfhunter22\r\n": ["hunter22"],
+    "hunter22".encode("utf-16"): ["hunter22"],
+    b"hunter22\0hunter33\0": ["hunter22", "hunter33"],
+    b'{"key": "first-of-it\\nsecond-of-it\\n"}': ["first-of-it", "second-of-it"],
+}
+
+
+@pytest.mark.parametrize("text", LINES)
+def test_what_a_file_of_one_line_holds_is_secret(text: bytes, tmp_path: Path) -> None:
+    """Logins, tokens and leaves of JSON, by themselves."""
+    tmp_path.joinpath("secret").write_bytes(text)
+    redactor = make_redactor([Cell("x", (), Settings(secrets=(Secret("s", file="secret"),)))], tmp_path)
+    for value in LINES[text]:
+        assert redactor.text(f"using {value} now") == "using *** now"
 
 
 @pytest.mark.parametrize("text", FILES)
