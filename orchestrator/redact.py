@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from orchestrator.model import Cell
 
 _CREDENTIALS = re.compile(r"://(?<=[A-Za-z0-9+.-]://)[^\s/\"'<>\\]+@")  # what it begins with is quick to find; to the last @
+_SIGNED = re.compile(  # what gives access behind the question mark of an address
+    r"((?:[?&]|\\u0026)(?i:[\w-]*(?:signature|token|credential|secret|password|api_?key)|sig)=)[^&\s\"'<>\\#)]+"
+)
 _ADDRESS = re.compile(r"://[^\s\"'<>]+")
 _MOST_READ = 1024**2
 _LONGEST_LINE = 64 * 1024  # that is waited for: progress bars may never end theirs
@@ -53,7 +56,7 @@ class Redactor:
         """Hide what is secret in a text."""
         if self._values is not None and self._cuts is not None:
             text = self._cuts.hide(self._values.sub(HIDDEN, text))
-        return _CREDENTIALS.sub(f"://{HIDDEN}@", text)
+        return _SIGNED.sub(rf"\1{HIDDEN}", _CREDENTIALS.sub(f"://{HIDDEN}@", text))
 
     def json(self, text: str) -> str:
         """Hide what is secret in the texts of JSON; a figure, a moment or a key that has the same letters is no secret."""

@@ -59,6 +59,16 @@ def test_a_secret_is_hidden_as_programs_write_it(secret: str, before: str) -> No
     assert raw == b"it is ***"
 
 
+def test_what_an_address_is_signed_with_is_hidden() -> None:
+    """By the parameter's name, in JSON of Go's, too; what is no such parameter stays."""
+    address = "https://host/x.tar?a=1&X-Amz-Signature=5af1&sig=%2Bx&access_token=y&tokens=3#main"
+    hidden = "https://host/x.tar?a=1&X-Amz-Signature=***&sig=***&access_token=***&tokens=3#main"
+    redactor = Redactor()
+    assert redactor.text(f"ADD {address} /") == f"ADD {hidden} /"
+    assert redactor.json(f'{{"url": "{as_go_does(address)}"}}') == f'{{"url": "{as_go_does(hidden)}"}}'
+    assert redactor.text("realm?service=registry&scope=pull, token=x") == "realm?service=registry&scope=pull, token=x"
+
+
 def test_a_secret_of_any_length_is_hidden() -> None:
     """Of what is longer than is looked for at once, each piece."""
     secret = "".join(f"{number:06d}" for number in range(5000))
