@@ -15,6 +15,7 @@ _CONTROL = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]|\x1b[@-_]|[\x00-\x08\x0b-\x1f\
 _LIVE = re.compile(
     r"\x1b(?!\[[0-9;]*m)|\r(?!\n)|[\x00-\x08\x0b\x0c\x0e-\x1a\x1c-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]"
 )
+_CI_OBEYS = re.compile(r"##(?=(?:vso)?\[)|^[ \t]+::", re.MULTILINE)  # wherever it stands in a line; behind blanks, too
 _MEANT = {
     signal.SIGSEGV: "segmentation fault",
     signal.SIGKILL: "killed",
@@ -42,18 +43,24 @@ def safe(text: str) -> str:
 
 
 def safe_pieces(pieces: Iterable[str]) -> Iterator[str]:
-    """Give a result as a terminal may get it: in colour perhaps, and with nothing else that a terminal obeys.
+    """Give a result as a terminal may get it: in colour perhaps, and with nothing else that a terminal obeys, or a CI system.
 
     Whoever renders a result makes each text in it inert; this is for what was
     forgotten. JSON keeps its values: there, such characters can be spelt.
     """
     is_json: bool | None = None
-    for piece in pieces:
-        is_json = piece.startswith(("{", "[")) if is_json is None else is_json
+    for raw in pieces:
+        is_json = raw.startswith(("{", "[")) if is_json is None else is_json
+        piece = _CI_OBEYS.sub(r"\\u0023#" if is_json else _part, raw)
         if piece.replace("\n", "").isprintable():  # a large one is looked through faster
             yield piece
         else:
             yield _LIVE.sub((lambda found: f"\\u{ord(found[0]):04x}") if is_json else "", piece)
+
+
+def _part(found: re.Match[str]) -> str:
+    """Write with a blank within it what a CI system would take for a command of ours; those have none before them."""
+    return f"{found[0]} " if found[0] == "##" else f"{found[0][:-1]} :"
 
 
 def explain_code(code: int, *, out_of_memory: bool = False, memory_bytes: int | None = None) -> str:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from rich.console import Console
 
+from orchestrator.commands.printing import print_result
 from orchestrator.events import Event
 from orchestrator.progress.choose import KINDS, open_progress
 from orchestrator.progress.lines import GithubProgress, JsonProgress, PlainProgress
@@ -112,6 +113,22 @@ def test_githubs_annotations_cannot_be_broken_out_of(capsys: pytest.CaptureFixtu
     GithubProgress()(event("cell-finished", "a:b,c%d", status="error", as_expected=False, reason="50% of a, b"))
     (annotation,) = [line for line in capsys.readouterr().err.splitlines() if line.startswith("::")]
     assert annotation == "::error title=matrix a%3Ab%2Cc%25d::a:b,c%25d: error (1/0): 50%25 of a, b"
+
+
+@pytest.mark.parametrize("said", ["no ##[add-mask]passed", "##vso[task.setvariable variable=x]y", "first\n  ::stop-commands::x"])
+def test_what_a_ci_system_would_obey_anywhere_in_a_line_is_taken_apart(said: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Runners look for the older commands within a line, and for the newer ones behind blanks; JSON keeps its values."""
+    GithubProgress()(event("cell-finished", "x", status="error", as_expected=False, reason=said))
+    print_result(f"x: {said}\n", None)
+    printed = capsys.readouterr()
+    for line in (printed.out + printed.err).splitlines():
+        assert "##[" not in line
+        assert "##vso[" not in line
+        assert line.startswith("::error title=matrix x::") or not line.lstrip().startswith("::")
+    print_result(json.dumps({"reason": said}), None)
+    shown = capsys.readouterr().out
+    assert "##" not in shown
+    assert json.loads(shown) == {"reason": said}
 
 
 def test_what_ended_as_expected_is_no_annotation(capsys: pytest.CaptureFixture[str]) -> None:
