@@ -52,11 +52,16 @@ def safe_pieces(pieces: Iterable[str]) -> Iterator[str]:
     for raw in pieces:
         is_json = raw.startswith(("{", "[")) if is_json is None else is_json
         may_be_obeyed = "##" in raw or "::" in raw  # to look for these first is quicker
-        piece = _CI_OBEYS.sub(r"\\u0023#" if is_json else _part, raw) if may_be_obeyed else raw
+        piece = _CI_OBEYS.sub(_spell if is_json else _part, raw) if may_be_obeyed else raw
         if piece.replace("\n", "").isprintable():  # a large one is looked through faster
             yield piece
         else:
             yield _LIVE.sub((lambda found: f"\\u{ord(found[0]):04x}") if is_json else "", piece)
+
+
+def _spell(found: re.Match[str]) -> str:
+    """Spell in JSON what a CI system would take for a command of ours: a line of it begins with none."""
+    return r"\u0023#" if found[0] == "##" else _part(found)
 
 
 def _part(found: re.Match[str]) -> str:

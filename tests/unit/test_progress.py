@@ -129,6 +129,8 @@ def test_what_a_ci_system_would_obey_anywhere_in_a_line_is_taken_apart(said: str
     shown = capsys.readouterr().out
     assert "##" not in shown
     assert json.loads(shown) == {"reason": said}
+    print_result("[a table]\n  ::x\n", None)
+    assert capsys.readouterr().out == "[a table]\n  : :x\n", "also in what only looks like JSON"
 
 
 def test_what_ended_as_expected_is_no_annotation(capsys: pytest.CaptureFixture[str]) -> None:
