@@ -119,7 +119,7 @@ def run_matrix(
             _announce(shop, settled, reports)
             carried = partial(carry_over, shop, reports, record) if options.skip_unchanged else None
             cells = run_missing(settled, shop, carried, partial(last_seconds, reports, record.name))
-            if carried and options.measure is None:
+            if carried and record.measurement is None:
                 record = replace(record, measurement=recall_measurement(reports, record, cells.values()))
             cells, record, is_measured = _measure(shop, settled, cells, record, trace)
             with trace.span("judge"):

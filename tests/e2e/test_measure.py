@@ -101,6 +101,7 @@ def test_samples_do_all_their_work_and_rank_as_a_plain_loop_does(project: Projec
     again = project.run("--skip-unchanged")
     assert {cell["carried_from"] for cell in again["cells"]} == {record["id"]}
     assert again["measurement"] == how
+    assert project.run("--resume", record["id"], "--skip-unchanged")["measurement"] == how
 
 
 @pytest.mark.long
