@@ -45,6 +45,11 @@ def home_folder() -> Path | None:
         return None
 
 
+def home_or_here() -> Path:
+    """Give the user's home, or else the working folder, where docker and its kin look for the files of a user without one."""
+    return home_folder() or Path()
+
+
 def cache_folder(*parts: str) -> Path:
     """Give a folder of the cache, made if need be."""
     folder = cache_place(*parts)

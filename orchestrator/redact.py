@@ -56,13 +56,13 @@ class Redactor:
     def __init__(self, values: Iterable[str] = ()) -> None:
         """Take the values, in every spelling."""
         wanted = spell_all(values)
-        self._values = re.compile(one_of(wanted)) if wanted else None
-        self._cuts = Cuts(wanted) if wanted else None
+        self._known = (re.compile(one_of(wanted)), Cuts(wanted)) if wanted else None
 
     def text(self, text: str) -> str:
         """Hide what is secret in a text."""
-        if self._values is not None and self._cuts is not None:
-            text = self._cuts.hide(self._values.sub(HIDDEN, text))
+        if self._known is not None:
+            values, cuts = self._known
+            text = cuts.hide(values.sub(HIDDEN, text))
         return _hide_signed(_CREDENTIALS.sub(f"://{HIDDEN}@", text))
 
     def json(self, text: str) -> str:

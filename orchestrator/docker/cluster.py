@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import parse_qs, urlsplit
 
 from orchestrator.model import Route
-from orchestrator.paths import home_folder
+from orchestrator.paths import home_or_here
 from orchestrator.places import is_remote
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ _TIME = re.compile(r"(\d+(?:\.\d+)?)(h|ms|m|s)")
 
 def find_other_cluster(existing: Existing) -> str | None:
     """Name the file by which a builder is reached if another one is configured: buildx keeps to that which it was made with."""
-    configured = os.environ.get("KUBECONFIG") or str((home_folder() or Path()) / ".kube" / "config")
+    configured = os.environ.get("KUBECONFIG") or str(home_or_here() / ".kube" / "config")
     kept = (parse_qs(urlsplit(node.endpoint).query).get("kubeconfig", [""])[0] for node in existing.nodes)
     return next((name for name in kept if name and name != configured), None)
 

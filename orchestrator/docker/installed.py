@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from orchestrator.cached import Shelf
 from orchestrator.docker import process
 from orchestrator.errors import StoreError
-from orchestrator.paths import home_folder
+from orchestrator.paths import home_or_here
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -61,8 +61,8 @@ def help_of(docker: str, command: Sequence[str]) -> str:
 
 
 def _settings() -> Path:
-    """Name docker's configuration; of a user without a home it lies in the working folder."""
-    return Path(os.environ.get("DOCKER_CONFIG") or (home_folder() or Path()) / ".docker", "config.json")
+    """Name docker's configuration."""
+    return Path(os.environ.get("DOCKER_CONFIG") or home_or_here() / ".docker", "config.json")
 
 
 def buildx_folder() -> Path:

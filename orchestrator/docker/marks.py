@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from orchestrator.disk import write_whole
-from orchestrator.paths import cache_folder, home_folder
+from orchestrator.paths import cache_folder, home_or_here
 from orchestrator.strict import items_of, parse_object
 
 if TYPE_CHECKING:
@@ -57,6 +57,6 @@ def is_marked(name: str, existing: Existing) -> bool:
 
 def _file(name: str) -> Path:
     """Name the file of a builder; each of docker's configurations has builders of its own."""
-    folder = os.environ.get("BUILDX_CONFIG") or os.environ.get("DOCKER_CONFIG") or (home_folder() or Path()) / ".docker"
+    folder = os.environ.get("BUILDX_CONFIG") or os.environ.get("DOCKER_CONFIG") or home_or_here() / ".docker"
     whose = hashlib.sha256(bytes(Path(folder).resolve())).hexdigest()[:12]
     return cache_folder("builders") / f"{name}-{whose}.json"

@@ -17,7 +17,7 @@ from msgspec.structs import replace
 
 from orchestrator.errors import UsageError
 from orchestrator.index.uv import default_index
-from orchestrator.paths import home_folder
+from orchestrator.paths import home_or_here
 from orchestrator.redact import Redactor
 from orchestrator.strict import as_map
 
@@ -210,7 +210,7 @@ def _uv_files(environ: Mapping[str, str], folder: Path) -> Iterator[dict[str, An
 
 
 def _home(environ: Mapping[str, str]) -> Path:
-    return Path(environ.get("HOME") or home_folder() or "")
+    return Path(environ.get("HOME") or home_or_here())
 
 
 def _of_project(folder: Path) -> dict[str, Any] | None:
